@@ -1,0 +1,37 @@
+"""Addresses as people write them, and who may send."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Sequence, Union
+
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+def host_of(peer: Sequence[Any]) -> str:
+    """Return the numeric address of a socket name; an IPv4 sender on an IPv6 listener is IPv4."""
+    host = str(peer[0])
+    return host[7:] if host.startswith("::ffff:") and "." in host else host
+
+
+def with_port(host: str, port: int) -> str:
+    """Return `host:port`, an IPv6 address in brackets (RFC 3986)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_network(text: str) -> Network:
+    """Return the network that `text` (address or address/bits) names. Raises ValueError."""
+    return ipaddress.ip_network(text, strict=False)
+
+
+def allows(networks: Sequence[Network], host: str) -> bool:
+    """Tell whether a sender at `host` may send; no networks means that everyone may."""
+    if not networks:
+        return True
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def reachable(bind: str) -> str:
+    """Return the address at which a listener bound to `bind` is reached from its own machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)

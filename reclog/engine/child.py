@@ -1,0 +1,127 @@
+"""One external process that belongs to a daemon: it ends with it, and is started again if it ends alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from typing import Callable, Mapping, Sequence
+
+from .kernel import die_with_parent
+from .loop import Loop
+
+#: Seconds before a child that ended alone is started again; doubled each time, up to the second.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+#: A child that ran for so many seconds starts again after the first pause.
+STEADY_AFTER = 30.0
+
+Say = Callable[[str], None]
+
+
+class Child:
+    """Run `command`, and run it again with growing, jittered pauses when it ends."""
+
+    def __init__(self, loop: Loop, command: Sequence[str], cwd: str, say: Say) -> None:
+        self.command = list(command)
+        self.pid = 0
+        self.restarts = 0
+        #: Called when it has ended by itself, with the status that waitpid(2) gave.
+        self.on_end: Callable[[int], None] = lambda status: None
+        #: Called when it is time to start it again.
+        self.on_due: Callable[[], None] = self.start
+        self.last_words = ""
+        self._loop = loop
+        self._cwd = cwd
+        self._say = say
+        self._pause = FIRST_PAUSE
+        self._started_at = 0.0
+        self._timer = loop.timer(self._due)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors = -1
+        self._rest = b""
+        self.pass_fds: Sequence[int] = ()
+        self.env: Mapping[str, str] | None = None
+
+    def start(self) -> None:
+        """Start it now, from the main thread (prctl(2): its death follows the thread's). Raises OSError."""
+        me = os.getpid()
+        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=self._cwd,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=writing,
+                pass_fds=self.pass_fds,
+                preexec_fn=lambda: die_with_parent(me),
+            )
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._stop_listening()
+        self.pid = self._process.pid
+        self._errors = reading
+        self._started_at = time.monotonic()
+        self._loop.watch(reading, self._read_errors)
+
+    def ended(self, status: int) -> None:
+        """Take note that waitpid(2) returned its pid: it is gone."""
+        self._read_errors()
+        if self._process is not None:
+            # We reap all descendants together; this tells Popen not to wait for what is reaped.
+            self._process.returncode = status
+        self.pid = 0
+        self.on_end(status)
+
+    def start_later(self) -> None:
+        """Start it again after a pause that doubles with each quick death."""
+        if time.monotonic() - self._started_at > STEADY_AFTER:
+            self._pause = FIRST_PAUSE
+        self._timer.at(time.monotonic() + self._pause * random.uniform(0.8, 1.2))
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def give_up(self) -> None:
+        """Don't start it again."""
+        self._timer.off()
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal; nothing happens if it is gone."""
+        if self.pid:
+            os.kill(self.pid, number)  # ours and not reaped yet: the pid can't be anyone else's
+
+    def close(self) -> None:
+        """Hear no more from it."""
+        self._stop_listening()
+
+    def _due(self) -> None:
+        self.restarts += 1
+        self.on_due()
+
+    def _read_errors(self) -> None:
+        if self._errors < 0:
+            return
+        while True:
+            try:
+                data = os.read(self._errors, 65536)
+            except BlockingIOError:
+                return
+            if not data:
+                self._stop_listening()
+                return
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                self.last_words = line.decode("utf-8", "backslashreplace")
+                self._say(self.last_words)
+            self._rest = self._rest[-4096:]
+
+    def _stop_listening(self) -> None:
+        if self._errors >= 0:
+            self._loop.unwatch(self._errors)
+            os.close(self._errors)
+            self._errors = -1

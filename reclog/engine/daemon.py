@@ -1,0 +1,110 @@
+"""What every daemon of reclog has: its folder, its lock, its readiness, its stop."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import signal
+from typing import Any
+
+from .errors import EngineError
+from .events import EventLog, timestamp
+from .identity import Identity
+from .jsonfile import read_json, write_json
+from .kernel import die_with_parent
+from .loop import Loop
+
+#: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
+#: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
+MARK = "RECLOG_RECORDING"
+
+CONFIG, STATE, COUNTERS, EVENTS, LOCK = (
+    "config.json",
+    "state.json",
+    "counters.json",
+    "events.log",
+    "lock",
+)
+
+
+class FolderTaken(EngineError):
+    """Another daemon runs with the same folder."""
+
+    cause = "folder-taken"
+
+
+class Daemon:
+    """One process in the background with a folder of its own.
+
+    The folder holds `config.json` (what to do, by whoever started it), `state.json` (who runs, while it
+    does), `counters.json`, `events.log` and `lock`.
+    """
+
+    def __init__(self, folder: str, ready_fd: int = -1) -> None:
+        self.folder = folder
+        self.config = read_json(self.path(CONFIG))
+        self.loop = Loop()
+        self.log = EventLog(self.path(EVENTS))
+        self.stopping = False
+        self._ready_fd = ready_fd
+        self._lock_fd = -1
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of this daemon's folder."""
+        return os.path.join(self.folder, name)
+
+    def lock(self) -> None:
+        """Become the only daemon with this folder. Raises FolderTaken."""
+        self._lock_fd = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                return  # a file system without locks
+            raise FolderTaken("This recording is being started or runs already: see `inv status`.") from error
+
+    def listen_for_stop(self) -> None:
+        """Set `stopping` at SIGTERM, SIGINT or SIGHUP; end with our parent if it stays in front of us."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.loop.on_signal(number, self._stop)
+        parent = self.config.get("foreground_of")
+        if parent:
+            die_with_parent(int(parent), signal.SIGTERM)
+
+    def announce(self, **facts: Any) -> None:
+        """Write who runs and what: from now on others can find this daemon."""
+        identity = Identity.of(os.getpid())
+        write_json(
+            self.path(STATE),
+            {"identity": identity._asdict(), "started": timestamp(), **self.config, **facts},
+        )
+
+    def ready(self, **facts: Any) -> None:
+        """Tell whoever started us that we do our work."""
+        self._answer({"ready": True, **facts})
+
+    def failed(self, cause: str, message: str) -> None:
+        """Tell whoever started us why we can't."""
+        self._answer({"ready": False, "cause": cause, "message": message})
+
+    def leave(self) -> None:
+        """Remove what only a running daemon has; the event log stays."""
+        for name in (STATE, COUNTERS, CONFIG, LOCK):
+            try:
+                os.unlink(self.path(name))
+            except FileNotFoundError:
+                pass
+
+    def _stop(self) -> None:
+        self.stopping = True
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        if self._ready_fd >= 0:
+            try:
+                os.write(self._ready_fd, json.dumps(answer).encode("utf-8") + b"\n")
+                os.close(self._ready_fd)
+            except BrokenPipeError:
+                pass  # nobody waits any more
+            self._ready_fd = -1

@@ -1,0 +1,40 @@
+"""Why the engine can't do its work, in a sentence for the person who started it."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """The engine can't start or go on; the message says why and what to do."""
+
+    #: A word for programs; the tasks look it up to say more than the engine can know.
+    cause = "engine"
+
+
+class FileUnusable(EngineError):
+    """The file to record to can't be opened or is none."""
+
+    cause = "file"
+
+
+class FileTaken(EngineError):
+    """Another recording writes to the file."""
+
+    cause = "file-taken"
+
+
+class PortTaken(EngineError):
+    """Another process listens on the port."""
+
+    cause = "port-taken"
+
+
+class AddressUnusable(EngineError):
+    """The address or port to listen on can't be used."""
+
+    cause = "address"
+
+
+class SocatUnusable(EngineError):
+    """socat is missing or does not start."""
+
+    cause = "socat"

@@ -1,0 +1,159 @@
+"""socat as a daemon's listener: its forks hand their senders' bytes to the intake over a UNIX socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import time
+from typing import Callable
+
+from .errors import EngineError
+from .intake import Intake
+from .kernel import adopt_orphans
+from .listener import BACKLOG
+from .loop import Loop
+from .socat import Door, SocatParent, reap, socat_command
+
+#: Seconds without a byte after which forks that can't be told to end count as finished.
+QUIET_FOR = 1.0
+
+
+class ForkListener:
+    """The UNIX socket of the daemon, to which socat's forks connect."""
+
+    def __init__(self, folder: str, name: str = "senders") -> None:
+        """Listen under `name` in `folder`. Raises OSError."""
+        self.name = name
+        self.path = os.path.join(folder, name)
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            pass
+        self.sock = socket.socket(socket.AF_UNIX)
+        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.chdir(folder)  # a name is at most 108 bytes, a state folder may be deeper
+            self.sock.bind(name)
+        finally:
+            os.fchdir(here)
+            os.close(here)
+        os.chmod(self.path, 0o600)
+        self.sock.setblocking(False)
+        self.sock.listen(BACKLOG)
+
+    def accept(self) -> tuple[socket.socket, str, str]:
+        """Return the next fork's connection; its host is unknown, its name is the fork's pid."""
+        sock, _ = self.sock.accept()
+        if not hasattr(socket, "SO_PEERCRED"):
+            return sock, "", "socat"
+        pid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        return sock, "", f"socat:{pid}"
+
+    def close(self) -> None:
+        """Stop listening and remove the name."""
+        self.sock.close()
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+
+
+class SocatListener:
+    """socat accepts while it runs; the intake takes its queue over while it is down."""
+
+    def __init__(
+        self, loop: Loop, intake: Intake, program: str, door: Door, folder: str, say: Callable[..., None]
+    ) -> None:
+        self._loop = loop
+        self._intake = intake
+        self._say = say
+        #: Why nobody listens; empty while somebody does.
+        self.down = ""
+        self._down_since = 0.0
+        self._forks = ForkListener(folder)
+        command = socat_command(program, door, f"UNIX-CONNECT:{self._forks.name}")
+        self._parent = SocatParent(loop, command, door, folder, say)
+
+    @property
+    def restarts(self) -> int:
+        """How often socat was started again."""
+        return self._parent.child.restarts
+
+    @property
+    def shares_queue(self) -> bool:
+        """Tell whether this system lets us empty socat's queue, so that a stop loses nothing of it."""
+        return self._parent.queue is not None
+
+    def start(self) -> None:
+        """Start socat and take its forks in. Raises PortTaken, AddressUnusable, SocatUnusable."""
+        adopt_orphans()
+        self._loop.on_signal(signal.SIGCHLD, self._reap)
+        try:
+            self._parent.start()
+        except EngineError:
+            self.close()
+            raise
+        self._parent.child.on_end = self._ended
+        self._parent.child.on_due = self._start_again
+        self._intake.serve(self._forks)
+
+    def drain(self, until: float) -> bool:
+        """Bring in what waits in socat's queue and in its forks; False if `until` came first."""
+        parent, intake = self._parent, self._intake
+        parent.child.on_end = lambda status: None
+        parent.child.give_up()
+        parent.refuse_newcomers()
+        emptied = parent.queue is None or intake.drain(parent, until)
+        finished = parent.finish(until, self._quiet)
+        # The forks are gone; their last bytes, and their last connects, are in our own sockets.
+        emptied = intake.drain(self._forks, until) and emptied
+        return intake.drain_senders(until) and emptied and finished
+
+    def left_behind(self) -> int:
+        """Return the bytes that senders sent and no fork has read."""
+        return self._parent.unread()
+
+    def close(self) -> None:
+        """End what is left of socat, and let go of everything."""
+        self._parent.child.on_end = lambda status: None
+        self._intake.leave(self._forks)
+        self._parent.close()
+        self._forks.close()
+
+    def _reap(self) -> None:
+        reap(self._parent.child)
+
+    def _quiet(self) -> bool:
+        return time.monotonic() - self._intake.last_read_at > QUIET_FOR
+
+    def _ended(self, status: int) -> None:
+        self._say("listener died", wait_status=status, said=self._parent.child.last_words)
+        self._down_since = time.monotonic()
+        if self.shares_queue:
+            self._intake.serve(self._parent)  # nobody is turned away while it is down
+        else:
+            self.down = "socat ended; it is started again soon"
+        self._parent.child.start_later()
+
+    def _start_again(self) -> None:
+        parent = self._parent
+        if parent.queue is not None:
+            parent.refuse_newcomers()
+            self._intake.take_queue(parent)
+            self._intake.leave(parent)
+            parent.queue.close()
+            parent.queue = None
+        parent.child.on_end = lambda status: None
+        try:
+            parent.start()
+        except EngineError as error:
+            self.down = str(error)
+            self._say("listener does not start", reason=str(error))
+            parent.child.start_later()
+        else:
+            self.down = ""
+            seconds = round(time.monotonic() - self._down_since, 3)
+            self._say("listener restarted", seconds=seconds)
+        parent.child.on_end = self._ended

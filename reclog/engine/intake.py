@@ -1,0 +1,433 @@
+"""The senders' side of a daemon: accept them, assemble their lines, hand whole lines to a store.
+
+Rules kept here:
+
+- A sender is read only while the store takes what it says; held back, TCP holds it back in turn.
+- Text without a newline is handed on when its sender closes, when it grows over `LINE_MAX`, after
+  `partial_after` seconds without more, and when all unfinished text together exceeds `PENDING_MAX`.
+- Small input is gathered for `GATHER` seconds before the next write when it comes thick; a line that
+  comes after a quiet moment is written at once.
+- No sender is turned away silently: at the cap newcomers wait in the listener's queue, an address that
+  is not allowed or has too many connections is closed; the event log says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from typing import Callable, Hashable, NamedTuple, Protocol, Sequence
+
+from .address import Network, allows
+from .events import timestamp
+from .journal import Journal
+from .kernel import drop_incoming, reset_on_close, unread
+from .lines import LineAssembler
+from .loop import Loop
+
+LINE_MAX = 1024 * 1024
+PENDING_MAX = 32 * 1024 * 1024
+GATHER = 0.001
+#: Turns that follow each other within this many seconds count as busy.
+BUSY_WITHIN = 0.003
+RETRY_AFTER = 0.25
+READ_SIZE = 256 * 1024
+ACCEPT_BATCH = 64
+
+
+class Store(Protocol):
+    """Where whole lines go: a file, or a spool."""
+
+    FLUSH_AT: int
+
+    @property
+    def queued(self) -> int:
+        """Bytes taken and not yet written."""
+
+    def add(self, who: Hashable, text: bytes, stamp: bytes = b"") -> None:
+        """Take text of one sender."""
+
+    def flush(self) -> bool:
+        """Write it; False if that isn't possible now."""
+
+
+class Source(Protocol):
+    """A listening socket that senders come from."""
+
+    @property
+    def sock(self) -> socket.socket:
+        """What to watch."""
+
+    def accept(self) -> tuple[socket.socket, str, str]:
+        """Return a connection, its host (empty: unknown) and its name. Raises OSError."""
+
+
+class Limits(NamedTuple):
+    """Who may send, how many at once, how their text is treated."""
+
+    #: Seconds.
+    partial_after: float = 2.0
+    stamp: bool = False
+    allow: Sequence[Network] = ()
+    senders: int = 1000
+    senders_per_address: int = 900
+
+
+class Sender:
+    """One connection and its unfinished line."""
+
+    __slots__ = ("assembler", "bytes", "host", "id", "lines", "name", "on_ready", "since", "sock")
+
+    def __init__(self, number: int, sock: socket.socket, host: str, name: str) -> None:
+        self.id = number
+        self.sock = sock
+        self.host = host
+        self.name = name
+        self.since = time.monotonic()
+        self.bytes = 0
+        self.lines = 0
+        self.assembler = LineAssembler()
+        self.on_ready: Callable[[], None] | None = None
+
+
+class Intake:
+    """Serve every sender of every source in one loop."""
+
+    def __init__(self, loop: Loop, store: Store, journal: Journal, limits: Limits) -> None:
+        self.connects = 0
+        self.refused = 0
+        self.splits = 0
+        #: When senders were last heard (monotonic seconds).
+        self.last_read_at = 0.0
+        #: Set while the store can't take more.
+        self.held = False
+        self._loop = loop
+        self._store = store
+        self._journal = journal
+        self._limits = limits
+        self._senders: dict[int, Sender] = {}
+        self._per_address: dict[str, int] = {}
+        self._sources: dict[Source, Callable[[], None]] = {}
+        self._full_since = 0.0
+        self._pending = 0
+        self._quiet_until: dict[Sender, float] = {}
+        self._next_id = 0
+        self._buffer = bytearray(READ_SIZE)
+        self._view = memoryview(self._buffer)
+        self._time = b""
+        self._read_in_turn = 0
+        self._accepted_in_turn = 0
+        self._partial_timer = loop.timer(self._hand_on_quiet)
+        self._retry_timer = loop.timer(self._retry)
+        self._room_timer = loop.timer(self._reopen)
+        loop.after_turn(self._end_turn)
+
+    # -- what the daemon sees -------------------------------------------------------------------
+
+    @property
+    def senders(self) -> int:
+        """Connections open now."""
+        return len(self._senders)
+
+    @property
+    def full(self) -> bool:
+        """Tell whether newcomers wait because there is no place for one more."""
+        return bool(self._full_since)
+
+    def serve(self, source: Source) -> None:
+        """Accept the senders of `source` from now on."""
+        self._sources[source] = lambda: self._accept_batch(source)
+        if not self.held and not self.full:
+            self._loop.watch(source.sock, self._sources[source])
+
+    def leave(self, source: Source) -> None:
+        """Accept none of `source` any more."""
+        self._loop.unwatch(source.sock)
+        self._sources.pop(source, None)
+
+    def drain(self, source: Source, until: float) -> bool:
+        """Take in every connection that waits in the queue of `source`, and all it has sent.
+
+        `source` should refuse newcomers already. False if `until` (monotonic) came first.
+        """
+        while time.monotonic() < until:
+            try:
+                sock, host, name = source.accept()
+            except BlockingIOError:
+                return True
+            except OSError as error:
+                if error.errno in (errno.ECONNABORTED, errno.EINTR):
+                    continue
+                return error.errno == errno.EINVAL  # its listener was shut down: nothing waits there
+            sender = self._admit(sock, host, name)
+            if sender is not None and not self._finish(sender, until):
+                return False
+        return False
+
+    def take_queue(self, source: Source) -> None:
+        """Serve every connection that waits in the queue of `source`, whatever the limits."""
+        while True:
+            try:
+                sock, host, name = source.accept()
+            except OSError:
+                return
+            sender = self._admit(sock, host, name)
+            if sender is not None:
+                self._watch(sender)
+
+    def drain_senders(self, until: float) -> bool:
+        """Take in all that the connected senders have sent so far, then disconnect them."""
+        return all(self._finish(sender, until) for sender in list(self._senders.values()))
+
+    def hand_on_all(self, until: float) -> bool:
+        """Hand every unfinished line on and write all; False if the store did not take it by `until`."""
+        for sender in list(self._quiet_until):
+            self._hand_on(sender)
+        return self._written(until)
+
+    def left_behind(self) -> tuple[int, int]:
+        """Return how many senders are still connected, and the bytes they sent that were not read."""
+        return len(self._senders), sum(unread(sender.sock) for sender in self._senders.values())
+
+    # -- a turn ---------------------------------------------------------------------------------
+
+    def _accept_batch(self, source: Source) -> None:
+        for _ in range(ACCEPT_BATCH):
+            if self.held or self.full or source not in self._sources:
+                return
+            try:
+                sock, host, name = source.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.ECONNABORTED:
+                    continue
+                # No descriptor or no memory left: the newcomers keep waiting in the queue.
+                self._close_doors(error.strerror or str(error))
+                self._room_timer.at(time.monotonic() + RETRY_AFTER)
+                return
+            sender = self._admit(sock, host, name)
+            if sender is None:
+                continue
+            # A sender of one line has said it, and closed, by now: then there is nothing to watch.
+            if self._read(sender):
+                self._read(sender)
+            if sender.id in self._senders:
+                self._watch(sender)
+
+    def _admit(self, sock: socket.socket, host: str, name: str) -> Sender | None:
+        self._accepted_in_turn += 1
+        limits = self._limits
+        if host:
+            here = self._per_address.get(host, 0)
+            if not allows(limits.allow, host):
+                self._refuse(sock, name, "its address is not allowed (--allow)")
+                return None
+            if here >= limits.senders_per_address:
+                self._refuse(sock, name, f"{here} connections from its address are open already")
+                return None
+            self._per_address[host] = here + 1
+        sock.setblocking(False)
+        self._next_id += 1
+        self.connects += 1
+        sender = Sender(self._next_id, sock, host, name)
+        self._senders[sender.id] = sender
+        self._journal.connected(name)
+        if len(self._senders) >= limits.senders:
+            self._close_doors(f"{limits.senders} senders are connected")
+        return sender
+
+    def _refuse(self, sock: socket.socket, name: str, why: str) -> None:
+        self.refused += 1
+        self._journal.refused(name, why)
+        reset_on_close(sock)
+        sock.close()
+
+    def _watch(self, sender: Sender) -> None:
+        if sender.on_ready is None:
+            sender.on_ready = lambda: self._on_ready(sender)
+        if not self.held:
+            self._loop.watch(sender.sock, sender.on_ready)
+
+    def _on_ready(self, sender: Sender) -> None:
+        if not self.held:
+            self._read(sender)
+
+    def _read(self, sender: Sender) -> int | None:
+        """Read once. Return the bytes read: 0 when there are none now, None when the sender is gone."""
+        try:
+            count = sender.sock.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            self._goodbye(sender, error.strerror or str(error))
+            return None
+        if count == 0:
+            self._goodbye(sender, "closed")
+            return None
+        self._read_in_turn += count
+        sender.bytes += count
+        self._take(sender, bytes(self._view[:count]))
+        return count
+
+    def _take(self, sender: Sender, data: bytes) -> None:
+        assembler = sender.assembler
+        self._pending -= assembler.pending
+        text = assembler.feed(data)
+        pending = assembler.pending
+        self._pending += pending
+        if text:
+            sender.lines += text.count(b"\n")
+            self._store.add(sender.id, text, self._stamp(sender))
+        self._quiet_until.pop(sender, None)
+        if pending:
+            when = time.monotonic() + self._limits.partial_after
+            if not self._quiet_until:
+                self._partial_timer.at(when)
+            self._quiet_until[sender] = when
+            if pending >= LINE_MAX:
+                self._hand_on(sender)
+            elif self._pending > PENDING_MAX:
+                self._relieve()
+        if self._store.queued >= self._store.FLUSH_AT:
+            self._flush()
+
+    def _relieve(self) -> None:
+        """Hand the longest unfinished lines on, until half of the memory for them is free."""
+        self._journal.say("unfinished lines handed on", reason="memory", bytes=self._pending)
+        for sender in sorted(self._quiet_until, key=lambda sender: -sender.assembler.pending):
+            self._hand_on(sender)
+            if self._pending <= PENDING_MAX // 2:
+                break
+
+    def _hand_on(self, sender: Sender) -> None:
+        """Give the store what the sender has not finished; its line stays open there."""
+        self._quiet_until.pop(sender, None)
+        self._pending -= sender.assembler.pending
+        text = sender.assembler.take()
+        if text:
+            self.splits += 1
+            self._store.add(sender.id, text, self._stamp(sender))
+            if self._store.queued >= self._store.FLUSH_AT:
+                self._flush()
+
+    def _hand_on_quiet(self) -> None:
+        now = time.monotonic()
+        # A dict keeps the order of insertion, and every deadline is inserted as the latest.
+        while self._quiet_until:
+            sender, when = next(iter(self._quiet_until.items()))
+            if when > now:
+                self._partial_timer.at(when)
+                return
+            self._hand_on(sender)
+
+    def _stamp(self, sender: Sender) -> bytes:
+        if not self._limits.stamp:
+            return b""
+        if not self._time:
+            self._time = timestamp().encode("ascii")
+        return self._time + b" " + sender.name.encode("utf-8") + b" "
+
+    def _goodbye(self, sender: Sender, why: str) -> None:
+        self._hand_on(sender)
+        self._loop.unwatch(sender.sock)
+        sender.sock.close()
+        del self._senders[sender.id]
+        if sender.host:
+            left = self._per_address[sender.host] - 1
+            if left:
+                self._per_address[sender.host] = left
+            else:
+                del self._per_address[sender.host]
+        seconds = time.monotonic() - sender.since
+        self._journal.disconnected(sender.name, why, seconds, sender.bytes, sender.lines)
+        if self._full_since and len(self._senders) < self._limits.senders:
+            self._reopen()
+
+    def _end_turn(self) -> None:
+        self._flush()
+        self._time = b""
+        read, self._read_in_turn = self._read_in_turn, 0
+        accepted, self._accepted_in_turn = self._accepted_in_turn, 0
+        if read:
+            now = time.monotonic()
+            if not accepted and read < READ_SIZE and now - self.last_read_at < BUSY_WITHIN:
+                time.sleep(GATHER)
+                now = time.monotonic()
+            self.last_read_at = now
+
+    # -- holding back ---------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        if self._store.flush():
+            if self.held:
+                self._release()
+        elif not self.held:
+            self._hold()
+
+    def _hold(self) -> None:
+        self.held = True
+        for source in self._sources:
+            self._loop.unwatch(source.sock)
+        for sender in self._senders.values():
+            self._loop.unwatch(sender.sock)
+        self._retry_timer.at(time.monotonic() + RETRY_AFTER)
+
+    def _retry(self) -> None:
+        if self.held:
+            self._retry_timer.at(time.monotonic() + RETRY_AFTER)
+            self._flush()
+
+    def _release(self) -> None:
+        self.held = False
+        self._retry_timer.off()
+        for sender in self._senders.values():
+            self._watch(sender)
+        if not self.full:
+            self._open_doors()
+
+    def _close_doors(self, why: str) -> None:
+        if not self._full_since:
+            self._full_since = time.monotonic()
+            self._journal.say("listener full", reason=why, senders=len(self._senders))
+            for source in self._sources:
+                self._loop.unwatch(source.sock)
+
+    def _reopen(self) -> None:
+        if self._full_since:
+            seconds = round(time.monotonic() - self._full_since, 3)
+            self._full_since = 0.0
+            self._journal.say("listener has room again", full_seconds=seconds)
+            if not self.held:
+                self._open_doors()
+
+    def _open_doors(self) -> None:
+        for source, callback in self._sources.items():
+            self._loop.unwatch(source.sock)
+            self._loop.watch(source.sock, callback)
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def _finish(self, sender: Sender, until: float) -> bool:
+        """Take in what the kernel has accepted from `sender`, not a byte more, and disconnect it."""
+        self._loop.unwatch(sender.sock)
+        # Where packets can't be dropped, what stands in the queue now is the bound.
+        bound = None if drop_incoming(sender.sock) else sender.bytes + unread(sender.sock)
+        while bound is None or sender.bytes < bound:
+            if not self._written(until):
+                return False
+            count = self._read(sender)
+            if count is None:
+                return True
+            if count == 0:
+                break
+        reset_on_close(sender.sock)
+        self._goodbye(sender, "stopped")
+        return True
+
+    def _written(self, until: float) -> bool:
+        while not self._store.flush():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.02)
+        return True

@@ -1,0 +1,61 @@
+"""Connects and disconnects on their way to the event log: each one named, unless they come in floods."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from .events import EventLog, timestamp
+from .loop import Loop
+
+#: Seconds for which connection events are collected before they are written together.
+COLLECT = 0.5
+#: Connection events in one collection above which they are summed up by address.
+EACH_UP_TO = 100
+
+
+class Journal:
+    """Write a few connections one by one, a flood as a sum: what happened stays readable and bounded."""
+
+    def __init__(self, loop: Loop, log: EventLog) -> None:
+        self.say = log.say
+        self._timer = loop.timer(self.write)
+        self._events: list[tuple[str, dict[str, Any]]] = []
+        self._hosts: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
+
+    def connected(self, name: str) -> None:
+        """A sender came."""
+        self._note("connect", name, {})
+
+    def disconnected(self, name: str, why: str, seconds: float, size: int, lines: int) -> None:
+        """A sender went, after `seconds`, having sent `size` bytes in `lines` lines."""
+        self._note(
+            "disconnect", name, {"why": why, "seconds": round(seconds, 3), "bytes": size, "lines": lines}
+        )
+
+    def refused(self, name: str, why: str) -> None:
+        """A sender was turned away."""
+        self._note("refused", name, {"why": why})
+
+    def write(self) -> None:
+        """Write what was collected."""
+        self._timer.off()
+        if sum(self._kinds.values()) <= EACH_UP_TO:
+            for event, facts in self._events:
+                self.say(event, **facts)
+        else:
+            hosts = self._hosts.most_common(10)
+            self.say("many connections", counts=dict(self._kinds), busiest=dict(hosts))
+        self._events.clear()
+        self._hosts.clear()
+        self._kinds.clear()
+
+    def _note(self, event: str, name: str, facts: dict[str, Any]) -> None:
+        if not self._kinds:
+            self._timer.at(time.monotonic() + COLLECT)
+        self._kinds[event] += 1
+        self._hosts[name.rpartition(":")[0]] += 1
+        if len(self._events) <= EACH_UP_TO:
+            self._events.append((event, {"at": timestamp(), "sender": name, **facts}))

@@ -1,0 +1,149 @@
+"""The few things that reclog asks of Linux for which Python has no call.
+
+Each of them is refused somewhere (macOS, an old kernel, a container's seccomp filter). A caller learns
+that from the return value and does without.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import struct
+import sys
+import termios
+from typing import Any, Iterator
+
+try:
+    import ctypes
+except ImportError:  # a python3 built without libffi
+    ctypes = None  # type: ignore[assignment]
+
+LINUX = sys.platform.startswith("linux")
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+_SYS_PIDFD_OPEN = 434  # the same on every architecture (Linux 5.3)
+_SYS_PIDFD_GETFD = 438  # likewise (Linux 5.6)
+#: A classic BPF program of one instruction: BPF_RET | BPF_K, 0, "keep 0 bytes of the packet".
+_DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True) if LINUX and ctypes is not None else None
+
+
+_LIBC = _libc()
+
+
+def die_with_parent(parent: int, how: int = signal.SIGKILL) -> None:
+    """Ask that this process gets signal `how` when the thread that spawned it ends (prctl(2))."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(how), 0, 0, 0)
+        if os.getppid() != parent:  # it ended before we asked
+            os.kill(os.getpid(), how)
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of every descendant whose own parent ends, so that waitpid(2) sees it."""
+    return _LIBC is not None and _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def drop_incoming(sock: socket.socket) -> bool:
+    """Drop each TCP packet that comes for `sock` from now on, before the kernel acknowledges it.
+
+    On a listening socket no connection is added to its queue any more; on a connected one no byte is
+    accepted any more, so what a read finds up to EAGAIN is all that the sender can believe delivered.
+    Returns False where that can't be done.
+    """
+    if _LIBC is None:
+        return False
+    program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
+    except OSError:
+        return False
+    return True
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Make close() send a reset, so that the peer's very next send fails instead of vanishing."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:
+        pass  # it is gone already
+
+
+def unread(sock: socket.socket) -> int:
+    """Return the bytes that the kernel holds for a read of `sock`."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0])
+    except OSError:
+        return 0
+
+
+def sockets_of(pid: int) -> Iterator[socket.socket]:
+    """Yield copies of the TCP sockets that process `pid` has open.
+
+    Yields nothing where the kernel refuses (pidfd_getfd(2): Linux 5.6, the right to trace `pid`).
+    """
+    if _LIBC is None:
+        return
+    pidfd = _LIBC.syscall(_SYS_PIDFD_OPEN, pid, 0)
+    if pidfd < 0:
+        return
+    try:
+        for number in _socket_numbers(pid):
+            fd = _LIBC.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0)
+            if fd < 0:
+                continue
+            sock = socket.socket(fileno=fd)
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                yield sock
+            else:
+                sock.close()
+    finally:
+        os.close(pidfd)
+
+
+def _socket_numbers(pid: int) -> list[int]:
+    numbers = []
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                    numbers.append(int(name))
+            except OSError:
+                continue  # closed meanwhile
+    except OSError:
+        pass  # the process ended
+    return numbers
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of the children of process `pid`; empty if it has none or is gone."""
+    try:
+        found: list[int] = []
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found.extend(map(int, file.read().split()))
+        return found
+    except OSError:
+        return _children_by_scan(pid)
+
+
+def _children_by_scan(pid: int) -> list[int]:
+    # /proc/…/children needs CONFIG_PROC_CHILDREN (proc(5)); without it, ask every process for its parent.
+    found = []
+    for name in os.listdir("/proc") if LINUX else ():
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    parent = int(file.read().rpartition(b")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found.append(int(name))
+    return found

@@ -1,0 +1,113 @@
+"""The event loop: what is ready, what is due, what to do at the end of each turn."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import time
+from typing import Callable
+
+_NEVER = float("inf")
+
+
+class Timer:
+    """One thing to do at a time (seconds of the monotonic clock) that can be moved."""
+
+    __slots__ = ("_callback", "when")
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self.when = _NEVER
+
+    def at(self, when: float) -> None:
+        """Be due at `when`."""
+        self.when = when
+
+    def off(self) -> None:
+        """Not be due."""
+        self.when = _NEVER
+
+    def fire(self) -> None:
+        """Do it, once."""
+        self.when = _NEVER
+        self._callback()
+
+
+class Loop:
+    """Wait on descriptors, timers and signals together.
+
+    An idle loop sleeps in the kernel without a deadline: it uses no CPU.
+    """
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[Timer] = []
+        self._after_turn: list[Callable[[], None]] = []
+        self._signals: dict[int, Callable[[], None]] = {}
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
+        self.watch(self._wake_out, self._on_signal)
+
+    def watch(self, thing: socket.socket | int, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever `thing` can be read."""
+        self._selector.register(thing, selectors.EVENT_READ, callback)
+
+    def unwatch(self, thing: socket.socket | int) -> None:
+        """Stop watching `thing`; nothing happens if it isn't watched."""
+        try:
+            self._selector.unregister(thing)
+        except (KeyError, ValueError):
+            pass
+
+    def timer(self, callback: Callable[[], None]) -> Timer:
+        """Return a new timer of this loop, not yet due."""
+        timer = Timer(callback)
+        self._timers.append(timer)
+        return timer
+
+    def after_turn(self, callback: Callable[[], None]) -> None:
+        """Call `callback` at the end of every turn."""
+        self._after_turn.append(callback)
+
+    def on_signal(self, number: int, callback: Callable[[], None]) -> None:
+        """Call `callback` within a turn after signal `number` came."""
+        self._signals[number] = callback
+        # Python's own handler must exist for the wake-up descriptor to be written.
+        signal.signal(number, lambda *_: None)
+
+    def turn(self, at_most: float | None = None) -> None:
+        """Wait until something is ready or due, at most `at_most` seconds, and deal with it."""
+        due = min((timer.when for timer in self._timers), default=_NEVER)
+        timeout = None if due == _NEVER else max(0.0, due - time.monotonic())
+        if at_most is not None:
+            timeout = at_most if timeout is None else min(timeout, at_most)
+        for key, _ in self._selector.select(timeout):
+            key.data()
+        if due != _NEVER:
+            now = time.monotonic()
+            for timer in self._timers:
+                if timer.when <= now:
+                    timer.fire()
+        for callback in self._after_turn:
+            callback()
+
+    def close(self) -> None:
+        """Give the descriptors and the signals' wake-up back."""
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _on_signal(self) -> None:
+        try:
+            came = os.read(self._wake_out.fileno(), 4096)
+        except BlockingIOError:
+            return
+        for number in sorted(set(came)):
+            callback = self._signals.get(number)
+            if callback is not None:
+                callback()

@@ -1,0 +1,246 @@
+"""The recorded file: whole lines in, appended in batches, through everything that happens to a file.
+
+Rules kept here:
+
+- Text added is written once, in order. What a write cut short is completed, not repeated.
+- A write that fails (full disk, quota, I/O error) pauses the sink: it keeps what it has and takes the
+  next attempt from there. Whoever feeds it stops feeding while `paused` is set.
+- Before each batch the file is looked at by name: renamed or removed, a new one is opened; changed by
+  somebody else, the next line begins on a line of its own. Nobody's text is overwritten (O_APPEND).
+- A file has one writer: the lock is flock(2) on the file itself, so it ends with the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from typing import Any, Callable, Hashable
+
+from .errors import FileTaken, FileUnusable
+from .merge import STRANGER, Merger
+
+Report = Callable[..., None]
+
+
+class Sink:
+    """Append the texts of many senders to one file."""
+
+    #: Bytes queued at which the feeder should flush without waiting for the end of its turn.
+    FLUSH_AT = 256 * 1024
+
+    def __init__(self, path: str, report: Report) -> None:
+        self.path = path
+        self.lines = 0
+        self.bytes = 0
+        self.last_text = b""
+        self.last_time = 0.0
+        #: Why writing pauses; empty while it goes on.
+        self.paused = ""
+        self._paused_at = 0.0
+        self._report = report
+        self._fd = -1
+        self._texts: list[tuple[Hashable, bytes, bytes]] = []
+        self._queued = 0
+        self._merger = Merger()
+        # What was merged and is not all written: the bytes, and how many of them are in the file.
+        self._batch = b""
+        self._done = 0
+        self._file: tuple[int, int] = (0, 0)
+        self._size = 0
+        self._regular = True
+
+    def open(self) -> int:
+        """Open the file and become its only writer; its descriptor. Raises FileUnusable, FileTaken."""
+        try:
+            fd = _open(self.path)
+        except OSError as error:
+            raise FileUnusable(_why_not(self.path, error)) from error
+        kind = os.fstat(fd).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
+            os.close(fd)
+            raise FileUnusable(f"{self.path} is not a regular file: name another with --file.")
+        try:
+            _lock(fd)
+        except BlockingIOError as error:
+            os.close(fd)
+            raise FileTaken(f"{self.path} is being recorded by another recording already.") from error
+        self._take(fd)
+        return fd
+
+    @property
+    def queued(self) -> int:
+        """Bytes taken in and not yet in the file."""
+        return self._queued + len(self._batch) - self._done
+
+    def add(self, who: Hashable, text: bytes, stamp: bytes = b"") -> None:
+        """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
+        self._texts.append((who, text, stamp))
+        self._queued += len(text)
+
+    def flush(self) -> bool:
+        """Write all that is queued; False if that isn't possible now (`paused` says why)."""
+        if not self._texts and not self._batch:
+            return True
+        try:
+            if self._regular:
+                self._look()
+            self._write()
+            while self._texts:
+                self._merge()
+                self._write()
+        except OSError as error:
+            self._pause(error)
+            return False
+        if self.paused:
+            self._resume()
+        return True
+
+    def close(self) -> None:
+        """Let go of the file; what is still queued is given up."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _merge(self) -> None:
+        texts, self._texts, self._queued = self._texts, [], 0
+        add = self._merger.add
+        if len(texts) == 1:
+            self._batch = add(*texts[0])
+        else:
+            self._batch = b"".join([add(*text) for text in texts])
+        self._done = 0
+        for _, text, _ in texts:
+            self.lines += text.count(b"\n")
+            self.bytes += len(text)
+        self.last_text = texts[-1][1]
+        self.last_time = time.time()
+
+    def _write(self) -> None:
+        batch = self._batch
+        while self._done < len(batch):
+            rest = memoryview(batch)[self._done :] if self._done else batch
+            written = os.write(self._fd, rest)
+            self._done += written
+            self._size += written
+        self._batch = b""
+        self._done = 0
+
+    def _look(self) -> None:
+        """Notice what others did to the file since the last batch."""
+        try:
+            now = os.stat(self.path)
+        except FileNotFoundError:
+            self._reopen("removed")
+            return
+        if (now.st_dev, now.st_ino) != self._file:
+            self._reopen("replaced")
+        elif now.st_size != self._size:
+            how = "truncated" if now.st_size < self._size else "added to"
+            self._report("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
+            self._size = now.st_size
+            self._begin_anew()
+
+    def _reopen(self, how: str) -> None:
+        fd = _open(self.path)
+        try:
+            _lock(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        os.close(self._fd)
+        self._report("file reopened", how=how)
+        self._take(fd)
+
+    def _take(self, fd: int) -> None:
+        now = os.fstat(fd)
+        self._fd = fd
+        self._file = (now.st_dev, now.st_ino)
+        self._regular = stat.S_ISREG(now.st_mode)
+        self._size = now.st_size if self._regular else 0
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Go on at the file's end as it is now, without joining lines."""
+        inside_line = self._regular and _ends_inside_line(self._fd, self._size)
+        if self._batch:
+            # The half line that is in the file already lost its place: write that line again, whole.
+            start = self._batch.rfind(b"\n", 0, self._done) + 1
+            self._batch = (b"\n" if inside_line else b"") + self._batch[start:]
+            self._done = 0
+        else:
+            self._merger.open_by = STRANGER if inside_line else None
+
+    def _pause(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        if not self.paused:
+            self._paused_at = time.monotonic()
+            self._report("paused", reason=reason)
+        self.paused = reason
+
+    def _resume(self) -> None:
+        self.paused = ""
+        self._report("resumed", paused_seconds=round(time.monotonic() - self._paused_at, 3))
+
+
+def facts_of(sink: Sink) -> dict[str, Any]:
+    """Return what `status` shows of a sink."""
+    return {
+        "lines": sink.lines,
+        "bytes": sink.bytes,
+        "paused_for": sink.paused,
+        "last_line": last_line(sink.last_text),
+        "last_line_at": sink.last_time or None,
+    }
+
+
+def last_line(text: bytes, at_most: int = 200) -> str:
+    """Return the last line of `text`, its first `at_most` bytes, for a person to read."""
+    end = len(text) - 1 if text.endswith(b"\n") else len(text)
+    start = text.rfind(b"\n", 0, end) + 1
+    return text[start : min(end, start + at_most)].rstrip(b"\r").decode("utf-8", "backslashreplace")
+
+
+def _open(path: str) -> int:
+    # O_NONBLOCK: opening a FIFO that nobody reads must not hang before we can refuse it.
+    flags = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        return os.open(path, flags | os.O_RDWR, 0o600)
+    except PermissionError:
+        return os.open(path, flags | os.O_WRONLY, 0o600)
+
+
+def _lock(fd: int) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+            raise  # some network file systems know no locks: there the registry alone refuses
+
+
+def _ends_inside_line(fd: int, size: int) -> bool:
+    if size == 0:
+        return False
+    try:
+        return os.pread(fd, 1, size - 1) != b"\n"
+    except OSError:
+        return True  # write-only for us: a newline too many beats two lines in one
+
+
+def _why_not(path: str, error: OSError) -> str:
+    folder = os.path.dirname(path) or "."
+    if error.errno == errno.EISDIR:
+        return f"{path} is a directory: name a file in it with --file."
+    if error.errno == errno.ENXIO:
+        return f"{path} is not a regular file: name another with --file."
+    if error.errno == errno.ENOENT:
+        return f"The folder {folder} does not exist: make it (mkdir -p) or name another file with --file."
+    if error.errno == errno.ENOTDIR:
+        return f"{folder} is not a folder: name another file with --file."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path} is not writable for you ({error.strerror}): name another file with --file."
+    return f"{path} can't be opened ({error.strerror}): name another file with --file."

@@ -1,0 +1,43 @@
+"""What can go wrong for a person: one class a cause, the message a sentence that says what to do."""
+
+from __future__ import annotations
+
+
+class ReclogError(Exception):
+    """It could not be done; exit status 1."""
+
+    code = 1
+
+
+class UsageError(ReclogError):
+    """The words of the call are wrong; exit status 2."""
+
+    code = 2
+
+
+class StartError(ReclogError):
+    """A daemon did not start."""
+
+
+class AlreadyRecordedError(ReclogError):
+    """Another recording writes to the file."""
+
+
+class PortBusyError(ReclogError):
+    """Somebody else listens on the port."""
+
+
+class StateError(ReclogError):
+    """The state directory can't be used."""
+
+
+class NotDrainedError(ReclogError):
+    """Stopped, but something that senders had sent could not be recorded."""
+
+
+class NoSuchRecordingError(ReclogError):
+    """No recording, or more than one, is what the call means."""
+
+
+class BrokenPathError(ReclogError):
+    """test-connection found a hop that does not work."""

@@ -1,0 +1,153 @@
+"""Start a daemon in the background and learn from itself that it works, or why not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import reclog.engine
+from reclog.engine.daemon import MARK
+
+from .errors import AlreadyRecordedError, PortBusyError, StartError
+from .processes import holder_of
+from .registry import OUTPUT, Recording, Registry
+from .settings import LocalSettings
+
+#: Seconds within which a daemon must say that it works: its own patience with a port is 3 s.
+READY_WITHIN = 15.0
+
+
+@dataclasses.dataclass
+class Started:
+    """A daemon that works."""
+
+    recording: Recording
+    process: subprocess.Popen[bytes]
+    #: What the person should know of this system's limits.
+    notes: list[str]
+    #: Recordings of dead processes that were cleaned up on the way.
+    cleaned: list[str]
+    #: Seconds that it took.
+    took: float
+
+
+def daemon_command(role: str, folder: Path, ready_fd: int) -> list[str]:
+    """Return the argv of a daemon; `-I` keeps the caller's PYTHON* variables and folder out of it."""
+    engine = os.path.dirname(os.path.abspath(reclog.engine.__file__))
+    return [sys.executable, "-I", engine, role, "--folder", str(folder), "--ready-fd", str(ready_fd)]
+
+
+def start_local(settings: LocalSettings, registry: Registry) -> Started:
+    """Start the recorder of `settings`. Raises a ReclogError that says why it can't."""
+    began = time.monotonic()
+    cleaned = _make_way(settings, registry)
+    config = {**dataclasses.asdict(settings), "kind": "local", "host": None}
+    del config["foreground"]
+    if settings.foreground:
+        config["foreground_of"] = os.getpid()
+    recording = registry.new(f"local-{settings.port}", config)
+    process, answer = _launch("recorder", recording)
+    if not answer.get("ready"):
+        recording.clean()
+        raise _reason(settings, registry, answer)
+    notes = [str(note) for note in answer.get("notes", [])]
+    return Started(Recording(recording.folder), process, notes, cleaned, time.monotonic() - began)
+
+
+def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:
+    """Clean up what died on the same port or file; refuse a file that is being recorded."""
+    cleaned = []
+    for other in registry.here():
+        same_file = other.file != "" and os.path.realpath(other.file) == os.path.realpath(settings.file)
+        if not same_file and other.port != settings.port:
+            continue
+        if other.is_alive() or other.is_locked():
+            if same_file:
+                raise _already_recorded(other)
+        else:
+            other.clean()
+            cleaned.append(other.name)
+    return cleaned
+
+
+def _launch(role: str, recording: Recording) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    reading, writing = os.pipe()
+    output = os.open(recording.folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        process = subprocess.Popen(
+            daemon_command(role, recording.folder, writing),
+            cwd=recording.folder,
+            env={**os.environ, MARK: str(recording.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[writing],
+            start_new_session=True,  # it outlives this terminal
+        )
+    except OSError as error:
+        os.close(reading)
+        raise StartError(f"The recorder can't be started ({error.strerror}).") from error
+    finally:
+        os.close(writing)
+        os.close(output)
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        answer = _read_answer(pipe.fileno(), time.monotonic() + READY_WITHIN)
+    if answer is None:
+        process.kill()
+        process.wait()
+        answer = {"message": _last_words(recording)}
+    return process, answer
+
+
+def _read_answer(fd: int, until: float) -> dict[str, Any] | None:
+    said = b""
+    while not said.endswith(b"\n"):
+        if not select.select([fd], [], [], max(0.0, until - time.monotonic()))[0]:
+            return None
+        more = os.read(fd, 65536)
+        if not more:
+            return None
+        said += more
+    answer = json.loads(said)
+    return answer if isinstance(answer, dict) else None
+
+
+def _last_words(recording: Recording) -> str:
+    try:
+        lines = (recording.folder / OUTPUT).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    return f"The recorder did not start: {lines[-1] if lines else 'it said nothing'}."
+
+
+def _reason(settings: LocalSettings, registry: Registry, answer: dict[str, Any]) -> Exception:
+    cause, message = answer.get("cause"), str(answer.get("message"))
+    if cause == "port-taken":
+        for other in registry.here():
+            if other.port == settings.port and other.is_alive():
+                return PortBusyError(
+                    f"Port {settings.port} is taken by the recording {other.name} ({other.file}): "
+                    f"inv kill --port {settings.port} stops it, --port chooses another."
+                )
+        holder = holder_of(settings.port) or "another process"
+        return PortBusyError(f"Port {settings.port} is taken by {holder}: stop it, or choose another --port.")
+    if cause == "file-taken":
+        for other in registry.here():
+            if other.file and os.path.exists(other.file) and os.path.samefile(other.file, settings.file):
+                return _already_recorded(other)
+        return AlreadyRecordedError(message + " Name another with --file.")
+    return StartError(message)
+
+
+def _already_recorded(other: Recording) -> AlreadyRecordedError:
+    return AlreadyRecordedError(
+        f"{other.file} is being recorded by {other.name} (port {other.port}) already: "
+        f"inv kill --port {other.port} stops it, --file names another file."
+    )

@@ -1,0 +1,179 @@
+"""What runs, by its folders in the state directory: one folder a recording."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from reclog.engine.daemon import CONFIG, COUNTERS, EVENTS, LOCK, STATE
+from reclog.engine.identity import Identity, boot_id
+from reclog.engine.jsonfile import read_json, write_json
+
+from .errors import StateError
+
+#: The daemon's own words (its stderr), for when it fails in a way it can't tell.
+OUTPUT = "daemon.log"
+FORKS = "senders"
+
+
+class Recording:
+    """One folder of the registry, as it was when it was read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        #: What it is: the state file's facts, or the config's when that one can't be read.
+        self.facts: dict[str, Any] = {}
+        self.identity: Identity | None = None
+        #: Why its state file can't be used; empty if it can.
+        self.corrupt = ""
+        with contextlib.suppress(OSError, ValueError):
+            self.facts.update(read_json(str(folder / CONFIG)))
+        try:
+            self.facts.update(read_json(str(folder / STATE)))
+            self.identity = Identity.from_json(self.facts.get("identity"))
+        except FileNotFoundError:
+            self.corrupt = "it has no state file"
+        except (OSError, ValueError) as error:
+            self.corrupt = f"its state file can't be read ({error})"
+        self.counters: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self.counters = read_json(str(folder / COUNTERS))
+
+    @property
+    def kind(self) -> str:
+        """`local` or `tremplin`."""
+        return str(self.facts.get("kind", "local"))
+
+    @property
+    def file(self) -> str:
+        """The recorded file, absolute; empty if unknown."""
+        return str(self.facts.get("file", ""))
+
+    @property
+    def port(self) -> int:
+        """The port that senders use; 0 if unknown."""
+        port = self.facts.get("port")
+        return port if isinstance(port, int) else 0
+
+    @property
+    def host(self) -> str:
+        """The host of the tremplin; empty for a local recording."""
+        return str(self.facts.get("host") or "")
+
+    def is_alive(self) -> bool:
+        """Tell whether its daemon runs and can be reached from here."""
+        return self.identity is not None and self.identity.is_alive()
+
+    def is_elsewhere(self) -> bool:
+        """Tell whether its daemon runs where we can't see it: in another container, on another host."""
+        identity = self.identity
+        if identity is None or identity.is_here():
+            return False
+        if identity.host == socket.gethostname() and identity.boot != boot_id():
+            return False  # this host was booted since
+        return self.is_locked()
+
+    def is_locked(self) -> bool:
+        """Tell whether a daemon holds the folder, wherever it runs."""
+        try:
+            fd = os.open(self.folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @property
+    def state(self) -> str:
+        """`recording`, `paused`, `reconnecting` or `dead`."""
+        if not self.is_alive():
+            return "dead"
+        return str(self.counters.get("state", "recording"))
+
+    def last_event(self, event: str) -> dict[str, Any]:
+        """Return the facts of the newest `event` in its event log; empty if there is none."""
+        try:
+            lines = (self.folder / EVENTS).read_bytes()[-65536:].splitlines()
+        except OSError:
+            return {}
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError):
+                facts = json.loads(line)
+                if isinstance(facts, dict) and facts.get("event") == event:
+                    return facts
+        return {}
+
+    def clean(self) -> None:
+        """Remove what only a running recording has; its event log stays, as history."""
+        for name in (STATE, COUNTERS, CONFIG, LOCK, FORKS, OUTPUT):
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+        if not (self.folder / EVENTS).exists():
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+
+class Registry:
+    """The recordings of this user, as their folders tell."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or platformdirs.user_state_path("reclog")
+
+    @property
+    def folder(self) -> Path:
+        """Where the recordings' folders are."""
+        return self.root / "recordings"
+
+    def recordings(self) -> list[Recording]:
+        """Return all that run or ran without being stopped, by name."""
+        try:
+            folders = sorted(self.folder.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._unusable(error) from error
+        return [Recording(f) for f in folders if (f / STATE).exists() or (f / CONFIG).exists()]
+
+    def here(self) -> Iterator[Recording]:
+        """Yield the recordings that are of this machine, running or dead."""
+        return (recording for recording in self.recordings() if not recording.is_elsewhere())
+
+    def new(self, name: str, config: Mapping[str, Any]) -> Recording:
+        """Make the folder of a new recording; `name` gets a number if it is taken. Raises StateError."""
+        number = 1
+        while True:
+            folder = self.folder / (name if number == 1 else f"{name}-{number}")
+            recording = Recording(folder)
+            if not (folder / CONFIG).exists() and not recording.is_locked():
+                break
+            number += 1
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_json(str(folder / CONFIG), {**config, "name": folder.name})
+        except OSError as error:
+            raise self._unusable(error) from error
+        return Recording(folder)
+
+    def remove(self) -> None:
+        """Remove everything, the event logs too."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _unusable(self, error: OSError) -> StateError:
+        return StateError(
+            f"The state directory {self.root} can't be used ({error.strerror}): "
+            "make it yours (chown, chmod u+rwx), or set XDG_STATE_HOME to one that is."
+        )

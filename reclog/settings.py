@@ -1,0 +1,168 @@
+"""What a call asks for: a flag beats the config file, which beats the built-in value."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reclog.engine.address import parse_network
+from reclog.engine.socat import cannot
+
+from .errors import UsageError
+
+#: The built-in values; `reclog:` in invoke.yaml or fabric.yaml replaces any of them.
+DEFAULTS: dict[str, Any] = {
+    "port": 55514,
+    "file": "file.log",
+    "bind": "0.0.0.0",
+    "listener": "auto",
+    "stamp": False,
+    "allow": [],
+    "partial_after": 2.0,
+    "raw": False,
+    "foreground": False,
+    "max_senders": 0,
+    "max_per_address": 0,
+    "timeout": 5.0,
+    "lines": 10,
+}
+LISTENERS = ("auto", "socat", "builtin")
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalSettings:
+    """A recording on this machine, checked."""
+
+    port: int
+    #: Absolute.
+    file: str
+    bind: str
+    listener: str
+    stamp: bool
+    allow: Sequence[str]
+    #: Seconds.
+    partial_after: float
+    raw: bool
+    #: 0: what the system's limits allow.
+    max_senders: int
+    max_per_address: int
+    foreground: bool
+
+
+def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalSettings:
+    """Return the settings of `inv local`. Raises UsageError."""
+    words = merged(flags, config)
+    settings = LocalSettings(
+        port=port_number(words["port"]),
+        file=file_path(words["file"]),
+        bind=address(words["bind"]),
+        listener=listener(words["listener"]),
+        stamp=bool(words["stamp"]),
+        allow=networks(words["allow"]),
+        partial_after=seconds("--partial-after", words["partial_after"]),
+        raw=bool(words["raw"]),
+        max_senders=count("--max-senders", words["max_senders"]),
+        max_per_address=count("--max-per-address", words["max_per_address"]),
+        foreground=bool(words["foreground"]),
+    )
+    _check_together(settings)
+    return settings
+
+
+def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for every setting: the flag's if one was given, the config's, the built-in one."""
+    words = {}
+    for name, builtin in DEFAULTS.items():
+        flag = flags.get(name)
+        given = flag is not None and flag is not False and flag != []
+        words[name] = flag if given else config.get(name, builtin)
+    return words
+
+
+def port_number(word: Any, option: str = "--port") -> int:
+    """Return the TCP port that `word` names. Raises UsageError."""
+    try:
+        port = int(str(word))
+    except ValueError:
+        port = -1
+    if not 1 <= port <= 65535:
+        raise UsageError(f"{option} {str(word)!r} is no TCP port: give a number from 1 to 65535.")
+    return port
+
+
+def file_path(word: Any) -> str:
+    """Return the absolute path that `word` names. Raises UsageError."""
+    text = str(word)
+    if not text or "\0" in text:
+        raise UsageError("--file is empty: name the file to record to.")
+    return os.path.abspath(os.path.expanduser(text))
+
+
+def address(word: Any) -> str:
+    """Return the numeric address that `word` is. Raises UsageError."""
+    text = str(word).strip("[]")
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise UsageError(
+            f"--bind {str(word)!r} is no numeric address: 0.0.0.0 means all of IPv4, :: all of both, "
+            "127.0.0.1 this machine alone."
+        ) from None
+    return text
+
+
+def listener(word: Any) -> str:
+    """Return `word` if it names a kind of listener. Raises UsageError."""
+    if word not in LISTENERS:
+        raise UsageError(f"--listener {str(word)!r} is unknown: give one of {', '.join(LISTENERS)}.")
+    return str(word)
+
+
+def networks(words: Any) -> list[str]:
+    """Return the networks that `words` name. Raises UsageError."""
+    for word in [words] if isinstance(words, str) else words:
+        try:
+            parse_network(word)
+        except ValueError:
+            raise UsageError(
+                f"--allow {word!r} is no network: give an address or a CIDR, as 192.168.1.0/24."
+            ) from None
+    return [words] if isinstance(words, str) else list(words)
+
+
+def seconds(option: str, word: Any) -> float:
+    """Return a positive number of seconds. Raises UsageError."""
+    try:
+        value = float(word)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UsageError(f"{option} {str(word)!r} is no time: give seconds above 0.")
+    return value
+
+
+def count(option: str, word: Any) -> int:
+    """Return a number from 0 on. Raises UsageError."""
+    try:
+        value = int(str(word))
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise UsageError(f"{option} {str(word)!r} is no number: give one from 0 on.")
+    return value
+
+
+def _check_together(settings: LocalSettings) -> None:
+    if settings.raw and settings.listener == "builtin":
+        raise UsageError("--raw is socat straight into the file: leave --listener builtin out.")
+    if settings.raw and settings.stamp:
+        raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
+    if settings.raw or settings.listener == "socat":
+        reason = cannot(settings.stamp, [parse_network(word) for word in settings.allow], settings.bind)
+        if reason:
+            remedy = "leave --raw out" if settings.raw else "use --listener builtin"
+            raise UsageError(f"{reason}: {remedy}.")

@@ -1,0 +1,1 @@
+"""Thin tasks: resolve settings, call one function, print."""

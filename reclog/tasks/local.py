@@ -1,0 +1,70 @@
+"""`inv local`: record on this machine."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from reclog import foreground as front
+from reclog.console import note
+from reclog.engine.address import with_port
+from reclog.launch import start_local
+from reclog.registry import Registry
+from reclog.settings import resolve_local
+
+from .edge import configured, sentences
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["allow"],
+    help={
+        "port": "TCP port to listen on (default 55514).",
+        "file": "File to append to (default file.log).",
+        "bind": "Numeric address to listen on (default 0.0.0.0: all IPv4; :: for all IPv6 and IPv4).",
+        "listener": "socat, builtin, or auto (default): socat where it is installed and can do it.",
+        "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",
+        "allow": "Only record senders of this network, as 192.168.1.0/24. May be repeated.",
+        "partial-after": "Seconds after which text without a newline is written (default 2).",
+        "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
+        "foreground": "Stay, show counters; Ctrl-C stops the recording.",
+        "max-senders": "Senders served at once; others wait (default: what this system allows).",
+        "max-per-address": "Senders of one address at once; others are closed (default: 9/10 of all).",
+    },
+)
+@sentences
+def local(
+    c: Context,
+    port: Any = None,
+    file: Any = None,
+    bind: Any = None,
+    listener: Any = None,
+    stamp: bool = False,
+    allow: Any = (),
+    partial_after: Any = None,
+    raw: bool = False,
+    foreground: bool = False,
+    max_senders: Any = None,
+    max_per_address: Any = None,
+) -> None:
+    """Record what senders write to a TCP port, in a file.
+
+    Starts a recorder in the background and returns when it listens. Whole lines only: no line mixes two
+    senders. `inv status` shows it, `inv tail` follows it, `inv kill` stops it without losing a line.
+    """
+    settings = resolve_local(locals(), configured(c))
+    started = start_local(settings, Registry())
+    for name in started.cleaned:
+        note(f"Cleaned up {name}, whose recorder had died.")
+    for sentence in started.notes:
+        note(sentence)
+    recording = started.recording
+    listening = recording.facts.get("listener")
+    print(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {settings.file}")
+    if settings.foreground:
+        front.say_how_it_ended(front.stay(started))
+    else:
+        print(f"Follow: tail -f {shlex.quote(settings.file)}   Stop: inv kill --port {settings.port}")

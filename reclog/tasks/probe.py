@@ -1,0 +1,54 @@
+"""`inv test-connection`: prove the path end to end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from reclog.console import print_table
+from reclog.errors import BrokenPathError
+from reclog.probe import Hop, probe_path, probe_recording
+from reclog.registry import Registry
+from reclog.settings import file_path, merged, port_number, seconds
+from reclog.stop import chosen
+
+from .edge import configured, sentences
+
+
+@task(
+    name="test-connection",
+    auto_shortflags=False,
+    help={
+        "host": "Send the probe to this host instead of the recordings that run.",
+        "port": "Only the recording on this port; with --host, the port to send to.",
+        "file": "Only the recording of this file; with --host, the file to look in.",
+        "timeout": "Seconds to wait at each hop (default 5).",
+    },
+)
+@sentences
+def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, timeout: Any = None) -> None:
+    """Send a line with a nonce along every recording and find it in its file.
+
+    Each hop gets a row with the time it took; a broken one is named, with what to do about it, and the
+    exit status is then 1. The probe line stays in the file: `reclog probe …`.
+    """
+    words = merged({"port": port, "file": file, "timeout": timeout}, configured(c))
+    within = seconds("--timeout", words["timeout"])
+    if host is not None:
+        hops = probe_path("probe", str(host), port_number(words["port"]), file_path(words["file"]), within)
+    else:
+        recordings = chosen(list(Registry().here()), port, None, file)
+        if not recordings:
+            raise BrokenPathError("Nothing is being recorded: `inv local` starts a recording.")
+        hops = [hop for recording in recordings for hop in probe_recording(recording, within)]
+    print_table(("recording", "hop", "result", "time"), [_row(hop) for hop in hops])
+    broken = [hop.trouble for hop in hops if not hop.ok]
+    if broken:
+        raise BrokenPathError("\n".join(broken))
+
+
+def _row(hop: Hop) -> tuple[str, str, str, str]:
+    took = "-" if hop.took is None else f"{hop.took * 1000:.1f} ms"
+    return hop.path, hop.name, "ok" if hop.ok else "BROKEN", took

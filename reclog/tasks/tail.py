@@ -1,0 +1,39 @@
+"""`inv tail`: follow a recording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from reclog.follow import follow as follow_file
+from reclog.registry import Registry
+from reclog.settings import count, merged
+from reclog.stop import the_one
+
+from .edge import configured, sentences
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "lines": "Lines to begin with (default 10).",
+        "file": "The recording of this file.",
+        "port": "The recording on this port.",
+        "follow": "Go on with what comes (default), until Ctrl-C; --no-follow ends at once.",
+    },
+)
+@sentences
+def tail(c: Context, lines: Any = None, file: Any = None, port: Any = None, follow: bool = True) -> None:
+    """Follow the file of a recording, through rotation, until Ctrl-C.
+
+    Control characters that a sender wrote are shown, not obeyed; the file keeps the bytes.
+    """
+    number = count("--lines", merged({"lines": lines}, configured(c))["lines"])
+    recording = the_one(list(Registry().here()), port, None, file)
+    try:
+        for line in follow_file(recording.file, number, lambda: follow):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        pass  # the way to end it
