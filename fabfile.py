@@ -1,5 +1,5 @@
-"""The tasks of `fab`: none yet; recording through a tremplin will live here."""
+"""The tasks of `fab`: record through a tremplin, stop what runs there."""
 
-from invoke.collection import Collection
+from reclog.program import fab_namespace
 
-ns = Collection()
+ns = fab_namespace()

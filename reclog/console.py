@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 #: Columns where the output is no terminal: a table piped into grep must not be folded.
 PIPE_WIDTH = 250
@@ -52,6 +52,11 @@ def size(count: int | None) -> str:
     raise AssertionError("unreachable")
 
 
+def counted(number: int, noun: str, many: str = "") -> str:
+    """Return a number and its noun: `1 line`, `2 lines`."""
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table on standard output; cells are plain text, never markup."""
     from rich import box
@@ -66,6 +71,43 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*(Text(visible(str(cell))) for cell in row))
     console.print(table)
+
+
+class DrainProgress:
+    """A bar on a terminal for bytes that are still to come; shown only if that takes a moment."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self._name = name
+        self._stream = stream
+        self._most = 0
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> DrainProgress:
+        """Begin; nothing is shown yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, left: int) -> None:
+        """Show that `left` bytes are to come."""
+        if left > self._most:
+            self._most = left
+        if not left or not self._stream.isatty():
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+            console = Console(file=self._stream)
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._task = self._bar.add_task(visible(self._name), total=self._most)
+            self._bar.start()
+        self._bar.update(self._task, total=self._most, completed=self._most - left)
 
 
 def note(sentence: str) -> None:

@@ -31,6 +31,22 @@ class StateError(ReclogError):
     """The state directory can't be used."""
 
 
+class HostError(ReclogError):
+    """A host can't be reached, or lacks what a relay needs."""
+
+
+class RelayError(ReclogError):
+    """The relay on the tremplin does not start, stop, or let us have its spool."""
+
+
+class RelayRunsError(RelayError):
+    """Somebody started it meanwhile."""
+
+
+class NotOursError(RelayError):
+    """Another machine has the relay."""
+
+
 class NotDrainedError(ReclogError):
     """Stopped, but something that senders had sent could not be recorded."""
 

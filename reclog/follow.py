@@ -17,15 +17,15 @@ _LONGEST = 1024 * 1024
 
 
 def last_lines(file: BinaryIO, count: int) -> list[bytes]:
-    """Return the last `count` lines of `file`, reading from its end, and leave it at its end."""
-    position = file.seek(0, os.SEEK_END)
+    """Return the last `count` lines of `file`, reading from its end, and leave it behind them."""
+    end = position = file.seek(0, os.SEEK_END)
     data = b""
     while position > 0 and data.count(b"\n") <= count:
         step = min(_BLOCK, position)
         position -= step
         file.seek(position)
         data = file.read(step) + data
-    file.seek(0, os.SEEK_END)
+    file.seek(end)  # not the end as it is now: what was added meanwhile is still to be read
     lines = data.splitlines(keepends=True) if b"\r" not in data else data.replace(b"\r\n", b"\n").split(b"\n")
     if b"\r" in data:
         lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
@@ -40,6 +40,7 @@ def follow(path: str, count: int, goes_on: Callable[[], bool]) -> Iterator[str]:
     file: BinaryIO | None = None
     rest = b""
     first = True
+    replaced = False
     while True:
         if file is None:
             file = _open(path)
@@ -62,11 +63,20 @@ def follow(path: str, count: int, goes_on: Callable[[], bool]) -> Iterator[str]:
             if rest:
                 yield _shown(rest)
             return
-        if file is not None and _was_replaced(file, path):
+        if file is not None and replaced:  # and read to its end since
             file.close()
-            file = None
+            file, replaced = None, False
+        elif file is not None and _was_truncated(file):
+            file.seek(0)
+        elif file is not None and _was_replaced(file, path):
+            replaced = True
             continue
-        time.sleep(LOOK_EVERY)
+        else:
+            time.sleep(LOOK_EVERY)
+            continue
+        if rest:  # nothing will complete it
+            yield _shown(rest)
+            rest = b""
 
 
 def _shown(line: bytes) -> str:
@@ -86,8 +96,8 @@ def _was_replaced(file: BinaryIO, path: str) -> bool:
         now = os.stat(path)
     except FileNotFoundError:
         return False  # wait until there is one again
-    if (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino):
-        return True
-    if now.st_size < file.tell():
-        file.seek(0)
-    return False
+    return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
+
+
+def _was_truncated(file: BinaryIO) -> bool:
+    return os.fstat(file.fileno()).st_size < file.tell()

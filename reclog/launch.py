@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import select
 import subprocess
 import sys
 import time
@@ -14,14 +12,13 @@ from typing import Any
 
 import reclog.engine
 from reclog.engine.daemon import MARK
+from reclog.engine.detach import READY_WITHIN, detached
+from reclog.engine.files import OUTPUT
 
 from .errors import AlreadyRecordedError, PortBusyError, StartError
 from .processes import holder_of
-from .registry import OUTPUT, Recording, Registry
+from .registry import Recording, Registry
 from .settings import LocalSettings
-
-#: Seconds within which a daemon must say that it works: its own patience with a port is 3 s.
-READY_WITHIN = 15.0
 
 
 @dataclasses.dataclass
@@ -38,10 +35,22 @@ class Started:
     took: float
 
 
-def daemon_command(role: str, folder: Path, ready_fd: int) -> list[str]:
+def daemon_command(role: str, folder: Path) -> list[str]:
     """Return the argv of a daemon; `-I` keeps the caller's PYTHON* variables and folder out of it."""
     engine = os.path.dirname(os.path.abspath(reclog.engine.__file__))
-    return [sys.executable, "-I", engine, role, "--folder", str(folder), "--ready-fd", str(ready_fd)]
+    return [sys.executable, "-I", engine, role, "--folder", str(folder)]
+
+
+def launch(
+    role: str, recording: Recording, within: float = READY_WITHIN
+) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start a daemon with its folder and mark; return it and its answer. Raises StartError."""
+    folder = recording.folder
+    env = {**os.environ, MARK: str(folder)}
+    try:
+        return detached(daemon_command(role, folder), str(folder), env, str(folder / OUTPUT), within)
+    except OSError as error:
+        raise StartError(f"The {role} can't be started ({error.strerror}).") from error
 
 
 def start_local(settings: LocalSettings, registry: Registry) -> Started:
@@ -53,7 +62,7 @@ def start_local(settings: LocalSettings, registry: Registry) -> Started:
     if settings.foreground:
         config["foreground_of"] = os.getpid()
     recording = registry.new(f"local-{settings.port}", config)
-    process, answer = _launch("recorder", recording)
+    process, answer = launch("recorder", recording)
     if not answer.get("ready"):
         recording.clean()
         raise _reason(settings, registry, answer)
@@ -77,56 +86,6 @@ def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:
     return cleaned
 
 
-def _launch(role: str, recording: Recording) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-    reading, writing = os.pipe()
-    output = os.open(recording.folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        process = subprocess.Popen(
-            daemon_command(role, recording.folder, writing),
-            cwd=recording.folder,
-            env={**os.environ, MARK: str(recording.folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=[writing],
-            start_new_session=True,  # it outlives this terminal
-        )
-    except OSError as error:
-        os.close(reading)
-        raise StartError(f"The recorder can't be started ({error.strerror}).") from error
-    finally:
-        os.close(writing)
-        os.close(output)
-    with os.fdopen(reading, "rb", buffering=0) as pipe:
-        answer = _read_answer(pipe.fileno(), time.monotonic() + READY_WITHIN)
-    if answer is None:
-        process.kill()
-        process.wait()
-        answer = {"message": _last_words(recording)}
-    return process, answer
-
-
-def _read_answer(fd: int, until: float) -> dict[str, Any] | None:
-    said = b""
-    while not said.endswith(b"\n"):
-        if not select.select([fd], [], [], max(0.0, until - time.monotonic()))[0]:
-            return None
-        more = os.read(fd, 65536)
-        if not more:
-            return None
-        said += more
-    answer = json.loads(said)
-    return answer if isinstance(answer, dict) else None
-
-
-def _last_words(recording: Recording) -> str:
-    try:
-        lines = (recording.folder / OUTPUT).read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    return f"The recorder did not start: {lines[-1] if lines else 'it said nothing'}."
-
-
 def _reason(settings: LocalSettings, registry: Registry, answer: dict[str, Any]) -> Exception:
     cause, message = answer.get("cause"), str(answer.get("message"))
     if cause == "port-taken":
@@ -138,6 +97,11 @@ def _reason(settings: LocalSettings, registry: Registry, answer: dict[str, Any])
                 )
         holder = holder_of(settings.port) or "another process"
         return PortBusyError(f"Port {settings.port} is taken by {holder}: stop it, or choose another --port.")
+    if cause == "port-held" and (holder := holder_of(settings.port)):
+        return PortBusyError(
+            f"Port {settings.port} is held by an outgoing connection of {holder}: "
+            "try again when that has ended, or choose another --port."
+        )
     if cause == "file-taken":
         for other in registry.here():
             if other.file and os.path.exists(other.file) and os.path.samefile(other.file, settings.file):

@@ -37,7 +37,8 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "started": facts.get("started"),
                 "last_line": counters.get("last_line"),
                 "last_line_at": counters.get("last_line_at"),
-                "paused_for": (counters.get("paused_for") or None) if alive else None,
+                # A dead one that was told to go says why; one that was killed can't.
+                "paused_for": counters.get("paused_for" if alive else "ended_for") or None,
                 "listener_full": bool(counters.get("listener_full")) and alive,
                 "connects": counters.get("connects", 0),
                 "refused": counters.get("refused", 0),

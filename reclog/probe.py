@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
+import shlex
 import socket
 import time
-from collections.abc import Callable
 
 from reclog.engine.address import reachable, with_port
+from reclog.engine.files import SSH_CONFIG
 
+from .again import again_command
+from .errors import HostError
 from .registry import Recording
+from .remote import answers, look, send_words, why_not_sent
+from .ssh import login
 
 
 @dataclasses.dataclass
@@ -24,6 +29,8 @@ class Hop:
     took: float | None
     #: What is wrong and what to do about it; empty if it works.
     trouble: str = ""
+    #: What is worth knowing and breaks nothing.
+    remark: str = ""
 
     @property
     def ok(self) -> bool:
@@ -32,15 +39,72 @@ class Hop:
 
 
 def probe_recording(recording: Recording, timeout: float) -> list[Hop]:
+    """Try each hop of a recording, of whichever kind."""
+    return (probe_tremplin if recording.kind == "tremplin" else probe_local)(recording, timeout)
+
+
+def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     """Try each hop of a local recording, up to the first broken one; `timeout` seconds a hop."""
     name, port = recording.name, recording.port
     if not recording.is_alive():
-        again = f"inv local --port {port} --file {recording.file}"
+        again = shlex.join(["inv", "local", "--port", str(port), "--file", recording.file])
+        if recording.is_locked():  # it runs, and can't be found by its state file
+            stop = f"inv kill --port {port}" if port else "inv kill"
+            return [Hop(name, "process", None, f"The recorder's state is lost: `{stop}`, then `{again}`.")]
         return [Hop(name, "process", None, f"The recorder is dead: `{again}` starts it again.")]
     hops = [Hop(name, "process", 0.0)]
     paused = str(recording.counters.get("paused_for") or "")
     host = reachable(str(recording.facts.get("bind", "")))
     hops += probe_path(name, host, port, recording.file, timeout, paused)
+    return hops
+
+
+def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
+    """Try each hop of a recording through a tremplin, up to the first broken one."""
+    name, alias, file = recording.name, recording.host, recording.file
+    config, port = recording.folder / SSH_CONFIG, recording.port
+    again = again_command(recording)
+    hops: list[Hop] = []
+    began = time.monotonic()
+    try:
+        seen = look(config, alias)
+    except HostError as error:
+        return [Hop(name, f"ssh {alias}", None, str(error))]
+    hops.append(Hop(name, f"ssh {alias}", time.monotonic() - began))
+    relay = seen["relays"].get(str(recording.facts.get("relay_folder", "")).rpartition("/")[2])
+    if not relay or not relay["alive"]:
+        trouble = f"The relay on {alias} does not run: `{again}` starts it, its spool is kept."
+        return [*hops, Hop(name, "relay process", None, trouble)]
+    hops.append(Hop(name, "relay process", 0.0))
+    start, nonce = _size(file), secrets.token_hex(8)
+    began = time.monotonic()
+    said = why_not_sent(login(config, alias, shlex.join(send_words(port, f"reclog probe {nonce}"))))
+    if said:
+        trouble = f"Port {port} does not answer on {alias} itself ({said}): see its host's firewall."
+        return [*hops, Hop(name, f"port {port} there", None, trouble)]
+    hops.append(Hop(name, f"port {port} there", time.monotonic() - began))
+    if not recording.is_alive():
+        return [*hops, Hop(name, "collector", None, f"The collector is dead: `{again}` starts it again.")]
+    hops.append(Hop(name, "collector", 0.0))
+    counters = recording.counters
+    if counters.get("state") == "reconnecting":
+        why = counters.get("paused_for") or "not connected"
+        trouble = f"The tunnel is down ({why}): it is tried again by itself; see `inv status`."
+        return [*hops, Hop(name, "tunnel and feed", None, trouble)]
+    hops.append(Hop(name, "tunnel and feed", 0.0))
+    took = find_line(file, nonce.encode("ascii"), start, timeout)
+    if took is None:
+        why = counters.get("paused_for") or f"{counters.get('lag_bytes', 0)} bytes are on their way before it"
+        trouble = f"The line did not reach the file within {timeout:g} s ({why})."
+        return [*hops, Hop(name, f"file {file}", None, trouble)]
+    hops.append(Hop(name, f"file {file}", took - began))
+    hostname = str(recording.facts.get("hostname", alias))
+    began = time.monotonic()
+    closed = answers(hostname, port)
+    note = f"not reachable from here ({closed}): a firewall, or a network that your devices don't share"
+    hops.append(
+        Hop(name, f"{hostname}:{port} from here", time.monotonic() - began, remark=note if closed else "")
+    )
     return hops
 
 
@@ -53,7 +117,9 @@ def probe_path(name: str, host: str, port: int, file: str, timeout: float, pause
     except OSError as error:
         reason = error.strerror or str(error)
         trouble = (
-            f"{target} does not accept a connection ({reason}): is the recorder started, the port right?"
+            f"{target} closed the connection ({reason}): is this address allowed (--allow)?"
+            if isinstance(error, ConnectionResetError)  # accepted, and closed before we could look
+            else f"{target} does not accept a connection ({reason}): is the recorder started, the port right?"
         )
         return [Hop(name, f"port {target}", None, trouble)]
     hops = [Hop(name, f"port {target}", time.monotonic() - began)]
@@ -63,13 +129,12 @@ def probe_path(name: str, host: str, port: int, file: str, timeout: float, pause
     with sock:
         try:
             sock.sendall(f"reclog probe {nonce}\n".encode("ascii"))
-            sock.shutdown(socket.SHUT_WR)
         except OSError as error:
             reason = error.strerror or str(error)
             trouble = f"{target} closed the connection ({reason}): is this address allowed (--allow)?"
             return [*hops, Hop(name, "line sent", None, trouble)]
         hops.append(Hop(name, "line sent", time.monotonic() - sent_at))
-        took = _find(file, nonce.encode("ascii"), start, lambda: time.monotonic() - sent_at < timeout)
+        took = find_line(file, nonce.encode("ascii"), start, timeout)
         if took is None and _was_refused(sock):
             trouble = f"{target} closed the connection: is this address allowed (--allow)?"
             return [*hops, Hop(name, f"file {file}", None, trouble)]
@@ -82,8 +147,12 @@ def probe_path(name: str, host: str, port: int, file: str, timeout: float, pause
     return [*hops, Hop(name, f"file {file}", took - sent_at)]
 
 
-def _find(file: str, needle: bytes, start: int, time_left: Callable[[], bool]) -> float | None:
-    """Return when `needle` was seen in `file` from byte `start` on (monotonic); None if it never was."""
+def find_line(file: str, needle: bytes, start: int, within: float) -> float | None:
+    """Return when `needle` was seen in `file` from byte `start` on (monotonic).
+
+    None if it was not within `within` seconds.
+    """
+    until = time.monotonic() + within
     while True:
         try:
             with open(file, "rb") as recorded:
@@ -91,9 +160,9 @@ def _find(file: str, needle: bytes, start: int, time_left: Callable[[], bool]) -
                 recorded.seek(start if os.fstat(recorded.fileno()).st_size >= start else 0)
                 if needle in recorded.read():
                     return time.monotonic()
-        except FileNotFoundError:
-            pass
-        if not time_left():
+        except OSError:
+            pass  # not there yet, or not for us to read: the caller says that nothing was found
+        if time.monotonic() >= until:
             return None
         time.sleep(0.002)
 
@@ -106,11 +175,12 @@ def _size(file: str) -> int:
 
 
 def _was_refused(sock: socket.socket) -> bool:
+    # We keep our side open: then only who turns us away closes theirs. Had we shut it down, a refusal that
+    # ends in TIME_WAIT could not be told from a recorder that has read to our end.
     sock.setblocking(False)
     try:
-        sock.recv(1)
-    except ConnectionError:
-        return True
-    except OSError:
+        return sock.recv(1) == b""
+    except BlockingIOError:
         return False
-    return False
+    except OSError:
+        return True

@@ -78,14 +78,21 @@ def _wait(processes: Family, at_most: float) -> Family:
 
 
 def holder_of(port: int) -> str:
-    """Return who listens on TCP `port`, for a person to read; empty if the system does not tell."""
+    """Return who holds TCP `port`, for a person to read; empty if the system does not tell.
+
+    That is who listens on it, else who has a connection that goes out from it.
+    """
     with contextlib.suppress(psutil.Error, OSError):
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-                if connection.pid is None:
-                    return "a process of another user"
-                with contextlib.suppress(psutil.Error):
-                    return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+        held = [
+            one
+            for one in psutil.net_connections("tcp")
+            if one.laddr and one.laddr.port == port and one.status != psutil.CONN_TIME_WAIT  # nobody's
+        ]
+        for connection in sorted(held, key=lambda one: one.status != psutil.CONN_LISTEN):
+            if connection.pid is None:
+                return "a process of another user"
+            with contextlib.suppress(psutil.Error):
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
     return ""
 
 

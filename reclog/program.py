@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from invoke.collection import Collection
-from invoke.exceptions import ParseError
+from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from .engine import __version__
 from .settings import DEFAULTS
 
 
+def fab_namespace() -> Collection:
+    """Return the collection of all Fabric tasks, with the names of their settings."""
+    from .tasks import edge, tremplin
+
+    # Here, because Fabric reads these words before it runs a task, and stumbles with a traceback.
+    edge.sentences(tremplin.check_words)(sys.argv)
+    return _configured(Collection(tremplin.tremplin, tremplin.kill_there))
+
+
 def namespace() -> Collection:
-    """Return the collection of all Invoke tasks, with the built-in settings."""
+    """Return the collection of all Invoke tasks, with the names of their settings."""
     from .tasks import kill, local, probe, status, tail
 
-    collection = Collection(local.local, kill.kill, probe.prove, status.status, tail.tail)
-    collection.configure({"reclog": DEFAULTS})
+    return _configured(Collection(local.local, kill.kill, probe.prove, status.status, tail.tail))
+
+
+def _configured(collection: Collection) -> Collection:
+    # Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it
+    # can't (a number, a list): it finds none, and settings.merged supplies the built-in value.
+    known = {name: value if isinstance(value, bool) else None for name, value in DEFAULTS.items()}
+    collection.configure({"reclog": known})
     return collection
 
 
-class _Program(Program):
-    """Invoke's program, with exit status 2 for wrong words."""
+class _WrongWords(Program):
+    """A program with exit status 2 for wrong words, where Invoke's own has 1."""
 
     def parse_core(self, argv: list[str] | None) -> None:
         try:
@@ -40,5 +56,24 @@ class _Program(Program):
 
 
 def main() -> None:
-    """Run the program."""
-    _Program(name="reclog", binary="reclog", namespace=namespace(), version=__version__).run()
+    """Run the program: Fabric's where a host is given with -H, Invoke's otherwise."""
+    from .tasks import kill, local, probe, status, tail, tremplin
+
+    names: dict[str, Any] = {"name": "reclog", "binary": "reclog", "version": __version__}
+    if any(word.startswith(("-H", "--hosts")) for word in sys.argv[1:]):
+        import fabric
+        from fabric.main import Fab
+
+        class _Fab(_WrongWords, Fab):  # type: ignore[misc]
+            """Fabric's program, with our exit status for wrong words."""
+
+        try:
+            tasks = fab_namespace()
+        except Exit as error:
+            print(error.message, file=sys.stderr)
+            sys.exit(error.code)
+        classes: dict[str, Any] = {"executor_class": fabric.Executor, "config_class": fabric.Config}
+        _Fab(namespace=tasks, **names, **classes).run()
+        return
+    bodies = (local.local, kill.kill, probe.prove, status.status, tail.tail, tremplin.tremplin)
+    _WrongWords(namespace=_configured(Collection(*bodies)), **names).run()

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,15 +13,21 @@ from typing import Any
 
 import platformdirs
 
-from reclog.engine.daemon import CONFIG, COUNTERS, EVENTS, LOCK, STATE
+from reclog.engine.files import (
+    CHECKPOINT,
+    CONFIG,
+    COUNTERS,
+    EVENTS,
+    FORKS,
+    LOCK,
+    OUTPUT,
+    SSH_CONFIG,
+    STATE,
+)
 from reclog.engine.identity import Identity, boot_id
 from reclog.engine.jsonfile import read_json, write_json
 
 from .errors import StateError
-
-#: The daemon's own words (its stderr), for when it fails in a way it can't tell.
-OUTPUT = "daemon.log"
-FORKS = "senders"
 
 
 class Recording:
@@ -119,7 +124,7 @@ class Recording:
 
     def clean(self) -> None:
         """Remove what only a running recording has; its event log stays, as history."""
-        for name in (STATE, COUNTERS, CONFIG, LOCK, FORKS, OUTPUT):
+        for name in (STATE, COUNTERS, CONFIG, LOCK, FORKS, OUTPUT, CHECKPOINT, SSH_CONFIG):
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / name).unlink()
         if not (self.folder / EVENTS).exists():
@@ -131,7 +136,8 @@ class Registry:
     """The recordings of this user, as their folders tell."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or platformdirs.user_state_path("reclog")
+        # A daemon has its folder as its working directory: a relative path would mean another place to it.
+        self.root = (root or platformdirs.user_state_path("reclog")).absolute()
 
     @property
     def folder(self) -> Path:
@@ -141,12 +147,11 @@ class Registry:
     def recordings(self) -> list[Recording]:
         """Return all that run or ran without being stopped, by name."""
         try:
-            folders = sorted(self.folder.iterdir())
+            return [Recording(folder) for folder in sorted(self.folder.iterdir()) if _is_recording(folder)]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise self._unusable(error) from error
-        return [Recording(f) for f in folders if (f / STATE).exists() or (f / CONFIG).exists()]
 
     def here(self) -> Iterator[Recording]:
         """Yield the recordings that are of this machine, running or dead."""
@@ -162,18 +167,32 @@ class Registry:
                 break
             number += 1
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.make()
+            folder.mkdir(mode=0o700, exist_ok=True)
             write_json(str(folder / CONFIG), {**config, "name": folder.name})
         except OSError as error:
             raise self._unusable(error) from error
         return Recording(folder)
 
-    def remove(self) -> None:
-        """Remove everything, the event logs too."""
-        shutil.rmtree(self.root, ignore_errors=True)
+    def make(self) -> None:
+        """Make the state directory, for this user alone. Raises StateError."""
+        try:
+            self.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for private in (self.root, self.folder):  # `parents` are made with the umask alone
+                private.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> StateError:
         return StateError(
             f"The state directory {self.root} can't be used ({error.strerror}): "
             "make it yours (chown, chmod u+rwx), or set XDG_STATE_HOME to one that is."
         )
+
+
+def _is_recording(folder: Path) -> bool:
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return False  # cleaned up meanwhile, or nothing of ours
+    return STATE in names or CONFIG in names

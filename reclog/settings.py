@@ -6,6 +6,7 @@ import dataclasses
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,16 @@ DEFAULTS: dict[str, Any] = {
     "max_per_address": 0,
     "timeout": 5.0,
     "lines": 10,
+    "port_remote_in": 55514,
+    "port_remote_out": 55614,
+    "port_local": None,
+    "spool_max": "1GiB",
+    "take_over": False,
 }
+#: The local end of the tunnel, where that port is free.
+PORT_LOCAL = 55514
+#: Bytes of the smallest spool: a few segments.
+SPOOL_LEAST = 1024 * 1024
 LISTENERS = ("auto", "socat", "builtin")
 
 
@@ -73,13 +83,70 @@ def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalS
     return settings
 
 
+@dataclasses.dataclass(frozen=True)
+class TremplinSettings:
+    """A recording through a tremplin, checked."""
+
+    port_remote_in: int
+    port_remote_out: int
+    port_local: int
+    #: Whether it has to be that port, or may be the next free one.
+    port_local_given: bool
+    #: Absolute.
+    file: str
+    listener: str
+    stamp: bool
+    allow: Sequence[str]
+    #: Seconds.
+    partial_after: float
+    #: Bytes.
+    spool_max: int
+    take_over: bool
+    foreground: bool
+
+
+def resolve_tremplin(
+    flags: Mapping[str, Any], config: Mapping[str, Any], host: str, hosts: int = 1
+) -> TremplinSettings:
+    """Return the settings of `fab tremplin` for `host`, one of `hosts`. Raises UsageError."""
+    words = merged(flags, config)
+    file = str(words["file"])
+    if hosts > 1 and "{host}" not in file:
+        raise UsageError("--file needs {host} in it for several hosts, as logs/{host}.log: one file each.")
+    given = words["port_local"] is not None
+    settings = TremplinSettings(
+        port_remote_in=port_number(words["port_remote_in"], "--port-remote-in"),
+        port_remote_out=port_number(words["port_remote_out"], "--port-remote-out"),
+        port_local=port_number(words["port_local"], "--port-local") if given else PORT_LOCAL,
+        port_local_given=given,
+        file=file_path(file.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))),
+        listener=listener(words["listener"]),
+        stamp=bool(words["stamp"]),
+        allow=networks(words["allow"]),
+        partial_after=seconds("--partial-after", words["partial_after"]),
+        spool_max=byte_size("--spool-max", words["spool_max"]),
+        take_over=bool(words["take_over"]),
+        foreground=bool(words["foreground"]),
+    )
+    if settings.port_remote_in == settings.port_remote_out:
+        raise UsageError(
+            "--port-remote-in and --port-remote-out are the same: both are the tremplin's, give two."
+        )
+    if settings.listener == "socat":
+        reason = cannot(settings.stamp, [parse_network(word) for word in settings.allow], "0.0.0.0")
+        if reason:
+            raise UsageError(f"{reason}: use --listener builtin.")
+    return settings
+
+
 def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for every setting: the flag's if one was given, the config's, the built-in one."""
     words = {}
     for name, builtin in DEFAULTS.items():
         flag = flags.get(name)
         given = flag is not None and flag is not False and flag != []
-        words[name] = flag if given else config.get(name, builtin)
+        said = config.get(name)
+        words[name] = flag if given else builtin if said is None else said
     return words
 
 
@@ -153,6 +220,17 @@ def count(option: str, word: Any) -> int:
         value = -1
     if value < 0:
         raise UsageError(f"{option} {str(word)!r} is no number: give one from 0 on.")
+    return value
+
+
+def byte_size(option: str, word: Any) -> int:
+    """Return the bytes that `word` (as 64MiB, 1GiB, 1000000) names. Raises UsageError."""
+    match = re.fullmatch(r"(\d+)\s*([KMGT]?)(i?)B?", str(word).strip(), re.IGNORECASE)
+    value = (
+        int(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ") if match else 0
+    )
+    if value < SPOOL_LEAST:
+        raise UsageError(f"{option} {str(word)!r} is no size from 1 MiB on: give it as 64MiB or 1GiB.")
     return value
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from reclog.engine.recorder import DRAIN_WITHIN
+from reclog.engine.entrance import DRAIN_WITHIN
 
 from .errors import NoSuchRecordingError
 from .processes import Family, end, exact, marked

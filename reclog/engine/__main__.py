@@ -1,32 +1,75 @@
-"""Start a daemon: `python3 reclog/engine recorder --folder DIR [--ready-fd N]`."""
+"""The engine's own command line.
+
+python3 reclog/engine recorder|relay|collector --folder DIR [--ready-fd N]   be that daemon
+python3 reclog/engine start ROLE --folder DIR [--again]     start it in the background, say how it went
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 
-if not __package__:  # run as a folder or a zipapp: our own package is found beside us, after all others
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+if not __package__:  # run as a folder: it is the engine beside us that is meant, not one that is installed
+    _root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, _root)
+    import reclog.engine  # noqa: F401
+
+    sys.path.remove(_root)  # it may be a checkout: nothing else is to be found there
 
 from reclog.engine import __version__
-from reclog.engine.daemon import Daemon
+from reclog.engine.daemon import MARK, Daemon, FolderTaken
 from reclog.engine.errors import EngineError
+from reclog.engine.files import OUTPUT
+
+ROLES = ("recorder", "relay", "collector")
 
 
 def main() -> int:
-    """Run the daemon that the command line names; the exit status."""
-    parser = argparse.ArgumentParser(prog="reclog-engine", description="A daemon of reclog.")
-    parser.add_argument("role", choices=["recorder"])
+    """Do what the command line says; the exit status."""
+    parser = argparse.ArgumentParser(prog="reclog-engine", description="The daemons of reclog.")
+    parser.add_argument("verb", choices=[*ROLES, "start"])
+    parser.add_argument("role", nargs="?", choices=ROLES, help="with start: which daemon")
     parser.add_argument("--folder", required=True, help="the daemon's folder, with its config.json")
     parser.add_argument("--ready-fd", type=int, default=-1, help="where to say that it is ready")
+    parser.add_argument("--again", action="store_true", help="nobody waits: be patient with a busy port")
     parser.add_argument("--version", action="version", version=__version__)
     words = parser.parse_args()
     os.umask(0o077)
-    daemon = Daemon(os.path.abspath(words.folder), words.ready_fd)
+    folder = os.path.abspath(words.folder)
+    if words.verb == "start":
+        return start(words.role, folder, words.again)
+    return run(words.verb, Daemon(folder, words.ready_fd, words.again))
+
+
+def start(role: str, folder: str, again: bool) -> int:
+    """Start a daemon in the background and print its answer."""
+    from reclog.engine.detach import detached, this_program
+
+    command = [*this_program(), role, "--folder", folder, *(["--again"] if again else [])]
+    _, answer = detached(command, folder, {**os.environ, MARK: folder}, os.path.join(folder, OUTPUT))
+    print(json.dumps(answer))
+    return 0 if answer.get("ready") else 1
+
+
+def run(role: str, daemon: Daemon) -> int:
+    """Be the daemon until it ends."""
     try:
         daemon.lock()
-        if daemon.config.get("raw"):
+    except FolderTaken as error:
+        daemon.failed(error.cause, str(error))
+        return 1
+    try:
+        if role == "relay":
+            from reclog.engine.relay import Relay
+
+            Relay(daemon).run()
+        elif role == "collector":
+            from reclog.engine.collector import Collector
+
+            Collector(daemon).run()
+        elif daemon.config.get("raw"):
             from reclog.engine.raw import RawRecorder
 
             RawRecorder(daemon).run()

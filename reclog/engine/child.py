@@ -9,7 +9,7 @@ import subprocess
 import time
 from typing import Callable, Mapping, Sequence
 
-from .kernel import die_with_parent
+from .kernel import LINUX, die_with_parent, listens
 from .loop import Loop
 
 #: Seconds before a child that ended alone is started again; doubled each time, up to the second.
@@ -27,6 +27,8 @@ class Child:
         self.command = list(command)
         self.pid = 0
         self.restarts = 0
+        #: Seconds.
+        self.longest_pause = LONGEST_PAUSE
         #: Called when it has ended by itself, with the status that waitpid(2) gave.
         self.on_end: Callable[[int], None] = lambda status: None
         #: Called when it is time to start it again.
@@ -40,6 +42,7 @@ class Child:
         self._timer = loop.timer(self._due)
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = -1
+        self._steady = False
         self._rest = b""
         self.pass_fds: Sequence[int] = ()
         self.env: Mapping[str, str] | None = None
@@ -47,7 +50,10 @@ class Child:
     def start(self) -> None:
         """Start it now, from the main thread (prctl(2): its death follows the thread's). Raises OSError."""
         me = os.getpid()
-        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(reading, False)
+        self._started_at = time.monotonic()
+        self._rest = b""
         try:
             self._process = subprocess.Popen(
                 self.command,
@@ -73,18 +79,55 @@ class Child:
     def ended(self, status: int) -> None:
         """Take note that waitpid(2) returned its pid: it is gone."""
         self._read_errors()
+        if self._rest:
+            self._hear(self._rest)
+            self._rest = b""
         if self._process is not None:
             # We reap all descendants together; this tells Popen not to wait for what is reaped.
             self._process.returncode = status
         self.pid = 0
+        self._steady = time.monotonic() - self._started_at > STEADY_AFTER
         self.on_end(status)
 
-    def start_later(self) -> None:
-        """Start it again after a pause that doubles with each quick death."""
-        if time.monotonic() - self._started_at > STEADY_AFTER:
+    def start_later(self, at_least: float = 0.0) -> None:
+        """Start it again after a pause (at least so many seconds) that doubles with each quick death."""
+        if self._steady:
             self._pause = FIRST_PAUSE
-        self._timer.at(time.monotonic() + self._pause * random.uniform(0.8, 1.2))
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._steady = False
+        pause = max(self._pause * random.uniform(0.8, 1.2), at_least * random.uniform(1.0, 1.2))
+        self._timer.at(time.monotonic() + pause)
+        self._pause = min(self._pause * 2, self.longest_pause)
+
+    def poll(self) -> None:
+        """Notice that it ended, where nobody reaps all descendants together."""
+        if self.pid:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self.pid, 0
+            if pid:
+                self.ended(status)
+
+    def stop(self, within: float = 1.0) -> None:
+        """End it: TERM, and KILL after `within` seconds."""
+        self.give_up()
+        self.signal()
+        until = time.monotonic() + within
+        while self.pid:
+            self.poll()
+            if self.pid and time.monotonic() >= until:
+                self.signal(signal.SIGKILL)
+            if self.pid:
+                time.sleep(0.005)
+        self.close()
+
+    def listens_on(self, port: int) -> bool:
+        """Tell whether it, and nobody else, listens on TCP `port` of 127.0.0.1."""
+        if not self.pid:
+            return False
+        if not LINUX:
+            return time.monotonic() - self._started_at > 0.5  # nobody tells; the handshake will
+        return listens(self.pid, "127.0.0.1", port)
 
     def give_up(self) -> None:
         """Don't start it again."""
@@ -94,6 +137,10 @@ class Child:
         """Send it a signal; nothing happens if it is gone."""
         if self.pid:
             os.kill(self.pid, number)  # ours and not reaped yet: the pid can't be anyone else's
+
+    def mute(self) -> None:
+        """Pass on no more of what it says."""
+        self._say = lambda words: None
 
     def close(self) -> None:
         """Hear no more from it."""
@@ -116,9 +163,12 @@ class Child:
                 return
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
-                self.last_words = line.decode("utf-8", "backslashreplace")
-                self._say(self.last_words)
+                self._hear(line)
             self._rest = self._rest[-4096:]
+
+    def _hear(self, line: bytes) -> None:
+        self.last_words = line.decode("utf-8", "backslashreplace").rstrip("\r")
+        self._say(self.last_words)
 
     def _stop_listening(self) -> None:
         if self._errors >= 0:

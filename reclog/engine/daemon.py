@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import EngineError
 from .events import EventLog, timestamp
+from .files import CONFIG, COUNTERS, EVENTS, LOCK, STATE
 from .identity import Identity
 from .jsonfile import read_json, write_json
 from .kernel import die_with_parent
@@ -19,14 +20,6 @@ from .loop import Loop
 #: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
 #: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
 MARK = "RECLOG_RECORDING"
-
-CONFIG, STATE, COUNTERS, EVENTS, LOCK = (
-    "config.json",
-    "state.json",
-    "counters.json",
-    "events.log",
-    "lock",
-)
 
 
 class FolderTaken(EngineError):
@@ -42,12 +35,18 @@ class Daemon:
     does), `counters.json`, `events.log` and `lock`.
     """
 
-    def __init__(self, folder: str, ready_fd: int = -1) -> None:
+    def __init__(self, folder: str, ready_fd: int = -1, again: bool = False) -> None:
         self.folder = folder
+        #: Started again by a program, so that nobody reads an error: it is patient where it can be.
+        self.again = again
         self.config = read_json(self.path(CONFIG))
         self.loop = Loop()
         self.log = EventLog(self.path(EVENTS))
         self.stopping = False
+        #: Set when the same daemon is to be started again with what it was told.
+        self.keep_config = False
+        #: Set when why it ended is to be seen in `status`.
+        self.keep_state = False
         self._ready_fd = ready_fd
         self._lock_fd = -1
 
@@ -78,7 +77,7 @@ class Daemon:
         identity = Identity.of(os.getpid())
         write_json(
             self.path(STATE),
-            {"identity": identity._asdict(), "started": timestamp(), **self.config, **facts},
+            {**self.config, **facts, "identity": identity._asdict(), "started": timestamp()},
         )
 
     def ready(self, **facts: Any) -> None:
@@ -91,7 +90,9 @@ class Daemon:
 
     def leave(self) -> None:
         """Remove what only a running daemon has; the event log stays."""
-        for name in (STATE, COUNTERS, CONFIG, LOCK):
+        if self.keep_state:
+            return
+        for name in (STATE, COUNTERS, *(() if self.keep_config else (CONFIG,)), LOCK):
             try:
                 os.unlink(self.path(name))
             except FileNotFoundError:

@@ -28,6 +28,12 @@ class PortTaken(EngineError):
     cause = "port-taken"
 
 
+class PortHeld(PortTaken):
+    """Nobody listens on the port, but an outgoing connection holds it, or its remains do (TIME-WAIT)."""
+
+    cause = "port-held"
+
+
 class AddressUnusable(EngineError):
     """The address or port to listen on can't be used."""
 

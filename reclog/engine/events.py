@@ -19,6 +19,7 @@ class EventLog:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._cut = b""
         self._waiting: deque[str] = deque(maxlen=self.KEPT)
 
     def say(self, event: str, **facts: Any) -> None:
@@ -33,9 +34,15 @@ class EventLog:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         fd = os.open(self.path, flags, 0o600)
         try:
-            while self._waiting:
-                os.write(fd, self._waiting[0].encode("utf-8"))
-                self._waiting.popleft()
+            if self._cut:
+                self._cut = self._cut[os.write(fd, self._cut) :]
+            while self._waiting and not self._cut:
+                event = self._waiting.popleft().encode("utf-8")
+                try:
+                    self._cut = event[os.write(fd, event) :]
+                except OSError:
+                    self._waiting.appendleft(event.decode("utf-8"))
+                    raise
             full = os.fstat(fd).st_size > self.ROTATE_AT
         finally:
             os.close(fd)

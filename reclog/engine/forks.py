@@ -7,23 +7,26 @@ import signal
 import socket
 import struct
 import time
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from .errors import EngineError
+from .files import FORKS
 from .intake import Intake
-from .kernel import adopt_orphans
-from .listener import BACKLOG
+from .kernel import adopt_orphans, drop_incoming
+from .listener import BACKLOG, PATIENCE, accept_tcp
 from .loop import Loop
 from .socat import Door, SocatParent, reap, socat_command
 
 #: Seconds without a byte after which forks that can't be told to end count as finished.
 QUIET_FOR = 1.0
+#: Deaths of socat after which it is not started again.
+OLD_QUEUES = 8
 
 
 class ForkListener:
     """The UNIX socket of the daemon, to which socat's forks connect."""
 
-    def __init__(self, folder: str, name: str = "senders") -> None:
+    def __init__(self, folder: str, name: str = FORKS) -> None:
         """Listen under `name` in `folder`. Raises OSError."""
         self.name = name
         self.path = os.path.join(folder, name)
@@ -61,7 +64,7 @@ class ForkListener:
 
 
 class SocatListener:
-    """socat accepts while it runs; the intake takes its queue over while it is down."""
+    """socat accepts while it runs; when it dies the intake takes its queue over, and keeps it."""
 
     def __init__(
         self, loop: Loop, intake: Intake, program: str, door: Door, folder: str, say: Callable[..., None]
@@ -73,7 +76,12 @@ class SocatListener:
         self.down = ""
         self._down_since = 0.0
         self._forks = ForkListener(folder)
-        command = socat_command(program, door, f"UNIX-CONNECT:{self._forks.name}")
+        # The queues of socats that ended: they are never closed while we run, so nobody is turned away.
+        self._old: list[_Queue] = []
+
+        def command(beside: bool) -> list[str]:
+            return socat_command(program, door, f"UNIX-CONNECT:{self._forks.name}", beside=beside)
+
         self._parent = SocatParent(loop, command, door, folder, say)
 
     @property
@@ -84,14 +92,14 @@ class SocatListener:
     @property
     def shares_queue(self) -> bool:
         """Tell whether this system lets us empty socat's queue, so that a stop loses nothing of it."""
-        return self._parent.queue is not None
+        return self._parent.queue is not None or bool(self._old)
 
-    def start(self) -> None:
-        """Start socat and take its forks in. Raises PortTaken, AddressUnusable, SocatUnusable."""
+    def start(self, patience: float = PATIENCE) -> None:
+        """Start socat and take its forks in; for `patience` and what is raised see SocatParent.start."""
         adopt_orphans()
         self._loop.on_signal(signal.SIGCHLD, self._reap)
         try:
-            self._parent.start()
+            self._parent.start(patience=patience)
         except EngineError:
             self.close()
             raise
@@ -106,6 +114,9 @@ class SocatListener:
         parent.child.give_up()
         parent.refuse_newcomers()
         emptied = parent.queue is None or intake.drain(parent, until)
+        for queue in self._old:
+            drop_incoming(queue.sock)
+            emptied = intake.drain(queue, until) and emptied
         finished = parent.finish(until, self._quiet)
         # The forks are gone; their last bytes, and their last connects, are in our own sockets.
         emptied = intake.drain(self._forks, until) and emptied
@@ -120,6 +131,10 @@ class SocatListener:
         self._parent.child.on_end = lambda status: None
         self._intake.leave(self._forks)
         self._parent.close()
+        for queue in self._old:
+            self._intake.leave(queue)
+            queue.sock.close()
+        self._old.clear()
         self._forks.close()
 
     def _reap(self) -> None:
@@ -129,27 +144,32 @@ class SocatListener:
         return time.monotonic() - self._intake.last_read_at > QUIET_FOR
 
     def _ended(self, status: int) -> None:
-        self._say("listener died", wait_status=status, said=self._parent.child.last_words)
+        parent = self._parent
+        self._say("listener died", wait_status=status, said=parent.child.last_words)
         self._down_since = time.monotonic()
-        if self.shares_queue:
-            self._intake.serve(self._parent)  # nobody is turned away while it is down
-        else:
+        if parent.queue is not None:
+            queue = _Queue(parent.queue)
+            parent.queue = None
+            self._old.append(queue)
+            self._intake.serve(queue)
+        if not self._old:
             self.down = "socat ended; it is started again soon"
-        self._parent.child.start_later()
+        elif len(self._old) > OLD_QUEUES:
+            self._say("listener given up", reason="socat keeps dying; reclog itself listens from now on")
+            return
+        parent.child.start_later()
 
     def _start_again(self) -> None:
         parent = self._parent
-        if parent.queue is not None:
-            parent.refuse_newcomers()
-            self._intake.take_queue(parent)
-            self._intake.leave(parent)
-            parent.queue.close()
-            parent.queue = None
         parent.child.on_end = lambda status: None
+        # Two may listen on a port if both say so. The first socat does not: nobody else can join it.
+        for queue in self._old:
+            queue.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            parent.start()
+            parent.start(beside=bool(self._old))
         except EngineError as error:
-            self.down = str(error)
+            if not self._old:
+                self.down = str(error)
             self._say("listener does not start", reason=str(error))
             parent.child.start_later()
         else:
@@ -157,3 +177,13 @@ class SocatListener:
             seconds = round(time.monotonic() - self._down_since, 3)
             self._say("listener restarted", seconds=seconds)
         parent.child.on_end = self._ended
+
+
+class _Queue(NamedTuple):
+    """A listening socket of a socat that ended, as a source of senders."""
+
+    sock: socket.socket
+
+    def accept(self) -> tuple[socket.socket, str, str]:
+        """Return the next connection, its host and its name. Raises OSError."""
+        return accept_tcp(self.sock)

@@ -82,7 +82,7 @@ def start_time(pid: int) -> str | None:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 # The name, in brackets, may hold anything (proc(5)): count from the last bracket.
                 fields = file.read().rpartition(b")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             return None
         return None if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
     answer = subprocess.run(

@@ -70,7 +70,7 @@ class Limits(NamedTuple):
     stamp: bool = False
     allow: Sequence[Network] = ()
     senders: int = 1000
-    senders_per_address: int = 900
+    senders_per_address: int = 1000
 
 
 class Sender:
@@ -164,17 +164,6 @@ class Intake:
                 return False
         return False
 
-    def take_queue(self, source: Source) -> None:
-        """Serve every connection that waits in the queue of `source`, whatever the limits."""
-        while True:
-            try:
-                sock, host, name = source.accept()
-            except OSError:
-                return
-            sender = self._admit(sock, host, name)
-            if sender is not None:
-                self._watch(sender)
-
     def drain_senders(self, until: float) -> bool:
         """Take in all that the connected senders have sent so far, then disconnect them."""
         return all(self._finish(sender, until) for sender in list(self._senders.values()))
@@ -210,7 +199,7 @@ class Intake:
             if sender is None:
                 continue
             # A sender of one line has said it, and closed, by now: then there is nothing to watch.
-            if self._read(sender):
+            if self._read(sender) and not self.held:
                 self._read(sender)
             if sender.id in self._senders:
                 self._watch(sender)
@@ -397,6 +386,7 @@ class Intake:
         if self._full_since:
             seconds = round(time.monotonic() - self._full_since, 3)
             self._full_since = 0.0
+            self._room_timer.off()
             self._journal.say("listener has room again", full_seconds=seconds)
             if not self.held:
                 self._open_doors()
@@ -411,11 +401,20 @@ class Intake:
     def _finish(self, sender: Sender, until: float) -> bool:
         """Take in what the kernel has accepted from `sender`, not a byte more, and disconnect it."""
         self._loop.unwatch(sender.sock)
-        # Where packets can't be dropped, what stands in the queue now is the bound.
-        bound = None if drop_incoming(sender.sock) else sender.bytes + unread(sender.sock)
+        first = True
+        bound = None
+        if drop_incoming(sender.sock):
+            # Set now: if the sender has closed, the read below closes, too. The acknowledgement of that is
+            # dropped, and the connection would stand in LAST-ACK for minutes and swallow a new one's SYN.
+            reset_on_close(sender.sock)
+        else:  # what stands in the queue now is the bound
+            bound = sender.bytes + unread(sender.sock)
         while bound is None or sender.bytes < bound:
-            if not self._written(until):
+            if not self._written(until) or (not first and time.monotonic() >= until):
                 return False
+            if sender.id not in self._senders:
+                return True  # a turn of the loop has seen its end
+            first = False
             count = self._read(sender)
             if count is None:
                 return True
@@ -429,5 +428,6 @@ class Intake:
         while not self._store.flush():
             if time.monotonic() >= until:
                 return False
-            time.sleep(0.02)
+            # Not a sleep: a relay's spool has room again when the loop hears the collector's ack.
+            self._loop.turn(at_most=0.02)
         return True

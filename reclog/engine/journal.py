@@ -56,6 +56,7 @@ class Journal:
         if not self._kinds:
             self._timer.at(time.monotonic() + COLLECT)
         self._kinds[event] += 1
-        self._hosts[name.rpartition(":")[0]] += 1
+        if event != "disconnect":
+            self._hosts[name.rpartition(":")[0]] += 1
         if len(self._events) <= EACH_UP_TO:
             self._events.append((event, {"at": timestamp(), "sender": name, **facts}))

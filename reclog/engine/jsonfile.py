@@ -7,17 +7,26 @@ import os
 from typing import Any
 
 
-def write_json(path: str, value: Any) -> None:
-    """Replace the file at `path` atomically; mode 0600. Raises OSError."""
+def write_json(path: str, value: Any, sync: bool = False) -> None:
+    """Replace the file at `path` atomically; mode 0600. With `sync` it is on disk then. Raises OSError."""
     temporary = f"{path}.{os.getpid()}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             json.dump(value, file)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         os.unlink(temporary)
         raise
+    if sync:
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def read_json(path: str) -> dict[str, Any]:

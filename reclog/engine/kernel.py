@@ -122,6 +122,28 @@ def _socket_numbers(pid: int) -> list[int]:
     return numbers
 
 
+def listens(pid: int, host: str, port: int) -> bool:
+    """Tell whether process `pid` listens on IPv4 address `host` and TCP `port` (proc(5): net/tcp)."""
+    raw = int.from_bytes(socket.inet_aton(host), sys.byteorder)
+    wanted = f"{raw:08X}:{port:04X}"
+    try:
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            rows = [line.split() for line in file]
+        # Column 1: local address, 3: state (0A is LISTEN), 9: inode.
+        inodes = {f"socket:[{row[9]}]" for row in rows if row[1] == wanted and row[3] == "0A"}
+        folder = f"/proc/{pid}/fd"
+        return bool(inodes) and any(_link(f"{folder}/{name}") in inodes for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""  # closed meanwhile
+
+
 def children_of(pid: int) -> list[int]:
     """Return the pids of the children of process `pid`; empty if it has none or is gone."""
     try:

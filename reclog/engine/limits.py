@@ -86,8 +86,13 @@ def _cgroup_processes() -> int:
     try:
         with open("/proc/self/cgroup", encoding="ascii") as file:
             group = next(line[3:].strip() for line in file if line.startswith("0::"))
-        folder = f"/sys/fs/cgroup{group}"
-        return _number(f"{folder}/pids.max", 1 << 22) - _number(f"{folder}/pids.current", 0)
+        left = 1 << 22
+        while True:
+            folder = "/sys/fs/cgroup" + group.rstrip("/")
+            left = min(left, _number(f"{folder}/pids.max", 1 << 22) - _number(f"{folder}/pids.current", 0))
+            if group in ("", "/"):
+                return left
+            group = os.path.dirname(group)
     except (OSError, StopIteration):
         return 1 << 22
 

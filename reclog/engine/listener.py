@@ -7,7 +7,7 @@ import socket
 import time
 
 from .address import host_of, with_port
-from .errors import AddressUnusable, PortTaken
+from .errors import AddressUnusable, PortHeld, PortTaken
 from .kernel import LINUX, drop_incoming
 
 #: Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn.
@@ -21,9 +21,9 @@ KEEPALIVE = (60, 10, 6)
 class TcpListener:
     """The builtin listener."""
 
-    def __init__(self, bind: str, port: int) -> None:
+    def __init__(self, bind: str, port: int, patience: float = PATIENCE) -> None:
         """Listen on `port` of address `bind`. Raises AddressUnusable, PortTaken."""
-        self.sock = bound_socket(bind, port)
+        self.sock = bound_socket(bind, port, patience)
         # Accepted sockets inherit these, at no cost per connection: a dead sender is found (tcp(7)).
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in zip(("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"), KEEPALIVE):
@@ -57,19 +57,21 @@ def accept_tcp(listening: socket.socket) -> tuple[socket.socket, str, str]:
     return sock, host, with_port(host, peer[1])
 
 
-def bound_socket(bind: str, port: int) -> socket.socket:
+def bound_socket(bind: str, port: int, patience: float = PATIENCE) -> socket.socket:
     """Return a TCP socket bound to `bind` and `port`. Raises AddressUnusable, PortTaken.
 
     Ports 32768–60999 are Linux's ephemeral range, in which an outgoing connection may hold any port for
-    a moment: a port that nobody listens on is tried again for `PATIENCE` seconds.
+    a moment: a port that nobody listens on is tried again for `patience` seconds.
     """
+    if not 0 <= port <= 65535:
+        raise AddressUnusable(f"{port} is no port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
         )[0]
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError, OverflowError) as error:
         raise AddressUnusable(f"{bind} is no address: give --bind a numeric one of this machine.") from error
-    give_up_at = time.monotonic() + PATIENCE
+    give_up_at = time.monotonic() + patience
     while True:
         sock = socket.socket(family, kind, protocol)
         try:
@@ -81,10 +83,15 @@ def bound_socket(bind: str, port: int) -> socket.socket:
         except OSError as error:
             sock.close()
             if error.errno == errno.EADDRINUSE:
-                if not someone_listens(port) and time.monotonic() < give_up_at:
+                if someone_listens(port):
+                    raise PortTaken(f"Port {port} is in use already.") from error
+                if time.monotonic() < give_up_at:
                     time.sleep(0.1)
                     continue
-                raise PortTaken(f"Port {port} is in use already.") from error
+                raise PortHeld(
+                    f"Port {port} is held by an outgoing connection, or was a moment ago: try again in a "
+                    "minute, or choose another port."
+                ) from error
             raise AddressUnusable(_why_not(bind, port, error)) from error
 
 

@@ -52,9 +52,16 @@ class Loop:
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
         self.watch(self._wake_out, self._on_signal)
 
-    def watch(self, thing: socket.socket | int, callback: Callable[[], None]) -> None:
-        """Call `callback` whenever `thing` can be read."""
-        self._selector.register(thing, selectors.EVENT_READ, callback)
+    def watch(self, thing: socket.socket | int, callback: Callable[[], None], writing: bool = False) -> None:
+        """Call `callback` whenever `thing` can be read; with `writing`, also when it can be written.
+
+        Watching a thing again replaces what was asked before.
+        """
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
+        try:
+            self._selector.register(thing, events, callback)
+        except KeyError:
+            self._selector.modify(thing, events, callback)
 
     def unwatch(self, thing: socket.socket | int) -> None:
         """Stop watching `thing`; nothing happens if it isn't watched."""

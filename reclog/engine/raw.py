@@ -14,11 +14,12 @@ import time
 from typing import Any
 
 from .address import parse_network
-from .daemon import COUNTERS, Daemon
+from .daemon import Daemon
+from .entrance import DRAIN_WITHIN, use_socat
 from .errors import EngineError
+from .files import COUNTERS
 from .kernel import adopt_orphans
 from .limits import most_senders, read, warnings
-from .recorder import DRAIN_WITHIN, use_socat
 from .sink import Sink
 from .socat import Door, SocatParent, reap, socat_command
 from .stats import Publisher
@@ -42,7 +43,11 @@ class RawRecorder:
         self.fd = self.sink.open()
         places = int(config.get("max_senders") or most_senders(self.system, socat=True))
         door = Door(str(config["bind"]), int(config["port"]), allow, places)
-        command = socat_command(shutil.which("socat") or "socat", door, f"FD:{self.fd}", one_way=True)
+        program = shutil.which("socat") or "socat"
+
+        def command(beside: bool) -> list[str]:
+            return socat_command(program, door, f"FD:{self.fd}", one_way=True, beside=beside)
+
         self.parent = SocatParent(self.loop, command, door, daemon.folder, daemon.log.say)
         self.parent.child.pass_fds = (self.fd,)
         self.began_with = os.fstat(self.fd).st_size

@@ -39,6 +39,10 @@ class Sink:
         self.last_time = 0.0
         #: Why writing pauses; empty while it goes on.
         self.paused = ""
+        #: Called with the descriptor of a file that was renamed or removed, before it is closed.
+        self.before_leaving: Callable[[int], None] = lambda fd: None
+        #: Called when somebody else has touched the file, before anything is written behind that.
+        self.on_touched: Callable[[], None] = lambda: None
         self._paused_at = 0.0
         self._report = report
         self._fd = -1
@@ -48,6 +52,8 @@ class Sink:
         # What was merged and is not all written: the bytes, and how many of them are in the file.
         self._batch = b""
         self._done = 0
+        # How many of its first bytes are not of the texts: the newline that closes another's line.
+        self._inserted = 0
         self._file: tuple[int, int] = (0, 0)
         self._size = 0
         self._regular = True
@@ -74,6 +80,33 @@ class Sink:
     def queued(self) -> int:
         """Bytes taken in and not yet in the file."""
         return self._queued + len(self._batch) - self._done
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes of the texts taken in that are not in the file yet (where no stamps are added)."""
+        return self._queued + len(self._batch) - max(self._done, self._inserted)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor of the file."""
+        return self._fd
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file after our last write."""
+        return self._size
+
+    def sync(self) -> None:
+        """Have what was written on disk. Raises OSError."""
+        os.fdatasync(self._fd)
+
+    def go_on(self, who: Hashable) -> None:
+        """Take the half line at the file's end for one of `who`."""
+        self._merger.open_by = who
+
+    def is_open_by(self, who: Hashable) -> bool:
+        """Tell whether the file, once all taken in is written, ends in a half line of `who`."""
+        return self._merger.open_by == who
 
     def add(self, who: Hashable, text: bytes, stamp: bytes = b"") -> None:
         """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
@@ -107,14 +140,17 @@ class Sink:
     def _merge(self) -> None:
         texts, self._texts, self._queued = self._texts, [], 0
         add = self._merger.add
+        self._inserted = int(self._merger.open_by not in (None, texts[0][0]))
         if len(texts) == 1:
             self._batch = add(*texts[0])
         else:
             self._batch = b"".join([add(*text) for text in texts])
         self._done = 0
+        taken = 0
         for _, text, _ in texts:
             self.lines += text.count(b"\n")
-            self.bytes += len(text)
+            taken += len(text)
+        self.bytes += taken
         self.last_text = texts[-1][1]
         self.last_time = time.time()
 
@@ -126,7 +162,7 @@ class Sink:
             self._done += written
             self._size += written
         self._batch = b""
-        self._done = 0
+        self._done = self._inserted = 0
 
     def _look(self) -> None:
         """Notice what others did to the file since the last batch."""
@@ -142,17 +178,25 @@ class Sink:
             self._report("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
             self._size = now.st_size
             self._begin_anew()
+            self.on_touched()
 
     def _reopen(self, how: str) -> None:
         fd = _open(self.path)
         try:
+            if not _recordable(fd):
+                raise OSError(errno.EINVAL, "not a regular file any more")
             _lock(fd)
+            self.before_leaving(self._fd)
         except OSError:
             os.close(fd)
             raise
-        os.close(self._fd)
+        try:
+            os.close(self._fd)
+        except OSError:
+            pass
         self._report("file reopened", how=how)
         self._take(fd)
+        self.on_touched()
 
     def _take(self, fd: int) -> None:
         now = os.fstat(fd)
@@ -167,8 +211,9 @@ class Sink:
         inside_line = self._regular and _ends_inside_line(self._fd, self._size)
         if self._batch:
             # The half line that is in the file already lost its place: write that line again, whole.
-            start = self._batch.rfind(b"\n", 0, self._done) + 1
+            start = max(self._batch.rfind(b"\n", 0, self._done) + 1, self._inserted)
             self._batch = (b"\n" if inside_line else b"") + self._batch[start:]
+            self._inserted = int(inside_line)
             self._done = 0
         else:
             self._merger.open_by = STRANGER if inside_line else None
@@ -210,6 +255,11 @@ def _open(path: str) -> int:
         return os.open(path, flags | os.O_RDWR, 0o600)
     except PermissionError:
         return os.open(path, flags | os.O_WRONLY, 0o600)
+
+
+def _recordable(fd: int) -> bool:
+    kind = os.fstat(fd).st_mode
+    return stat.S_ISREG(kind) or stat.S_ISCHR(kind)
 
 
 def _lock(fd: int) -> None:

@@ -26,7 +26,7 @@ from .address import Network, reachable
 from .child import Child
 from .errors import SocatUnusable
 from .kernel import children_of, drop_incoming, reset_on_close, sockets_of, unread
-from .listener import BACKLOG, KEEPALIVE, accept_tcp, bound_socket
+from .listener import BACKLOG, KEEPALIVE, PATIENCE, accept_tcp, bound_socket
 from .loop import Loop
 
 #: Bytes that a fork moves at once; 8 KiB, its default, costs twice the CPU in bulk.
@@ -45,8 +45,13 @@ class Door(NamedTuple):
     max_children: int = 1000
 
 
-def socat_command(program: str, door: Door, target: str, one_way: bool = False) -> list[str]:
-    """Return the argv of a forking socat from `door` to the socat address `target`."""
+def socat_command(
+    program: str, door: Door, target: str, one_way: bool = False, beside: bool = False
+) -> list[str]:
+    """Return the argv of a forking socat from `door` to the socat address `target`.
+
+    With `beside` it listens where a socket of ours listens already, which must allow it (SO_REUSEPORT).
+    """
     six = ":" in door.bind
     idle, interval, count = KEEPALIVE
     options = [
@@ -61,7 +66,11 @@ def socat_command(program: str, door: Door, target: str, one_way: bool = False) 
     if six:
         options.insert(2, f"ipv6only={0 if door.bind == '::' else 1}")
     options += [f"range={network}" for network in door.allow]
-    return [program, *(["-u"] if one_way else []), "-b", str(BLOCK), ",".join(options), target]
+    options += ["reuseport"] if beside else []
+    flags = ["-u"] if one_way else []
+    if door.allow:
+        flags.append("-d")  # whom it refuses is a warning: without -d it says errors only (socat(1))
+    return [program, *flags, "-b", str(BLOCK), ",".join(options), target]
 
 
 def cannot(stamp: bool, allow: Sequence[Network], bind: str) -> str:
@@ -91,10 +100,17 @@ class SocatParent:
     """The listening socat and its forks, and our copy of its listening socket."""
 
     def __init__(
-        self, loop: Loop, command: Sequence[str], door: Door, cwd: str, say: Callable[..., None]
+        self,
+        loop: Loop,
+        command: Callable[[bool], Sequence[str]],
+        door: Door,
+        cwd: str,
+        say: Callable[..., None],
     ) -> None:
         self.door = door
-        self.child = Child(loop, command, cwd, lambda words: say("socat says", text=words))
+        #: Its argv; the flag tells whether it is to listen beside a socket of ours.
+        self.command = command
+        self.child = Child(loop, command(False), cwd, lambda words: say("socat says", text=words))
         #: Our copy of its listening socket; None where the kernel gives none.
         self.queue: socket.socket | None = None
         self._loop = loop
@@ -112,10 +128,15 @@ class SocatParent:
             raise OSError("socat's listening socket can't be shared on this system")
         return self.queue
 
-    def start(self) -> None:
-        """Start socat and see it listen. Raises PortTaken, AddressUnusable, SocatUnusable."""
-        # Bound by us first: our errors name the cause, socat's would have to be parsed.
-        bound_socket(self.door.bind, self.door.port).close()
+    def start(self, beside: bool = False, patience: float = PATIENCE) -> None:
+        """Start socat and see it listen. Raises PortTaken, AddressUnusable, SocatUnusable.
+
+        With `beside` an old socket of ours still listens there.
+        """
+        self.child.command = list(self.command(beside))
+        if not beside:
+            # Bound by us first: our errors name the cause, socat's would have to be parsed.
+            bound_socket(self.door.bind, self.door.port, patience).close()
         try:
             self.child.start()
         except OSError as error:
@@ -147,6 +168,7 @@ class SocatParent:
 
     def end_accepting(self) -> None:
         """Let socat's parent end once it has forked for what it accepted; its forks live on."""
+        self.child.mute()  # it says that accept(2) failed: it is meant to
         if self.queue is not None:
             try:
                 self.queue.shutdown(socket.SHUT_RD)

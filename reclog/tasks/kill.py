@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, size
-from reclog.errors import NotDrainedError
-from reclog.registry import Registry
+from reclog.console import DrainProgress, counted, note, size
+from reclog.errors import NotDrainedError, ReclogError
+from reclog.registry import Recording, Registry
+from reclog.ssh import Target, resolve
 from reclog.stop import Stopped, chosen, stop, stop_strays
 
 from .edge import sentences
@@ -21,35 +23,71 @@ from .edge import sentences
         "port": "Only the recording on this port.",
         "host": "Only recordings through this tremplin.",
         "file": "Only the recording of this file.",
+        "discard": "Drop what a tremplin still has and could not be brought into the file.",
     },
 )
 @sentences
-def kill(c: Context, port: Any = None, host: Any = None, file: Any = None) -> None:
-    """Stop all recordings, after bringing in what senders have sent.
+def kill(c: Context, port: Any = None, host: Any = None, file: Any = None, discard: bool = False) -> None:
+    """Stop all recordings, here and on every tremplin, after bringing in what senders have sent.
 
-    Ends each recorder and all that it started, and no other process. What could not be recorded (a full
-    disk) is said, and the exit status is then 1.
+    Ends each recorder, relay and tunnel, all that they started, and no other process. What could not be
+    recorded (a full disk, a tremplin out of reach) is said, and the exit status is then 1.
     """
     registry = Registry()
     recordings = chosen(list(registry.here()), port, host, file)
-    stopped = stop(recordings, registry)
-    for one in stopped:
-        print(_sentence(one))
+    problems = _stop(recordings, registry, discard)
     strays = stop_strays(registry) if (port, host, file) == (None, None, None) else 0
     if strays:
-        note(f"Stopped {strays} processes whose recording had lost its state.")
-    if not stopped and not strays:
+        note(f"Stopped what had lost its state: {counted(strays, 'process', 'processes')}.")
+    if not recordings and not strays:
         print("Nothing to stop: no recording runs.")
-    losses = [one for one in stopped if not one.complete]
-    if losses:
-        raise NotDrainedError("\n".join(map(_loss, losses)))
+    if problems:
+        raise NotDrainedError("\n".join(problems))
+
+
+def stop_host(target: Target, take_over: bool, discard: bool) -> None:
+    """Stop all that runs on a host, known here or not. Raises ReclogError."""
+    from reclog.farewell import stop_on_host
+
+    registry = Registry()
+    login = resolve(target).login  # the host may have been given another name, and the name another port
+    tremplins = [one for one in registry.here() if one.kind == "tremplin"]
+    recordings = [one for one in tremplins if one.facts.get("login") == login]
+    problems = _stop(recordings, registry, discard)
+    if problems:
+        raise NotDrainedError("\n".join(problems))
+    said = stop_on_host(target, registry, take_over, discard)
+    for sentence in said:
+        print(sentence)
+    if not said and not recordings:
+        print(f"Nothing to stop on {target.host}.")
+
+
+def _stop(recordings: list[Recording], registry: Registry, discard: bool) -> list[str]:
+    """Stop recordings of both kinds; print how, return what went wrong."""
+    problems = []
+    for one in stop([r for r in recordings if r.kind != "tremplin"], registry):
+        print(_sentence(one))
+        if not one.complete:
+            problems.append(_loss(one))
+    for recording in recordings:
+        if recording.kind == "tremplin":
+            from reclog.farewell import stop_tremplin
+
+            try:
+                with DrainProgress(recording.name, sys.stderr) as progress:
+                    stopped = stop_tremplin(recording, discard, progress)
+                print(_sentence(stopped))
+            except ReclogError as error:
+                problems.append(str(error))
+    return problems
 
 
 def _sentence(one: Stopped) -> str:
     if one.was_dead:
         return f"{one.name} was dead; cleaned up."
-    counted = "" if one.lines is None else f", {one.lines} lines recorded"
-    return f"{one.name} stopped{counted}: {one.file}"
+    recorded = "" if one.lines is None else f", {counted(one.lines, 'line')} recorded"
+    return f"{one.name} stopped{recorded}: {one.file}"
 
 
 def _loss(one: Stopped) -> str:

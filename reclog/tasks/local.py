@@ -32,7 +32,7 @@ from .edge import configured, sentences
         "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
         "foreground": "Stay, show counters; Ctrl-C stops the recording.",
         "max-senders": "Senders served at once; others wait (default: what this system allows).",
-        "max-per-address": "Senders of one address at once; others are closed (default: 9/10 of all).",
+        "max-per-address": "Senders of one address at once; others are closed (builtin; default: no cap).",
     },
 )
 @sentences
@@ -43,7 +43,7 @@ def local(
     bind: Any = None,
     listener: Any = None,
     stamp: bool = False,
-    allow: Any = (),
+    allow: Any = None,  # with another default Invoke gives it that one's type, not a list
     partial_after: Any = None,
     raw: bool = False,
     foreground: bool = False,
@@ -65,6 +65,6 @@ def local(
     listening = recording.facts.get("listener")
     print(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {settings.file}")
     if settings.foreground:
-        front.say_how_it_ended(front.stay(started))
+        front.say_how_it_ended(front.stay_with(recording, started.process, clean=True))
     else:
         print(f"Follow: tail -f {shlex.quote(settings.file)}   Stop: inv kill --port {settings.port}")

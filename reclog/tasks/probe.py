@@ -21,9 +21,9 @@ from .edge import configured, sentences
     name="test-connection",
     auto_shortflags=False,
     help={
-        "host": "Send the probe to this host instead of the recordings that run.",
-        "port": "Only the recording on this port; with --host, the port to send to.",
-        "file": "Only the recording of this file; with --host, the file to look in.",
+        "host": "Only the recordings through this tremplin; any other host: send the probe there.",
+        "port": "Only the recording on this port; with a host of your own, the port to send to.",
+        "file": "Only the recording of this file; with a host of your own, the file to look in.",
         "timeout": "Seconds to wait at each hop (default 5).",
     },
 )
@@ -36,10 +36,11 @@ def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, time
     """
     words = merged({"port": port, "file": file, "timeout": timeout}, configured(c))
     within = seconds("--timeout", words["timeout"])
-    if host is not None:
+    here = list(Registry().here())
+    if host is not None and all(recording.host != host for recording in here):
         hops = probe_path("probe", str(host), port_number(words["port"]), file_path(words["file"]), within)
     else:
-        recordings = chosen(list(Registry().here()), port, None, file)
+        recordings = chosen(here, port, host, file)
         if not recordings:
             raise BrokenPathError("Nothing is being recorded: `inv local` starts a recording.")
         hops = [hop for recording in recordings for hop in probe_recording(recording, within)]
@@ -51,4 +52,4 @@ def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, time
 
 def _row(hop: Hop) -> tuple[str, str, str, str]:
     took = "-" if hop.took is None else f"{hop.took * 1000:.1f} ms"
-    return hop.path, hop.name, "ok" if hop.ok else "BROKEN", took
+    return hop.path, hop.name, hop.remark or ("ok" if hop.ok else "BROKEN"), took

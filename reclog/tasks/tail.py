@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from invoke.context import Context
@@ -37,3 +39,5 @@ def tail(c: Context, lines: Any = None, file: Any = None, port: Any = None, foll
             print(line, flush=True)
     except KeyboardInterrupt:
         pass  # the way to end it
+    except BrokenPipeError:  # `inv tail | head`: who read us has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -36,7 +38,10 @@ def wait_until(condition: Callable[[], Any], within: float = 10.0, what: str = "
 
 def free_port() -> int:
     """Return a port that nobody uses now, below the ephemeral range: no outgoing connection takes it."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    # Each worker of a parallel run has a range of its own.
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    first = 20000 + worker % 6 * 2000
+    for port in random.sample(range(first, first + 2000), 2000):
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -85,7 +90,12 @@ class Running:
         return psutil.Process(state["identity"]["pid"])
 
     def family(self) -> list[psutil.Process]:
-        return [p for p in self.home.processes() if f"local-{self.port}" in p.environ().get(MARK, "")]
+        found = []
+        for process in self.home.processes():
+            with contextlib.suppress(psutil.Error):  # it may end meanwhile
+                if f"local-{self.port}" in process.environ().get(MARK, ""):
+                    found.append(process)
+        return found
 
     def kill(self) -> subprocess.CompletedProcess[str]:
         return self.home.inv("kill", "--port", str(self.port))
@@ -99,6 +109,8 @@ class Home:
         self.state = path / "state"
         self.recordings = self.state / "reclog" / "recordings"
         self.ports: list[int] = []
+        #: A command that runs another elsewhere: in a network namespace.
+        self.within: list[str] = []
         self.env = {
             **{key: value for key, value in os.environ.items() if not key.startswith("INVOKE_")},
             "XDG_STATE_HOME": str(self.state),
@@ -112,7 +124,7 @@ class Home:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command with this home; its output is text, its standard input empty."""
         return subprocess.run(
-            command,
+            [*self.within, *command],
             cwd=cwd,
             env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bench import Home
+from tremplin_bench import Tremplin, tremplin
 
 
 @pytest.fixture
@@ -28,3 +29,10 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def listener(request: pytest.FixtureRequest) -> str:
     """Run a test with each listener."""
     return str(request.param)
+
+
+@pytest.fixture
+def trem(home: Home, tmp_path: Path) -> Iterator[Tremplin]:
+    """Give a test a tremplin with a real sshd; afterwards see that nothing is left there."""
+    with tremplin(home, tmp_path / "tremplin") as bench:
+        yield bench

@@ -11,5 +11,5 @@ def test_a_line_sent_is_a_line_recorded(home: Home, listener: str) -> None:
     wait_until(lambda: recording.read() == b"hello\n")
     done = recording.kill()
     assert done.returncode == 0
-    assert "1 lines recorded" in done.stdout
+    assert "1 line recorded" in done.stdout
     assert home.processes() == []

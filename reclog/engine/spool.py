@@ -1,0 +1,360 @@
+"""The relay's disk buffer: whole lines in, kept until the collector has them on its own disk.
+
+Rules kept here:
+
+- A byte has an offset, counted from the spool's beginning. No offset is ever used twice.
+- Offsets are reserved ahead: before a byte is written at or beyond the mark, a higher mark is on disk. A
+  start after the machine lost power begins at the mark; a start after the process alone died begins
+  where the files end, for what was written is in the system's cache.
+- A segment is a file named by the offset of its first byte. It is deleted when all of it is acked, and
+  never the last one: its name alone tells, also on a full disk, which offsets were used.
+- Nothing is dropped: when the segments reach `limit` bytes, or the disk is full, `flush` takes no more.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import time
+import zlib
+from typing import Callable, Hashable, NamedTuple
+
+from .identity import boot_id
+from .jsonfile import read_json, write_json
+from .merge import STRANGER, Merger
+
+#: Bytes of offsets that are reserved at a time.
+RESERVE = 8 * 1024 * 1024
+SEGMENT = 8 * 1024 * 1024
+#: Bytes that one read hands out at most.
+CHUNK = 256 * 1024
+VERSION = 1
+_STATE = "spool.json"
+
+Report = Callable[..., None]
+
+
+class SpoolUnusable(Exception):
+    """The spool's files can't be used; the message says why and what to do."""
+
+
+class Jump(NamedTuple):
+    """Offsets that hold nothing: what was lost with the machine's power, or never was."""
+
+    start: int
+    end: int
+
+
+class Spool:
+    """Lines on disk, by offset."""
+
+    FLUSH_AT = 256 * 1024
+
+    def __init__(self, folder: str, limit: int, report: Report) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.id = ""
+        #: The offset of the next byte to be written.
+        self.end = 0
+        #: The collector has all before this offset on its disk.
+        self.acked = 0
+        self.synced = 0
+        #: Bytes of all segments on disk.
+        self.size = 0
+        self.lines = 0
+        self.bytes = 0
+        self.last_text = b""
+        self.last_time = 0.0
+        self.paused = ""
+        #: Running CRC-32 of every byte from offset `crc_from` on.
+        self.crc = 0
+        self.crc_from = 0
+        self._paused_at = 0.0
+        self._report = report
+        self._merger = Merger()
+        self._texts: list[tuple[Hashable, bytes, bytes]] = []
+        self._queued = 0
+        self._batch = b""
+        self._done = 0
+        self._mark = 0
+        # Whether the last byte before the end is no newline.
+        self._inside_line = False
+        # Segments by their start: (start, length), ascending; the last is the one that is written.
+        self._segments: list[list[int]] = []
+        self._fd = -1
+        self._read_fd = -1
+        self._read_start = -1
+        # Small limits need small segments, or deleting the oldest would free too much at a time.
+        self._segment_size = max(64 * 1024, min(SEGMENT, limit // 8))
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def open(self) -> Jump | None:
+        """Open the spool, or make it; return the jump if a power cut made one. Raises SpoolUnusable."""
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            return self._recover()
+        except (OSError, ValueError, KeyError) as error:
+            raise SpoolUnusable(f"The spool {self.folder} can't be used ({error}).") from error
+
+    def close(self) -> None:
+        """Sync, and note that nothing is missing."""
+        self.sync()
+        self._save(clean=True)
+        for fd in (self._fd, self._read_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._read_fd = -1
+
+    def remove(self) -> None:
+        """Delete the spool and all that is in it."""
+        for fd in (self._fd, self._read_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._read_fd = -1
+        for name in os.listdir(self.folder):
+            os.unlink(os.path.join(self.folder, name))
+        os.rmdir(self.folder)
+
+    # -- in -------------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        """Bytes taken in and not yet written."""
+        return self._queued + len(self._batch) - self._done
+
+    def add(self, who: Hashable, text: bytes, stamp: bytes = b"") -> None:
+        """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
+        self._texts.append((who, text, stamp))
+        self._queued += len(text)
+
+    def flush(self) -> bool:
+        """Write all that is queued; False if there is no room now (`paused` says why)."""
+        if self.paused:
+            self._trim()
+        try:
+            self._write()
+            while self._texts:
+                self._merge()
+                self._write()
+        except OSError as error:
+            if not self.paused:
+                self._paused_at = time.monotonic()
+                self._report("paused", reason=error.strerror or str(error))
+            self.paused = error.strerror or str(error)
+            return False
+        if self.paused:
+            self.paused = ""
+            self._report("resumed", paused_seconds=round(time.monotonic() - self._paused_at, 3))
+        return True
+
+    def sync(self) -> None:
+        """Have all that was written so far on disk. Raises OSError."""
+        if self.synced < self.end and self._fd >= 0:
+            os.fdatasync(self._fd)
+            self.synced = self.end
+
+    def ack(self, offset: int) -> None:
+        """Take note that all before `offset` is on the collector's disk; delete what only holds that."""
+        if self.acked < offset <= self.end:
+            self.acked = offset
+            self._trim()
+
+    # -- out ------------------------------------------------------------------------------------
+
+    @property
+    def start(self) -> int:
+        """The offset of the oldest byte still here."""
+        return self._segments[0][0] if self._segments else self.end
+
+    def read(self, offset: int, most: int = CHUNK) -> bytes | Jump:
+        """Return bytes from `offset` on, or the jump that begins there; empty at the end.
+
+        A chunk ends in a newline where there is one, unless it ends where the spool does. Raises OSError.
+        """
+        for start, length in self._segments:
+            if offset < start:
+                return Jump(offset, start)
+            if offset < start + length:
+                data = self._pread(start, offset - start, min(most, start + length - offset))
+                if offset + len(data) < self.end:
+                    cut = data.rfind(b"\n") + 1
+                    data = data[:cut] if cut else data
+                return data
+        return Jump(offset, self.end) if offset < self.end else b""
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _recover(self) -> Jump | None:
+        path = os.path.join(self.folder, _STATE)
+        self._segments = [[start, size] for start, size in self._found()]
+        self.size = sum(length for _, length in self._segments)
+        if not os.path.exists(path):
+            if self._segments:
+                raise ValueError("its state is missing")
+            self.id = secrets.token_hex(8)
+            self._save(clean=True)
+            return None
+        state = read_json(path)
+        if state["version"] != VERSION:
+            raise ValueError(f"it was written by another version of reclog ({state['version']})")
+        self.id = str(state["id"])
+        self._mark = int(state["mark"])
+        # What is gone was acked, even if a full disk kept us from saving that.
+        self.acked = max(int(state["acked"]), self._segments[0][0] if self._segments else 0)
+        found = sum(self._segments[-1]) if self._segments else 0
+        known = int(state["end"])
+        same_boot = bool(state["boot"]) and state["boot"] == boot_id()
+        if state["clean"]:
+            self.end = max(found, known)
+        elif same_boot:
+            self.end = max(found, known, self.acked)
+        else:
+            self.end = max(found, self._mark)
+        if self._segments:  # the last process may have died before it synced what it wrote
+            _sync(self._path(self._segments[-1][0]))
+        self.synced = self.end
+        jump = Jump(max(found, self.acked), self.end) if self.end > max(found, self.acked) else None
+        for start, length in self._segments:
+            if not length and start != self.end:  # made, and lost its bytes with the machine's power
+                os.unlink(self._path(start))
+        self._segments = [one for one in self._segments if one[1] or one[0] == self.end]
+        self._inside_line = bool(state["inside"]) if known == self.end else self.end > 0
+        if found == self.end:
+            self._inside_line = self._ends_inside_line()
+        if jump is not None:
+            self._inside_line = False  # the collector closes the line itself
+        elif self._inside_line:
+            self._merger.open_by = STRANGER
+        self.crc_from = self.end
+        try:
+            self._save(clean=False)
+            if jump is not None:
+                self._open_segment(anew=True)  # its name tells the next start that this jump is known
+        except OSError:
+            self._mark = self.end  # a full disk: nothing is written before this is saved
+        return jump
+
+    def _found(self) -> list[tuple[int, int]]:
+        names = sorted(name for name in os.listdir(self.folder) if name.endswith(".seg"))
+        return [(int(name[:-4]), os.stat(os.path.join(self.folder, name)).st_size) for name in names]
+
+    def _ends_inside_line(self) -> bool:
+        start, length = self._segments[-1] if self._segments else (0, 0)
+        if length:
+            return self._pread(start, length - 1, 1) != b"\n"
+        return self._inside_line
+
+    def _save(self, clean: bool, mark: int | None = None) -> None:
+        path = os.path.join(self.folder, _STATE)
+        state = {
+            "version": VERSION,
+            "id": self.id,
+            "mark": self._mark if mark is None else mark,
+            "end": self.end,
+            "acked": self.acked,
+            "inside": self._inside_line,
+            "clean": clean,
+            "boot": boot_id(),
+        }
+        write_json(path, state, sync=True)
+
+    def _merge(self) -> None:
+        texts, self._texts, self._queued = self._texts, [], 0
+        self._batch = b"".join([self._merger.add(*text) for text in texts])
+        self._done = 0
+        for _, text, _ in texts:
+            self.lines += text.count(b"\n")
+            self.bytes += len(text)
+        self.last_text = texts[-1][1]
+        self.last_time = time.time()
+
+    def _write(self) -> None:
+        while self._done < len(self._batch):
+            piece = memoryview(self._batch)[self._done : self._done + self._segment_size]
+            if self.size + len(piece) > self.limit:
+                raise OSError(errno.ENOSPC, f"spool full ({self.limit} bytes)")
+            if self.end + len(piece) > self._mark:
+                mark = self.end + len(piece) + RESERVE
+                self._save(clean=False, mark=mark)
+                self._mark = mark  # not before: a full disk must not let us write beyond what is reserved
+            if self._fd < 0 or self._segments[-1][1] >= self._segment_size:
+                self._open_segment()
+            written = os.write(self._fd, piece)
+            self.crc = zlib.crc32(piece[:written], self.crc)
+            self._inside_line = piece[written - 1] != 0x0A
+            self._segments[-1][1] += written
+            self.size += written
+            self.end += written
+            self._done += written
+        self._batch = b""
+        self._done = 0
+
+    def _path(self, start: int) -> str:
+        return os.path.join(self.folder, f"{start:020d}.seg")
+
+    def _open_segment(self, anew: bool = False) -> None:
+        self._close_segment()
+        last = self._segments[-1] if self._segments else None
+        # After a restart the last one is gone on with, if it ends where the spool does.
+        if anew or last is None or sum(last) != self.end or last[1] >= self._segment_size:
+            last = [self.end, 0]
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._fd = os.open(self._path(last[0]), flags, 0o600)
+        if not self._segments or self._segments[-1] is not last:
+            self._segments.append(last)
+            _sync(self.folder)
+
+    def _close_segment(self) -> None:
+        if self._fd >= 0:
+            self.sync()
+            os.close(self._fd)
+            self._fd = -1
+
+    def _trim(self) -> None:
+        """Delete the segments that are acked; where room is short, also what is acked of the last one."""
+        try:
+            if (self.paused or self.size > self.limit // 2) and self._segments:
+                start, length = self._segments[-1]
+                if length and start + length == self.end <= self.acked:
+                    self._close_segment()
+                    self._open_segment(anew=True)
+            first = self._segments[:-1]
+            if not first or sum(first[0]) > self.acked:
+                return
+            try:
+                self._save(clean=False)
+            except OSError:
+                pass  # the disk is full, and to delete makes room; the segments' names tell enough
+            while len(self._segments) > 1 and sum(self._segments[0]) <= self.acked:
+                self._delete_first()
+        except OSError as error:
+            self._report("spool not trimmed", reason=error.strerror or str(error))
+
+    def _delete_first(self) -> None:
+        start, length = self._segments[0]
+        if start == self._read_start:
+            os.close(self._read_fd)
+            self._read_fd, self._read_start = -1, -1
+        os.unlink(self._path(start))
+        del self._segments[0]
+        self.size -= length
+
+    def _pread(self, start: int, position: int, count: int) -> bytes:
+        if start != self._read_start:
+            if self._read_fd >= 0:
+                os.close(self._read_fd)
+                self._read_start = -1
+            self._read_fd = os.open(self._path(start), os.O_RDONLY | os.O_CLOEXEC)
+            self._read_start = start
+        return os.pread(self._read_fd, count, position)
+
+
+def _sync(path: str) -> None:
+    """Have a file's or a folder's content on disk. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

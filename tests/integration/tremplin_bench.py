@@ -1,0 +1,198 @@
+"""A tremplin for tests: a real sshd with keys, a port and an unprivileged account of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from bench import Home, Running, free_port, wait_until
+
+#: The account on the tremplin, one for each worker of a parallel run; made once, without a password, and
+#: left to the next run.
+ACCOUNT = "reclogtest" + os.environ.get("PYTEST_XDIST_WORKER", "")
+ALIAS = "trem"
+SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "/usr/sbin/sshd"
+
+
+def account() -> pwd.struct_passwd:
+    """Return the tremplin's account, made if need be (as root: CI is)."""
+    try:
+        return pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        subprocess.run(
+            ["/usr/sbin/useradd", "--create-home", "--shell", "/bin/sh", "--password", "*", ACCOUNT],
+            check=True,
+        )
+        return pwd.getpwnam(ACCOUNT)
+
+
+@dataclasses.dataclass
+class Tremplin:
+    """A running sshd, the ssh config that reaches it, and the account's home."""
+
+    home: Home
+    folder: Path
+    port: int
+    account: pwd.struct_passwd
+    process: subprocess.Popen[bytes]
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
+
+    @property
+    def relays(self) -> Path:
+        return Path(self.account.pw_dir) / ".local/state/reclog/relay"
+
+    def fab(self, *words: str, host: str = ALIAS, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Run `fab -S config -H alias …`."""
+        from bench import BIN
+
+        return self.home.run(str(BIN / "fab"), "-S", str(self.config), "-H", host, *words, **kwargs)
+
+    def open(self, *words: str, file: Path | None = None) -> TremplinRecording:
+        """Start `fab tremplin` on ports of its own; fail with its own words if it does not start."""
+        port, out, local = free_port(), free_port(), free_port()
+        file = file or self.home.path / f"{port}.log"
+        recording = TremplinRecording(self.home, port, file, self, out, local)
+        done = recording.again(*words)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return recording
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the account's processes there, but for sshd's own."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                mine = process.uids().real == self.account.pw_uid
+                if mine and process.name() != "sshd" and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def sessions(self) -> list[psutil.Process]:
+        """Return the sshd processes that serve the account's sessions."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if process.name() == "sshd" and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def files(self) -> list[Path]:
+        """Return every file of reclog's in the account's home."""
+        top = Path(self.account.pw_dir) / ".local/state/reclog"
+        return [path for path in top.rglob("*") if not path.is_dir()] if top.exists() else []
+
+
+@dataclasses.dataclass
+class TremplinRecording(Running):
+    """A recording through a tremplin; `port` is the one that senders use."""
+
+    tremplin: Tremplin
+    port_out: int
+    port_local: int
+
+    def again(self, *words: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Run the same `fab tremplin` (once more)."""
+        ports = ["--port-remote-in", str(self.port), "--port-remote-out", str(self.port_out)]
+        ports += ["--port-local", str(self.port_local)]
+        return self.tremplin.fab("tremplin", *ports, "--file", str(self.file), *words, **kwargs)
+
+    @property
+    def folder(self) -> Path:
+        return self.home.recordings / f"tremplin-{ALIAS}-{self.port}"
+
+    def events(self, event: str = "") -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in (self.folder / "events.log").read_text().splitlines()]
+        return [one for one in found if not event or one["event"] == event]
+
+    def relay_events(self, event: str = "") -> list[dict[str, Any]]:
+        path = self.tremplin.relays / str(self.port) / "events.log"
+        found = [json.loads(line) for line in path.read_text().splitlines()]
+        return [one for one in found if not event or one["event"] == event]
+
+    @property
+    def daemon(self) -> psutil.Process:
+        """The collector."""
+        state = json.loads((self.folder / "state.json").read_text())
+        return psutil.Process(state["identity"]["pid"])
+
+    @property
+    def ssh(self) -> psutil.Process:
+        """The tunnel: the collector's child with a forward."""
+        children = self.daemon.children()
+        return next(child for child in children if "-L" in child.cmdline())
+
+    @property
+    def relay(self) -> psutil.Process:
+        state = json.loads((self.tremplin.relays / str(self.port) / "state.json").read_text())
+        return psutil.Process(state["identity"]["pid"])
+
+    def relay_counters(self) -> dict[str, Any]:
+        path = self.tremplin.relays / str(self.port) / "counters.json"
+        counters: dict[str, Any] = json.loads(path.read_text())
+        return counters
+
+    def kill(self, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        return self.home.inv("kill", "--host", ALIAS, "--port", str(self.port), **kwargs)
+
+
+@contextlib.contextmanager
+def tremplin(
+    home: Home, folder: Path, address: str = "127.0.0.1", within: Sequence[str] = ()
+) -> Iterator[Tremplin]:
+    """Run an sshd for one test; afterwards stop it, and see that nothing of reclog's is left there.
+
+    `within` is a command that runs another elsewhere: sshd is started with it.
+    """
+    user = account()
+    folder.mkdir(mode=0o700)
+    port = free_port()
+    for name in ("host_key", "user_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    ssh_folder = Path(user.pw_dir) / ".ssh"
+    ssh_folder.mkdir(mode=0o700, exist_ok=True)
+    keys = ssh_folder / "authorized_keys"
+    keys.write_text((folder / "user_key.pub").read_text())
+    for path in (ssh_folder, keys):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress {address}\nHostKey {folder}/host_key\nPidFile {folder}/pid\n"
+        "AuthorizedKeysFile .ssh/authorized_keys\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n"
+        "Subsystem sftp internal-sftp\nMaxStartups 100:30:200\n"
+    )
+    host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
+    (folder / "known_hosts").write_text(f"[{address}]:{port} {host_key}\n")
+    (folder / "config").write_text(
+        f"Host {ALIAS}\n  HostName {address}\n  Port {port}\n  User {ACCOUNT}\n"
+        f"  IdentityFile {folder}/user_key\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {folder}/known_hosts\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)  # sshd's own empty folder, which an init script makes
+    with open(folder / "sshd.log", "wb") as log:
+        command = [*within, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    bench = Tremplin(home, folder, port, user, process)
+    try:
+        wait_until(lambda: b"Server listening" in (folder / "sshd.log").read_bytes(), what="sshd")
+        yield bench
+        home.inv("kill")
+        left, files = bench.processes(), bench.files()
+        assert not left, f"left there: {[' '.join(p.cmdline()) for p in left]}"
+        assert not files, f"left there: {files}"
+    finally:
+        for one in bench.processes():
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+        process.terminate()
+        process.wait()
+        shutil.rmtree(Path(user.pw_dir) / ".local/state/reclog", ignore_errors=True)

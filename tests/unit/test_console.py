@@ -1,0 +1,85 @@
+"""Strangers' text as a person sees it, and nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reclog.console import print_table, size, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("plain, ünïcode, 漢字, 🙂", "plain, ünïcode, 漢字, 🙂"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b31m", r"\x9b31m"),  # CSI in one character (ECMA-48, C1)
+        ("a\x00b\x7fc", r"a\x00b\x7fc"),
+        ("a\rb\nc", r"a\x0db\x0ac"),
+        ("a\tb", "a\tb"),
+        ("user\u202egnp.exe", r"user\u202egnp.exe"),
+        ("\u2066x\u2069", r"\u2066x\u2069"),
+        ("a\u200bb\u2028c\ufeffd", r"a\u200bb\u2028c\ufeffd"),
+        ("\U000e0041", r"\U000e0041"),  # a tag character
+        ("\ue000", r"\ue000"),
+        ("[bold]no[/] [/nonsense] [link=x]", "[bold]no[/] [/nonsense] [link=x]"),
+    ],
+)
+def test_text(text: str, seen: str) -> None:
+    assert visible(text) == seen
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (b"plain", "plain"),
+        ("ü".encode(), "ü"),
+        (b"\xff\xfe", r"\xff\xfe"),
+        (b"ok \xc3", r"ok \xc3"),
+        (b"\xed\xa0\x80", r"\xed\xa0\x80"),  # a surrogate is no UTF-8
+        (b"\xc0\xaf", r"\xc0\xaf"),  # nor is an overlong slash
+        (b"\x1b[2J\x80", r"\x1b[2J\x80"),
+        ("\x85".encode(), r"\x85"),
+    ],
+)
+def test_bytes(text: bytes, seen: str) -> None:
+    assert visible(text) == seen
+
+
+@given(st.binary())
+def test_no_byte_string_moves_a_cursor(text: bytes) -> None:
+    seen = visible(text)
+    assert seen.replace("\t", "").isprintable() or not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in seen)
+    seen.encode("utf-8")  # nothing that could not be printed
+
+
+@given(st.text())
+def test_no_text_moves_a_cursor(text: str) -> None:
+    assert not any((ord(c) < 32 and c != "\t") or 0x7F <= ord(c) < 0xA0 for c in visible(text))
+
+
+@pytest.mark.parametrize(
+    ("count", "seen"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1024**2, "1.0 MiB"),
+        (3 * 1024**3, "3.0 GiB"),
+        (5 * 1024**4, "5120.0 GiB"),
+    ],
+)
+def test_size(count: int | None, seen: str) -> None:
+    assert size(count) == seen
+
+
+def test_a_table_shows_markup_and_escapes_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "last line"), [("one", "[bold]x[/] \x1b[31m \u202e"), ("two", 7)])
+    out = capsys.readouterr().out
+    assert r"[bold]x[/] \x1b[31m \u202e" in out
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 3

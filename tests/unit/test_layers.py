@@ -1,0 +1,63 @@
+"""Who may import whom: the engine nobody, the library no command line, a task no shell."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "reclog"
+ENGINE = sorted((PACKAGE / "engine").rglob("*.py"))
+TASKS = sorted((PACKAGE / "tasks").rglob("*.py"))
+LIBRARY = sorted(set(PACKAGE.rglob("*.py")) - set(TASKS) - {PACKAGE / "program.py"})
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the absolute names of all modules that the module at `path` imports, wherever in it."""
+    package = [PACKAGE.name, *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield name
+            if node.module is None:
+                yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.name)
+def test_the_engine_imports_the_standard_library_and_itself(path: Path) -> None:
+    for name in imported(path):
+        inside = name == "reclog.engine" or name.startswith("reclog.engine.")
+        assert inside or name.partition(".")[0] in sys.stdlib_module_names, name
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_library_knows_no_command_line(path: Path) -> None:
+    for name in imported(path):
+        assert name.partition(".")[0] != "invoke", name
+        assert name != "reclog.program"
+        assert not name.startswith("reclog.tasks"), name
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.name)
+def test_a_task_runs_no_shell(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "c":
+            assert node.attr not in ("run", "sudo", "local", "put"), f"line {node.lineno}"
+
+
+def test_the_engine_speaks_python_3_8() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "vermin"), "-t=3.8-", "--no-tips", str(PACKAGE / "engine")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
