@@ -1,0 +1,96 @@
+"""A terminal of a test's own: a program runs in it as a person starts one, and sees what it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import subprocess
+import termios
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench import ROOT, Home, wait_until
+
+
+def ready_for_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs: they, and all that they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Terminal:
+    """A pseudo-terminal and the program that is in charge of it (its session leader)."""
+
+    def __init__(self, home: Home, command: Sequence[str], cwd: Path = ROOT) -> None:
+        self.shown = b""
+        self._master, slave = pty.openpty()
+
+        def take_charge() -> None:
+            ready_for_ctrl_c()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**home.env, "TERM": "xterm-256color"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=take_charge,
+        )
+        os.close(slave)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def look(self) -> bytes:
+        """Return all that was shown by now."""
+        while self._master >= 0 and select.select([self._master], [], [], 0)[0]:
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:  # EIO: the program has closed its side
+                break
+            if not data:
+                break
+            self.shown += data
+        return self.shown
+
+    def see(self, text: bytes, within: float = 10.0) -> None:
+        wait_until(lambda: text in self.look(), within, f"{text!r} on the terminal")
+
+    def ended(self, within: float = 15.0) -> int:
+        """Return the exit status, reading along: a full terminal would hold the program back."""
+
+        def end() -> bool:
+            self.look()
+            return self.process.poll() is not None
+
+        wait_until(end, within, "the program's end")
+        self.look()
+        return self.process.returncode
+
+    def close(self) -> None:
+        """Close the window: the program gets SIGHUP."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+
+@contextlib.contextmanager
+def terminal(home: Home, *command: str) -> Iterator[Terminal]:
+    """Run a command in a terminal; at the end the window is closed and the command gone."""
+    window = Terminal(home, command)
+    try:
+        yield window
+    finally:
+        window.close()
+        try:
+            window.process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            window.process.kill()
+            window.process.wait()
+            raise

@@ -1,0 +1,470 @@
+"""Calls that can't be done: an exit status, one sentence that says what to do, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from bench import BIN, ROOT, Home, Running, free_port, wait_until
+
+Done = subprocess.CompletedProcess[str]
+RECLOG = (sys.executable, "-c", "from reclog.program import main; main()")
+#: What only a recording that runs has in its folder.
+LIVE_FILES = {"state.json", "config.json", "counters.json", "lock", "senders"}
+
+
+class Unprivileged(Home):
+    """A home whose commands have no rights but those of a file's owner.
+
+    Where the tests run as root, that is root without capabilities(7): file modes and privileged ports
+    count for it, and unlike another user it can reach an interpreter in root's own home.
+    """
+
+    def run(self, *command: str, **kwargs: object) -> Done:
+        drop = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+        return super().run(*drop, *command, **kwargs)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def unprivileged(home: Home) -> Unprivileged:
+    """Give a test the same home without privileges; the fixture `home` cleans up."""
+    return Unprivileged(home.path)
+
+
+def refused(home: Home, done: Done, status: int = 1, sentences: int = 1, left: int = 0) -> str:
+    """See that a call was refused as it should be, and return what it said; `left` processes run on."""
+    said = done.stderr.splitlines()
+    assert done.returncode == status, done
+    assert len(said) == sentences, done.stderr
+    assert all(line.endswith((".", "!")) for line in said), done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    wait_until(lambda: len(home.processes()) == left, what="what was started has ended")
+    if not left:
+        assert stale(home) == []
+    return done.stderr
+
+
+def stale(home: Home) -> list[str]:
+    with contextlib.suppress(PermissionError):
+        return [str(path) for path in home.recordings.glob("*/*") if path.name in LIVE_FILES]
+    return []
+
+
+# -- wrong words: exit status 2 -----------------------------------------------------------------------
+
+WRONG_WORDS = [
+    *(("local", "--port", word) for word in ("0", "-1", "65536", "abc", "", "1.5", "99999999999999999999")),
+    ("local", "--file", ""),
+    *(("local", "--bind", word) for word in ("localhost", "1.2.3", "", "::g", "1.2.3.4:80")),
+    *(("local", "--listener", word) for word in ("netcat", "", "SOCAT")),
+    *(("local", "--allow", word) for word in ("lan", "10.0.0.0/33", "", "::1/129")),
+    *(("local", "--partial-after", word) for word in ("0", "nan", "abc", "-1", "inf", "")),
+    *(("local", "--max-senders", word) for word in ("-1", "many")),
+    ("local", "--raw", "--listener", "builtin"),
+    ("local", "--raw", "--stamp"),
+    ("local", "--raw", "--allow", "10.0.0.1", "--allow", "10.0.0.2"),
+    ("local", "--listener", "socat", "--stamp"),
+    ("local", "--listener", "socat", "--allow", "10.0.0.1", "--allow", "10.0.0.2"),
+    ("local", "--listener", "socat", "--allow", "::1"),
+    ("tail", "--lines", "x"),
+    ("tail", "--lines", "-1"),
+    ("tail", "--port", "x"),
+    ("test-connection", "--timeout", "-1"),
+    ("test-connection", "--timeout", "soon"),
+    ("test-connection", "--port", "0"),
+    ("test-connection", "--host", "127.0.0.1", "--port", "x"),
+    ("kill", "--port", "65536"),
+    ("kill", "--file", ""),
+]
+
+
+@pytest.mark.parametrize("words", WRONG_WORDS, ids=" ".join)
+def test_wrong_words(home: Home, words: tuple[str, ...]) -> None:
+    said = refused(home, home.inv(*words), status=2)
+    assert "--" in said  # it names the option
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("local", "--nope"), ("local", "--port"), ("record",), ("local", "55514"), ("--nope",)],
+    ids=" ".join,
+)
+def test_words_that_the_program_does_not_know(home: Home, words: tuple[str, ...]) -> None:
+    refused(home, home.run(*RECLOG, *words), status=2)
+
+
+# -- the port -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def stranger(port: int, bind: str = "0.0.0.0", *drop: str) -> Iterator[subprocess.Popen[str]]:
+    """Listen on `port` in a process that has nothing to do with reclog."""
+    words = (
+        "import socket, sys; six = ':' in sys.argv[1]; family = socket.AF_INET6 if six else socket.AF_INET;"
+        "server = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family, dualstack_ipv6=six);"
+        "print('listens', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [*drop, sys.executable, "-c", words, bind, str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listens\n"
+        yield process
+    finally:
+        process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "127.0.0.1", "::"])
+def test_a_port_on_which_a_stranger_listens(home: Home, listener: str, bind: str) -> None:
+    port = free_port()
+    with stranger(port, bind) as process:
+        done = home.inv(
+            "local", "--port", str(port), "--file", str(home.path / "x.log"), "--listener", listener
+        )
+        said = refused(home, done)
+        assert f"process {process.pid} (python" in said
+        assert "--port" in said
+        assert process.poll() is None
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+
+def test_a_port_on_which_a_process_out_of_sight_listens(unprivileged: Unprivileged) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: the stranger must have more rights than the recorder")
+    port = free_port()
+    with stranger(port):
+        done = unprivileged.inv("local", "--port", str(port), "--file", str(unprivileged.path / "x.log"))
+        assert f"Port {port} is taken by a process of another user" in refused(unprivileged, done)
+
+
+def test_a_port_of_another_recording(home: Home, listener: str) -> None:
+    running = home.local("--listener", listener)
+    family = len(running.family())
+    done = home.inv(
+        "local", "--port", str(running.port), "--file", str(home.path / "b.log"), "--listener", listener
+    )
+    said = refused(home, done, left=family)
+    assert f"local-{running.port} ({running.file})" in said
+    assert f"inv kill --port {running.port}" in said
+    assert [one["name"] for one in home.status()] == [f"local-{running.port}"]
+    running.send(b"still here\n")
+    wait_until(lambda: running.read() == b"still here\n")
+
+
+@contextlib.contextmanager
+def outgoing(port: int) -> Iterator[socket.socket]:
+    """Hold `port` by a connection that goes out from it, as the ephemeral ports are held."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as sock:
+        sock.bind(("127.0.0.1", port))
+        sock.connect(server.getsockname())
+        # A reset at its end: no TIME_WAIT holds the port after it.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        yield sock
+
+
+def test_a_port_that_an_outgoing_connection_holds_for_a_moment(home: Home, listener: str) -> None:
+    port = free_port()
+    home.ports.append(port)
+    file = home.path / "x.log"
+    with outgoing(port) as sock:
+        end = threading.Timer(1.0, sock.close)
+        end.start()
+        done = home.inv("local", "--port", str(port), "--file", str(file), "--listener", listener)
+        end.join()
+    assert done.returncode == 0, done.stderr
+    running = Running(home, port, file)
+    running.send(b"in the end\n")
+    wait_until(lambda: running.read() == b"in the end\n")
+
+
+def test_a_port_that_an_outgoing_connection_keeps(home: Home, listener: str) -> None:
+    port = free_port()
+    with outgoing(port):
+        done = home.inv(
+            "local", "--port", str(port), "--file", str(home.path / "x.log"), "--listener", listener
+        )
+        assert f"process {os.getpid()} (" in refused(home, done)
+
+
+def test_a_port_that_needs_rights(unprivileged: Unprivileged, listener: str) -> None:
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        free_from = int(file.read())
+    if free_from <= 1:
+        pytest.skip("this system lets everybody have every port")
+    port = min(80, free_from - 1)
+    done = unprivileged.inv(
+        "local", "--port", str(port), "--file", str(unprivileged.path / "x.log"), "--listener", listener
+    )
+    assert "use one above 1023" in refused(unprivileged, done)
+
+
+def test_an_address_that_is_not_here(home: Home, listener: str) -> None:
+    words = ("--port", str(free_port()), "--file", str(home.path / "x.log"), "--listener", listener)
+    for bind in ("192.0.2.1", "2001:db8::1"):  # documentation (RFC 5737, RFC 3849)
+        done = home.inv("local", "--bind", bind, *words)
+        assert f"{bind} is not an address of this machine" in refused(home, done)
+
+
+# -- the file -----------------------------------------------------------------------------------------
+
+
+def local_into(home: Home, file: Path, *words: str) -> Done:
+    return home.inv("local", "--port", str(free_port()), "--file", str(file), *words)
+
+
+def test_a_file_that_is_a_directory(home: Home, listener: str) -> None:
+    said = refused(home, local_into(home, home.path, "--listener", listener))
+    assert f"{home.path} is a directory" in said
+
+
+def test_a_file_in_a_folder_that_is_none(home: Home, listener: str) -> None:
+    said = refused(home, local_into(home, home.path / "missing" / "x.log", "--listener", listener))
+    assert f"The folder {home.path / 'missing'} does not exist" in said
+    (home.path / "file").touch()
+    said = refused(home, local_into(home, home.path / "file" / "x.log", "--listener", listener))
+    assert f"{home.path / 'file'} is not a folder" in said
+
+
+@pytest.mark.parametrize("words", [(), ("--raw",)], ids=["lines", "raw"])
+def test_a_fifo_a_socket_and_a_device(home: Home, words: tuple[str, ...]) -> None:
+    os.mkfifo(home.path / "fifo")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(home.path / "socket"))
+    for name in ("fifo", "socket"):
+        said = refused(home, local_into(home, home.path / name, *words))
+        assert f"{home.path / name} is not a regular file" in said
+
+
+def test_a_file_that_can_not_be_written(unprivileged: Unprivileged, listener: str) -> None:
+    home = unprivileged
+    (home.path / "x.log").write_text("mine\n")
+    (home.path / "x.log").chmod(0o400)
+    said = refused(home, local_into(home, home.path / "x.log", "--listener", listener))
+    assert f"{home.path / 'x.log'} is not writable for you" in said
+    folder = home.path / "folder"
+    folder.mkdir(mode=0o500)
+    said = refused(home, local_into(home, folder / "x.log", "--listener", listener))
+    assert f"{folder / 'x.log'} is not writable for you" in said
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_is_recorded_already(home: Home, listener: str) -> None:
+    running = home.local("--listener", listener)
+    family = len(running.family())
+    link = home.path / "link.log"
+    link.symlink_to(running.file)
+    hard = home.path / "hard.log"
+    hard.hardlink_to(running.file)
+    for other in (running.file, link, hard):
+        said = refused(home, local_into(home, other, "--listener", listener), left=family)
+        assert f"by local-{running.port} (port {running.port}) already" in said
+    assert len(home.status()) == 1
+
+
+def test_a_file_that_is_recorded_from_another_home(home: Home, tmp_path: Path) -> None:
+    running = home.local()
+    other = Home(tmp_path / "other")
+    said = refused(other, local_into(other, running.file))
+    assert "is being recorded by another recording already" in said
+
+
+# -- socat --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_socat(home: Home) -> dict[str, str]:
+    """Return an environment in which everything is on PATH but socat."""
+    folder = home.path / "bin"
+    folder.mkdir()
+    for name in ("sh", "env", "uname"):
+        found = shutil.which(name)
+        assert found is not None
+        (folder / name).symlink_to(found)
+    assert not (BIN / "socat").exists()
+    return {"PATH": str(folder)}
+
+
+@pytest.mark.parametrize("words", [("--listener", "socat"), ("--raw",)], ids=" ".join)
+def test_socat_is_wanted_and_not_installed(
+    home: Home, without_socat: dict[str, str], words: tuple[str, ...]
+) -> None:
+    done = home.inv(
+        "local", "--port", str(free_port()), "--file", str(home.path / "x.log"), *words, env=without_socat
+    )
+    said = refused(home, done)
+    assert "socat is not installed: apt-get install socat" in said
+    assert not (home.path / "x.log").exists() or (home.path / "x.log").read_bytes() == b""
+
+
+def test_auto_does_without_socat(home: Home, without_socat: dict[str, str]) -> None:
+    running = home.local("--listener", "auto", env=without_socat)
+    assert running.status()["listener"] == "builtin"
+    running.send(b"served\n")
+    wait_until(lambda: running.read() == b"served\n")
+    assert [p.name() for p in running.family() if "socat" in p.name()] == []
+
+
+# -- the state directory ------------------------------------------------------------------------------
+
+COMMANDS = [("status",), ("status", "--json"), ("kill",), ("tail",), ("test-connection",)]
+
+
+def test_a_state_directory_that_can_not_be_written(unprivileged: Unprivileged) -> None:
+    home = unprivileged
+    home.state.mkdir(mode=0o500)
+    said = refused(home, local_into(home, home.path / "x.log"))
+    assert f"The state directory {home.state / 'reclog'} can't be used" in said
+    assert "XDG_STATE_HOME" in said
+    assert home.inv("status").returncode == 0
+    assert home.inv("kill").returncode == 0
+
+
+@pytest.mark.parametrize("words", [("local",), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("locked", ["", "reclog/recordings", "reclog/recordings/local-1"])
+def test_a_state_directory_that_can_not_be_read(
+    unprivileged: Unprivileged, locked: str, words: tuple[str, ...]
+) -> None:
+    home = unprivileged
+    (home.recordings / "local-1").mkdir(parents=True)
+    (home.recordings / "local-1" / "config.json").write_text("{}")
+    (home.state / locked).chmod(0)
+    try:
+        done = home.inv(*words)
+    finally:
+        (home.state / locked).chmod(0o700)
+        shutil.rmtree(home.state)
+    said = refused(home, done)
+    assert f"The state directory {home.state / 'reclog'} can't be used" in said
+
+
+@pytest.mark.parametrize("words", [("local",), *COMMANDS], ids=" ".join)
+def test_a_state_directory_that_is_a_file(home: Home, words: tuple[str, ...]) -> None:
+    home.state.write_text("in the way")
+    said = refused(home, home.inv(*words))
+    assert "XDG_STATE_HOME" in said
+    home.state.unlink()
+
+
+CORRUPT = ['{"identity": {"pid": 1', "[]", "", "null", '{"identity": 5}', "\x00\x00\x00"]
+
+
+def corrupted(running: Running, words: str) -> Path:
+    state = running.home.recordings / f"local-{running.port}" / "state.json"
+    assert json.loads(state.read_text())["port"] == running.port
+    state.write_text(words)
+    return state
+
+
+def killed(running: Running) -> None:
+    """Kill the recorder so that it can't clean up; its socat ends with it."""
+    running.daemon.kill()
+    wait_until(lambda: running.family() == [])
+
+
+@pytest.mark.parametrize("words", CORRUPT)
+def test_a_corrupt_state_of_a_dead_recorder(home: Home, words: str) -> None:
+    running = home.local()
+    killed(running)
+    corrupted(running, words)
+    done = home.inv("status")
+    assert done.returncode == 0
+    assert "dead" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert "`inv kill` cleans it up" in done.stderr
+    (one,) = home.status()
+    assert (one["state"], one["port"], one["pids"]) == ("dead", running.port, [])
+    done = home.inv("test-connection")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "inv local" in done.stderr
+    again = home.inv("local", "--port", str(running.port), "--file", str(running.file))
+    assert again.returncode == 0, again.stderr
+    assert f"Cleaned up local-{running.port}" in again.stderr
+    assert home.status()[0]["state"] == "recording"
+
+
+@pytest.mark.parametrize("words", CORRUPT)
+def test_kill_cleans_up_a_corrupt_state(home: Home, words: str) -> None:
+    running = home.local()
+    killed(running)
+    corrupted(running, words)
+    done = home.inv("kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"local-{running.port} was dead" in done.stdout
+    assert stale(home) == []
+    assert home.status() == []
+
+
+@pytest.mark.parametrize("words", CORRUPT[:3])
+def test_a_corrupt_state_of_a_recorder_that_runs(home: Home, listener: str, words: str) -> None:
+    running = home.local("--listener", listener)
+    family = running.family()
+    corrupted(running, words)
+    done = home.inv("status")
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1
+    done = home.inv("test-connection")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "inv kill" in done.stderr  # a new start alone would be refused
+    # Neither its file nor its port is given to another one.
+    refused(home, local_into(home, running.file), left=len(family))
+    same_port = home.inv("local", "--port", str(running.port), "--file", str(home.path / "b.log"))
+    refused(home, same_port, left=len(family))
+    running.send(b"one\n" * 1000)
+    done = home.inv("kill")
+    assert done.returncode == 0, done.stderr
+    assert running.read() == b"one\n" * 1000
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
+    assert stale(home) == []
+
+
+# -- nothing to do ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--port", "1"), ("--file", "x.log"), ("--host", "nowhere")], ids=" ".join
+)
+def test_kill_with_nothing_to_kill(home: Home, words: tuple[str, ...]) -> None:
+    done = home.inv("kill", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Nothing to stop: no recording runs.\n"
+
+
+def test_status_of_nothing(home: Home) -> None:
+    done = home.inv("status")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "inv local" in done.stdout
+    assert home.inv("status", "--json").stdout == "[]\n"
+
+
+def test_tail_and_test_connection_of_nothing(home: Home) -> None:
+    for command in ("tail", "test-connection"):
+        assert "`inv local` starts a recording" in refused(home, home.inv(command))
+
+
+def test_a_config_that_is_wrong_is_refused_as_a_flag_is(home: Home) -> None:
+    done = home.inv("local", env={"INVOKE_RECLOG_PORT": "abc"})
+    assert "--port 'abc'" in refused(home, done, status=2)
+    tree = home.path / "tree"
+    tree.mkdir()
+    shutil.copy(ROOT / "tasks.py", tree)
+    shutil.copytree(ROOT / "reclog", tree / "reclog", ignore=shutil.ignore_patterns("__pycache__"))
+    for config in ("reclog: {port: 0}", "reclog: {partial_after: soon}", "reclog: {allow: [lan]}"):
+        (tree / "invoke.yaml").write_text(config)
+        refused(home, home.inv("local", cwd=tree), status=2)
