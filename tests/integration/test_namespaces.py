@@ -1,0 +1,276 @@
+"""The whole path between three hosts, with all default ports: network namespaces, real links and filters."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+from bench import Home, wait_until
+from swarm import stays
+from test_tremplin_faults import Stream, all_there, counters, is_what_the_relay_spooled, wait_for
+from tremplin_bench import Tremplin, TremplinRecording, tremplin
+
+pytestmark = pytest.mark.root
+
+PORT_IN, PORT_OUT = 55514, 55614
+CLONE_NEWNET = 0x40000000
+Result = TypeVar("Result")
+
+
+def run(*words: str, text: str = "") -> str:
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    program = shutil.which(words[0], path=path) or words[0]
+    done = subprocess.run([program, *words[1:]], input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (words, done.stderr)
+    return done.stdout
+
+
+class Namespace:
+    """A host of its own: its interfaces, its ports."""
+
+    def __init__(self, name: str) -> None:
+        self.name = f"reclog{os.getpid()}{name}"
+        run("ip", "netns", "add", self.name)
+        self.run("ip", "link", "set", "lo", "up")
+
+    @property
+    def within(self) -> list[str]:
+        return ["ip", "netns", "exec", self.name]
+
+    def run(self, *words: str, text: str = "") -> str:
+        return run(*self.within, *words, text=text)
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """Call `function` there; a socket that it makes stays there."""
+        results: list[Result] = []
+        errors: list[BaseException] = []
+
+        def body() -> None:
+            try:
+                with open(f"/run/netns/{self.name}", "rb") as file:
+                    # It holds for the calling thread alone (setns(2)).
+                    assert ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) == 0
+                results.append(function())
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        thread.join(30)
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    def remove(self) -> list[str]:
+        """Remove it; return the pids that were left in it."""
+        left = run("ip", "netns", "pids", self.name).split()
+        run("ip", "netns", "delete", self.name)
+        return left
+
+
+@dataclasses.dataclass
+class Remote(TremplinRecording):
+    """A recording whose senders are on the device."""
+
+    device: Namespace
+    address: str
+
+    def connect(self, host: str = "") -> socket.socket:
+        where = (host or self.address, self.port)
+        return self.device.call(lambda: socket.create_connection(where, timeout=10))
+
+    def again(self, *words: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+        return self.tremplin.fab("tremplin", "--file", str(self.file), *words)
+
+
+@dataclasses.dataclass
+class Hosts:
+    """A device, a tremplin and a laptop; the laptop reaches the tremplin's sshd and nothing else."""
+
+    device: Namespace
+    jump: Namespace
+    laptop: Namespace
+    trem: Tremplin
+
+    @property
+    def address(self) -> str:
+        return "10.77.2.1"
+
+    def open(self) -> Remote:
+        recording = Remote(
+            self.trem.home, PORT_IN, self.trem.home.path / "file.log", self.trem, PORT_OUT, PORT_IN,
+            self.device, "10.77.1.1",
+        )  # fmt: skip
+        done = recording.again()
+        assert done.returncode == 0, done.stderr + done.stdout
+        return recording
+
+    @contextlib.contextmanager
+    def cut(self) -> Iterator[None]:
+        """Drop all packets between laptop and tremplin, without a word to either."""
+        self.jump.run("nft", "-f", "-", text=CUT)
+        try:
+            yield
+        finally:
+            self.jump.run("nft", "delete", "table", "inet", "cut")
+
+
+FILTER = """
+table inet filter {
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iifname "lo" accept
+    iifname "laptop" tcp dport %d accept
+    iifname "device" tcp dport %d accept
+  }
+}
+"""
+CUT = """
+table inet cut {
+  chain input { type filter hook input priority -10; iifname "laptop" drop; }
+  chain output { type filter hook output priority -10; oifname "laptop" drop; }
+}
+"""
+
+
+def link(one: Namespace, name: str, number: int, other: Namespace) -> None:
+    """Connect two hosts: 10.77.<number>.1 is `other`, where the interface is called `name`; .2 is `one`."""
+    ends = ["type", "veth", "peer", "name", name, "netns", other.name]
+    run("ip", "link", "add", "name", "uplink", "netns", one.name, *ends)
+    for host, interface, last in ((one, "uplink", 2), (other, name, 1)):
+        host.run("ip", "address", "add", f"10.77.{number}.{last}/24", "dev", interface)
+        host.run("ip", "link", "set", interface, "up")
+
+
+@pytest.fixture
+def namespaces() -> Iterator[list[Namespace]]:
+    """Give a test network namespaces; afterwards see that no process is left in them."""
+    if os.geteuid() != 0 and not os.environ.get("CI"):
+        pytest.skip("needs root, to make network namespaces")
+    made: list[Namespace] = []
+    yield made
+    left = {one.name: one.remove() for one in made}
+    assert not any(left.values()), f"left behind: {left}"
+
+
+@pytest.fixture
+def hosts(home: Home, tmp_path: Path, namespaces: list[Namespace]) -> Iterator[Hosts]:
+    namespaces += [Namespace("d"), Namespace("t"), Namespace("l")]
+    device, jump, laptop = namespaces
+    link(device, "device", 1, jump)
+    link(laptop, "laptop", 2, jump)
+    home.within = laptop.within
+    with tremplin(home, tmp_path / "tremplin", "10.77.2.1", jump.within) as trem:
+        jump.run("nft", "-f", "-", text=FILTER % (trem.port, PORT_IN))
+        yield Hosts(device, jump, laptop, trem)
+        home.inv("kill")
+        for session in trem.sessions():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                session.kill()  # sshd would wait hours for the client that the cut took from it
+    home.within = []
+
+
+def reaches(host: Namespace, address: str, port: int) -> bool:
+    def attempt() -> bool:
+        try:
+            socket.create_connection((address, port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    return host.call(attempt)
+
+
+def test_the_whole_path_with_all_defaults(hosts: Hosts) -> None:
+    recording = hosts.open()
+    stream = Stream(recording, senders=4)
+    stream.more(400)
+    assert reaches(hosts.device, "10.77.1.1", PORT_IN)
+    for port in (PORT_OUT, hosts.trem.port):
+        assert not reaches(hosts.device, "10.77.1.1", port)
+    for port in (PORT_IN, PORT_OUT):
+        assert not reaches(hosts.laptop, hosts.address, port)
+    assert reaches(hosts.laptop, hosts.address, hosts.trem.port)
+    # The laptop's own port is its own alone; nothing listens for others there.
+    assert reaches(hosts.laptop, "127.0.0.1", PORT_IN)
+    assert not reaches(hosts.laptop, "10.77.2.2", PORT_IN)
+    assert not reaches(hosts.jump, "10.77.2.2", PORT_IN)
+    stream.end()
+    wait_for(recording, stream)
+    assert all_there(recording.read(), stream)
+    proved = hosts.trem.home.inv("test-connection")
+    assert proved.returncode == 0, proved.stderr + proved.stdout
+    wait_until(lambda: is_what_the_relay_spooled(recording))
+    done = hosts.trem.home.inv("kill")
+    assert done.returncode == 0, done.stderr
+    assert hosts.trem.processes() == []
+    assert hosts.trem.files() == []
+
+
+def test_a_link_cut_without_a_word(hosts: Hosts) -> None:
+    recording = hosts.open()
+    stream = Stream(recording, senders=4, per_second=100)
+    stream.more(100)
+    with hosts.cut():
+        cut_at = time.monotonic()
+        wait_until(lambda: counters(recording).get("state") == "reconnecting", 20, "the silence is noticed")
+        stays(lambda: counters(recording).get("state") == "reconnecting", cut_at + 35 - time.monotonic())
+        sent_meanwhile = list(stream.sent)
+    back_at = time.monotonic()
+    wait_until(lambda: counters(recording).get("state") == "recording", 5, "recording is back")
+    lines = [b"sender-%d %07d " % (sender, count - 1) for sender, count in enumerate(sent_meanwhile)]
+    wait_until(lambda: all(line in recording.read() for line in lines), 5, "it has caught up")
+    print(f"back after {time.monotonic() - back_at:.2f} s")
+    stream.end()
+    wait_for(recording, stream)
+    assert all_there(recording.read(), stream)
+    wait_until(lambda: is_what_the_relay_spooled(recording))
+    away = [event["away_seconds"] for event in recording.events("connected")]
+    assert max(away) > 20
+
+
+def test_both_ends_on_one_machine(home: Home, tmp_path: Path, namespaces: list[Namespace]) -> None:
+    namespaces.append(Namespace("one"))
+    one = namespaces[0]
+    home.within = one.within
+    with tremplin(home, tmp_path / "tremplin", within=one.within) as trem:
+        file = tmp_path / "file.log"
+        done = trem.fab("tremplin", "--file", str(file))
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert "127.0.0.1:55515 here" in done.stdout
+        assert "55514 is taken here: the next free port" in done.stdout
+        with one.call(lambda: socket.create_connection(("127.0.0.1", PORT_IN))) as sock:
+            sock.sendall(b"hello\n")
+        wait_until(lambda: file.read_bytes().endswith(b"\nhello\n"))
+        conflict = home.inv("local", "--file", str(tmp_path / "other.log"))
+        assert conflict.returncode == 1
+        assert "55514 is taken" in conflict.stderr
+        assert home.inv("kill").returncode == 0
+    home.within = []
+
+
+def test_a_tremplin_beside_a_local_recording(home: Home, tmp_path: Path, namespaces: list[Namespace]) -> None:
+    """The local port is one that a recorder of this machine has; the relay's is another."""
+    namespaces.append(Namespace("one"))
+    home.within = namespaces[0].within
+    with tremplin(home, tmp_path / "tremplin", within=home.within) as trem:
+        local = home.inv("local", "--file", str(tmp_path / "local.log"))
+        assert local.returncode == 0, local.stderr
+        done = trem.fab("tremplin", "--file", str(tmp_path / "file.log"), "--port-remote-in", "55600")
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert "127.0.0.1:55515 here" in done.stdout
+        assert "55514 is taken here: the next free port" in done.stdout
+        assert home.inv("kill").returncode == 0
+    home.within = []

@@ -1,0 +1,539 @@
+"""The tremplin's commands, as a person uses them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from bench import BIN, Home, free_port, wait_until
+from terminal import ready_for_ctrl_c
+from tremplin_bench import ALIAS, SSHD, Tremplin, TremplinRecording
+
+from reclog.processes import runs
+from reclog.program_file import build
+
+# The tremplin's tests share an account.
+
+
+@pytest.fixture
+def laptop2(tmp_path: Path) -> Iterator[Home]:
+    """Give a test a second laptop: a state directory of its own."""
+    home = Home(tmp_path / "laptop2")
+    home.path.mkdir()
+    yield home
+    home.inv("kill")
+    assert home.processes() == []
+
+
+def seen_from(laptop: Home, recording: TremplinRecording) -> TremplinRecording:
+    """Return the same tremplin and port, recorded by another laptop."""
+    trem = recording.tremplin
+    there = Tremplin(laptop, trem.folder, trem.port, trem.account, trem.process)
+    file = laptop.path / recording.file.name
+    return TremplinRecording(laptop, recording.port, file, there, recording.port_out, free_port())
+
+
+def lines_of(recording: TremplinRecording, *files: Path) -> list[bytes]:
+    """Return the recorded lines without the probes, of these files or of the recording's own."""
+    said = b"".join(file.read_bytes() for file in files) if files else recording.read()
+    return [line for line in said.splitlines() if not line.startswith(b"reclog probe ")]
+
+
+def ends_with(recording: TremplinRecording, text: bytes) -> bool:
+    return recording.read().endswith(text)
+
+
+def numbered(start: int, end: int) -> list[bytes]:
+    return [b"line %d" % number for number in range(start, end)]
+
+
+def send(recording: TremplinRecording, start: int, end: int) -> None:
+    recording.send(b"".join(line + b"\n" for line in numbered(start, end)))
+
+
+def kill_9(process: psutil.Process) -> None:
+    process.kill()
+    wait_until(lambda: not runs(process))
+
+
+def undelivered(recording: TremplinRecording, end: int) -> None:
+    """Kill the collector and send lines up to `end` that only the relay has then."""
+    wait_until(lambda: recording.relay_counters()["lines"] >= 1, what="the probe")
+    wait_until(lambda: recording.relay_counters()["acked"] == recording.relay_counters()["end"])
+    kill_9(recording.daemon)
+    before = recording.relay_counters()["lines"]
+    send(recording, 0, end)
+    wait_until(lambda: recording.relay_counters()["lines"] >= before + end)
+
+
+def stop_sshd(trem: Tremplin) -> None:
+    """Stop sshd and cut its sessions: the tremplin is out of reach."""
+    family = [*trem.sessions(), psutil.Process(trem.process.pid)]
+    for one in family:
+        one.kill()
+    trem.process.wait()
+
+
+def start_sshd(trem: Tremplin) -> None:
+    with open(trem.folder / "sshd.log", "wb") as log:
+        command = [SSHD, "-D", "-e", "-f", str(trem.folder / "sshd_config")]
+        trem.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    wait_until(lambda: b"Server listening" in (trem.folder / "sshd.log").read_bytes(), what="sshd")
+
+
+def nothing_is_left(trem: Tremplin) -> None:
+    assert [process.cmdline() for process in trem.processes()] == []
+    assert trem.files() == []
+    assert [process.cmdline() for process in trem.home.processes()] == []
+
+
+def test_the_main_job(trem: Tremplin) -> None:
+    home = trem.home
+    recording = TremplinRecording(home, free_port(), home.path / "a b.log", trem, free_port(), free_port())
+    began = time.monotonic()
+    done = recording.again()
+    took = time.monotonic() - began
+    assert (done.returncode, done.stderr) == (0, "")
+    assert took < 5
+    steps = [
+        rf"{ALIAS}: reachable, logged in as {trem.account.pw_name}",
+        rf"{ALIAS}: Python 3\.\d+\.\d+, .* free",
+        rf"{ALIAS}: relay listens on port {recording.port} \(builtin\)",
+        rf"tunnel: 127\.0\.0\.1:{recording.port_local} here -> 127\.0\.0\.1:{recording.port_out} there",
+        rf"proved: a line sent there is in {re.escape(str(recording.file))} after \d+ ms",
+        rf"Follow: tail -f '{re.escape(str(recording.file))}'   Stop: inv kill --host {ALIAS}",
+    ]
+    shown = done.stdout.splitlines()
+    assert len(shown) == len(steps), done.stdout
+    for line, step in zip(shown, steps):
+        assert re.fullmatch(step, line), (line, step)
+
+    times = []
+    with recording.connect() as sender:
+        for text in numbered(0, 20):
+            sent = time.monotonic()
+            sender.sendall(text + b"\n")
+            wait_until(functools.partial(ends_with, recording, b"\n" + text + b"\n"))
+            times.append(time.monotonic() - sent)
+        assert statistics.median(times) < 0.1
+        wait_until(lambda: recording.status()["senders"] == 1)
+        wait_until(lambda: recording.status()["lag_bytes"] == 0)
+        status = recording.status()
+    assert status["kind"] == "tremplin"
+    assert (status["state"], status["host"], status["file"]) == ("recording", ALIAS, str(recording.file))
+    assert (status["listener"], status["reconnects"], status["lines"]) == ("builtin", 0, 21)
+    assert status["pids"] == [recording.daemon.pid, recording.ssh.pid]
+    assert status["last_line"] == "line 19"
+    assert status["started"]
+    assert status["name"] == recording.folder.name
+
+    done = home.inv("tail", "--no-follow", "--lines", "2", "--port", str(recording.port))
+    assert (done.returncode, done.stdout) == (0, "line 18\nline 19\n")
+    done = home.inv("test-connection")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [re.split(r"\s{2,}", row.strip()) for row in done.stdout.splitlines()[1:]]
+    assert [row[1] for row in rows] == [
+        f"ssh {ALIAS}",
+        "relay process",
+        f"port {recording.port} there",
+        "collector",
+        "tunnel and feed",
+        f"file {recording.file}",
+        f"127.0.0.1:{recording.port} from here",
+    ]
+    assert {row[2] for row in rows} == {"ok"}
+
+    collector = recording.daemon
+    done = recording.again()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"is recording already, into {recording.file}" in done.stdout
+    assert recording.daemon == collector
+    for folder in (recording.folder, trem.relays / str(recording.port)):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        modes = {path.name: oct(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
+        assert set(modes.values()) == {"0o100600"}, modes
+    done = home.inv("kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "22 lines recorded" in done.stdout
+    assert lines_of(recording) == numbered(0, 20)
+    nothing_is_left(trem)
+    assert home.inv("status", "--json").stdout.strip() == "[]"
+
+
+def broken_hop(home: Home, *words: str) -> tuple[str, str]:
+    """Return which hop test-connection calls broken, and what it says of it."""
+    done = home.inv("test-connection", *words)
+    assert done.returncode == 1, done.stdout
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    broken = [row for row in done.stdout.splitlines() if "BROKEN" in row]
+    assert broken == done.stdout.splitlines()[-1:]
+    return re.split(r"\s{2,}", broken[0])[1], done.stderr
+
+
+def test_a_broken_hop_is_named(trem: Tremplin) -> None:
+    recording = trem.open()
+    again = f"fab -S {trem.config} -H {ALIAS} tremplin --file {recording.file} "
+    again += f"--port-remote-in {recording.port} --port-remote-out {recording.port_out}"
+
+    recording.ssh.suspend()
+    hop, said = broken_hop(trem.home, "--timeout", "0.5")
+    recording.ssh.resume()
+    assert hop == f"file {recording.file}"
+    assert "did not reach the file" in said
+
+    recording.daemon.suspend()
+    kill_9(recording.relay)
+    hop, said = broken_hop(trem.home)
+    assert hop == "relay process"
+    assert f"`{again}` starts it" in said
+    recording.daemon.resume()
+    wait_until(lambda: recording.status()["reconnects"] >= 1, 15, "the relay is started again")
+
+    kill_9(recording.daemon)
+    hop, said = broken_hop(trem.home)
+    assert hop == "collector"
+    assert f"`{again}` starts it again" in said
+    assert recording.status()["state"] == "dead"
+    assert recording.again().returncode == 0
+
+    stop_sshd(trem)
+    wait_until(lambda: recording.status()["state"] == "reconnecting")
+    hop, said = broken_hop(trem.home)
+    assert hop == f"ssh {ALIAS}"
+    assert "no sshd answers there" in said
+    start_sshd(trem)
+    wait_until(lambda: recording.status()["state"] == "recording", 15)
+    assert trem.home.inv("test-connection").returncode == 0
+
+
+def test_a_killed_collector_is_taken_up(trem: Tremplin) -> None:
+    recording = trem.open()
+    send(recording, 0, 500)
+    wait_until(lambda: len(lines_of(recording)) == 500)
+    kill_9(recording.daemon)
+    send(recording, 500, 1000)
+    done = recording.again()
+    assert done.returncode == 0, done.stderr
+    assert "relay was there already" in done.stdout
+    wait_until(lambda: len(lines_of(recording)) >= 1000)
+    assert lines_of(recording) == numbered(0, 1000)
+
+    # The same with another file: the rest goes there, once.
+    kill_9(recording.daemon)
+    send(recording, 1000, 1500)
+    first, recording.file = recording.file, recording.file.with_name("second.log")
+    assert recording.again().returncode == 0
+    wait_until(lambda: recording.file.exists() and lines_of(recording)[-1:] == [b"line 1499"])
+    assert lines_of(recording, first, recording.file) == numbered(0, 1500)
+
+    # The same with a new program.
+    kill_9(recording.daemon)
+    send(recording, 1500, 2000)
+    program = trem.relays / str(recording.port) / "reclog.pyz"
+    program.write_bytes(program.read_bytes() + b"\n")
+    old = recording.relay
+    done = recording.again()
+    assert done.returncode == 0, done.stderr
+    assert "relay listens on port" in done.stdout
+    assert not runs(old)
+    assert hashlib.sha256(program.read_bytes()).digest() == hashlib.sha256(build()).digest()
+    wait_until(lambda: lines_of(recording)[-1:] == [b"line 1999"])
+    assert lines_of(recording, first, recording.file) == numbered(0, 2000)
+
+
+def test_a_relay_that_was_asked_to_stop_is_brought_back(trem: Tremplin) -> None:
+    recording = trem.open()
+    undelivered(recording, 10)
+    (trem.relays / str(recording.port) / "stopping").touch()
+    kill_9(recording.relay)
+    done = recording.again()
+    assert done.returncode == 0, done.stderr
+    assert "proved: " in done.stdout
+    send(recording, 10, 20)
+    wait_until(lambda: len(lines_of(recording)) == 20)
+    assert lines_of(recording) == numbered(0, 20)
+
+
+def test_kill_drains_what_a_killed_collector_left(trem: Tremplin) -> None:
+    recording = trem.open()
+    local = trem.home.local()
+    undelivered(recording, 300)
+    done = trem.home.inv("kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"local-{local.port} stopped" in done.stdout
+    assert f"{recording.folder.name} stopped" in done.stdout
+    assert lines_of(recording) == numbered(0, 300)
+    nothing_is_left(trem)
+
+
+def test_kill_without_the_tremplin_can_be_tried_again(trem: Tremplin) -> None:
+    recording = trem.open()
+    local = trem.home.local()
+    stop_sshd(trem)
+    send(recording, 0, 100)
+    done = trem.home.inv("kill")
+    assert done.returncode == 1
+    assert f"local-{local.port} stopped" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{ALIAS} could not be drained" in done.stderr
+    assert f"inv kill --host {ALIAS}" in done.stderr
+    assert trem.home.processes() == []
+    done = trem.home.inv("kill", "--discard")  # nor can it be dropped
+    assert done.returncode == 1
+    assert f"{ALIAS}: no sshd answers there" in done.stderr
+    assert f"inv kill --host {ALIAS}" in done.stderr
+    start_sshd(trem)
+    done = trem.home.inv("kill", "--host", ALIAS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines_of(recording) == numbered(0, 100)
+    nothing_is_left(trem)
+
+
+def test_discard_drops_only_what_can_not_be_drained(trem: Tremplin) -> None:
+    recording = trem.open()
+    undelivered(recording, 10)
+    recording.file.rename(recording.file.with_suffix(".aside"))
+    recording.file.mkdir()
+    done = trem.home.inv("kill")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{recording.file} is a directory" in done.stderr
+    assert runs(recording.relay)
+    done = trem.home.inv("kill", "--discard")
+    assert (done.returncode, done.stderr) == (0, "")
+    nothing_is_left(trem)
+
+    second = trem.open()
+    undelivered(second, 10)
+    assert trem.home.inv("kill", "--discard").returncode == 0
+    assert lines_of(second) == numbered(0, 10)
+    nothing_is_left(trem)
+
+
+def test_fab_kill_with_and_without_a_local_record(trem: Tremplin, laptop2: Home) -> None:
+    assert trem.fab("kill").stdout.strip() == f"Nothing to stop on {ALIAS}."
+    recording = trem.open()
+    send(recording, 0, 10)
+    done = trem.fab("kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines_of(recording) == numbered(0, 10)
+    nothing_is_left(trem)
+
+    # Its record here is lost, and lines wait there.
+    recording = trem.open()
+    undelivered(recording, 10)
+    shutil.rmtree(trem.home.recordings)
+    stranger = seen_from(laptop2, recording)
+    done = stranger.tremplin.fab("kill")
+    assert done.returncode == 1
+    assert re.search(r"belongs to \S+@\S+ \(\w+\) since 2\S+Z: add --take-over", done.stderr)
+    done = trem.fab("kill")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "holds 70 B" in done.stderr
+    again = f"`fab -H {ALIAS} tremplin --port-remote-in {recording.port} --port-remote-out"
+    assert again in done.stderr
+    assert "--discard drops them" in done.stderr
+    assert trem.processes() == []
+    assert recording.again().returncode == 0
+    wait_until(lambda: lines_of(recording)[-10:] == numbered(0, 10))
+
+    # Its record is lost and all was delivered.
+    wait_until(lambda: recording.status()["lag_bytes"] == 0)
+    kill_9(recording.daemon)
+    shutil.rmtree(trem.home.recordings)
+    done = trem.fab("kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Relay on port {recording.port} of {ALIAS} stopped." in done.stdout
+    nothing_is_left(trem)
+
+    recording = trem.open()
+    undelivered(recording, 10)
+    shutil.rmtree(trem.home.recordings)
+    done = stranger.tremplin.fab("kill", "--take-over", "--discard")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "stopped, 70 B dropped" in done.stdout
+    nothing_is_left(trem)
+
+
+def test_another_laptop_takes_over(trem: Tremplin, laptop2: Home) -> None:
+    recording = trem.open()
+    first = recording.daemon
+    send(recording, 0, 10)
+    wait_until(lambda: len(lines_of(recording)) == 10 and recording.status()["lag_bytes"] == 0)
+    other = seen_from(laptop2, recording)
+    owner = json.loads((trem.home.state / "reclog" / "collector.json").read_text())["id"]
+    done = other.again()
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"belongs to {owner} since" in done.stderr
+    assert "add --take-over" in done.stderr
+    assert laptop2.processes() == []
+    assert recording.status()["state"] == "recording"
+
+    done = other.again("--take-over", "--spool-max", "64MiB")  # which starts the relay anew, too
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: not runs(first))
+    send(recording, 10, 20)
+    wait_until(lambda: len(lines_of(other)) == 10)
+    assert lines_of(other) == numbered(10, 20)
+    assert lines_of(recording) == numbered(0, 10)
+    newer = json.loads((laptop2.state / "reclog" / "collector.json").read_text())["id"]
+    status = recording.status()
+    assert status["state"] == "dead"
+    assert f"belongs to {newer}" in status["paused_for"]
+    assert newer in trem.home.inv("status").stdout
+
+    done = trem.home.inv("kill", "--discard")
+    assert done.returncode == 1
+    assert "left to its new owner" in done.stderr
+    assert runs(other.relay)
+    assert trem.home.inv("kill").stdout.startswith("Nothing to stop")
+    assert laptop2.inv("kill").returncode == 0
+    nothing_is_left(trem)
+
+
+def started(recording: TremplinRecording, output: Path, *words: str) -> subprocess.Popen[bytes]:
+    """Start `fab tremplin` and do not wait for it."""
+    ports = ["--port-remote-in", str(recording.port), "--port-remote-out", str(recording.port_out)]
+    ports += ["--port-local", str(recording.port_local), "--file", str(recording.file)]
+    with output.open("wb") as out:
+        return subprocess.Popen(
+            [str(BIN / "fab"), "-S", str(recording.tremplin.config), "-H", ALIAS, "tremplin", *ports, *words],
+            env=recording.home.env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            preexec_fn=ready_for_ctrl_c,
+        )
+
+
+def test_two_calls_at_once_start_one_relay(trem: Tremplin, laptop2: Home) -> None:
+    home = trem.home
+    recording = TremplinRecording(home, free_port(), home.path / "x.log", trem, free_port(), free_port())
+    calls = [started(recording, home.path / f"said{number}") for number in range(2)]
+    assert [call.wait(timeout=30) for call in calls] == [0, 0]
+    said = [(home.path / f"said{number}").read_text() for number in range(2)]
+    assert sum("relay listens on" in one for one in said) == 1, said
+    assert sum("is recording already" in one for one in said) == 1, said
+    assert len(trem.processes()) == 1
+    assert recording.kill().returncode == 0
+
+    # From two laptops: one has it, the other is told why not.
+    other = seen_from(laptop2, recording)
+    calls = [started(one, one.home.path / "said") for one in (recording, other)]
+    codes = [call.wait(timeout=30) for call in calls]
+    assert sorted(codes) == [0, 1], [(one.home.path / "said").read_text() for one in (recording, other)]
+    winner, loser = (recording, other) if codes == [0, 1] else (other, recording)
+    said_last = (loser.home.path / "said").read_text().splitlines()[-1]
+    assert "add --take-over" in said_last or "run it again in a moment" in said_last.lower()
+    assert loser.home.processes() == []
+    assert len(trem.processes()) == 1
+    send(winner, 0, 10)
+    wait_until(lambda: lines_of(winner) == numbered(0, 10))
+
+
+def test_foreground(trem: Tremplin) -> None:
+    home = trem.home
+    recording = TremplinRecording(home, free_port(), home.path / "x.log", trem, free_port(), free_port())
+    said = home.path / "said"
+    call = started(recording, said, "--foreground")
+    wait_until(lambda: "recording, " in said.read_text(), what="counters")
+    send(recording, 0, 10)
+    wait_until(lambda: len(lines_of(recording)) == 10)
+    call.send_signal(signal.SIGINT)
+    assert call.wait(timeout=15) == 0, said.read_text()
+    assert "Stopped: 11 lines" in said.read_text()
+    assert home.processes() == []
+    assert runs(recording.relay)
+    send(recording, 10, 20)  # the relay keeps them
+    done = home.inv("kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines_of(recording) == numbered(0, 20)
+    nothing_is_left(trem)
+
+
+def test_a_killed_foreground_can_be_drained(trem: Tremplin) -> None:
+    home = trem.home
+    recording = TremplinRecording(home, free_port(), home.path / "x.log", trem, free_port(), free_port())
+    said = home.path / "said"
+    call = started(recording, said, "--foreground")
+    wait_until(lambda: "recording, " in said.read_text(), what="counters")
+    kill_9(recording.daemon)
+    assert call.wait(timeout=15) == 1
+    send(recording, 0, 10)
+    done = home.inv("kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines_of(recording) == numbered(0, 10)
+
+
+def test_options_of_the_listener(trem: Tremplin) -> None:
+    recording = trem.open("--listener", "socat", "--allow", "127.0.0.0/8")
+    assert recording.status()["listener"] == "socat"
+    assert [one.name() for one in recording.relay.children()] == ["socat"]
+    senders = [recording.connect() for _ in range(3)]
+    for number, sender in enumerate(senders):
+        sender.sendall(b"line %d\n" % number)
+        wait_until(functools.partial(ends_with, recording, b"line %d\n" % number))
+        sender.close()
+    assert lines_of(recording) == numbered(0, 3)
+    assert recording.kill().returncode == 0
+
+    recording = trem.open("--stamp", "--allow", "127.0.0.1", "--partial-after", "0.3")
+    recording.send(b"stamped\nhalf")
+    stamp = rb"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z 127\.0\.0\.1:\d+ "
+    wait_until(lambda: re.search(rb"^" + stamp + rb"stamped\n" + stamp + rb"half", recording.read(), re.M))
+    assert recording.kill().returncode == 0
+
+    # Our own probe is no exception to --allow.
+    recording = trem.open("--allow", "203.0.113.0/24")
+    with contextlib.suppress(ConnectionError):
+        recording.send(b"not allowed\n")
+    # The look whether the public port answers from here, and ours.
+    wait_until(lambda: recording.relay_counters()["refused"] == 2)
+    assert recording.kill().returncode == 0
+    assert recording.read() == b""
+
+
+def test_the_local_port(trem: Tremplin) -> None:
+    home = trem.home
+    port, out = free_port(), free_port()
+    words = ["--port-remote-in", str(port), "--port-remote-out", str(out), "--file", str(home.path / "x.log")]
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", 55514))
+            sock.listen()
+        except OSError:
+            pass  # somebody else has it: that will do
+        done = trem.fab("tremplin", *words)
+        assert done.returncode == 0, done.stderr
+        used = re.search(
+            r"tunnel: 127\.0\.0\.1:(\d+) here.* \(55514 is taken here: the next free", done.stdout
+        )
+        assert used
+        assert int(used[1]) > 55514
+    assert home.inv("kill").returncode == 0
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        taken = sock.getsockname()[1]
+        done = trem.fab("tremplin", *words, "--port-local", str(taken))
+        assert done.returncode == 1
+        assert f"Port {taken} is taken by process {os.getpid()} (" in done.stderr
+        assert "--port-local" in done.stderr
+    nothing_is_left(trem)
