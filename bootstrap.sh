@@ -1,0 +1,52 @@
+#!/bin/sh
+# Make .venv with reclog in it. `sh bootstrap.sh tests` adds what the tests need.
+# Debian packages are installed only where something is missing that can't be done without.
+set -eu
+cd "$(dirname "$0")"
+
+missing=
+have() { command -v "$1" >/dev/null 2>&1; }
+need() { have "$1" || missing="$missing $2"; }
+
+need python3 python3
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    missing="$missing python3-venv"
+fi
+if [ "${1:-}" = tests ]; then
+    PATH="$PATH:/usr/sbin:/sbin"
+    need socat socat
+    need nc netcat-openbsd
+    need telnet telnet
+    need curl curl
+    need logger bsdutils
+    need ss iproute2
+    need setpriv util-linux
+    need ip iproute2
+    need nft nftables
+    need sshd openssh-server
+    need ssh openssh-client
+fi
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ]; then as_root=
+    elif have sudo; then as_root=sudo
+    else
+        echo "Ask an administrator to install:$missing" >&2
+        exit 1
+    fi
+    if ! have apt-get; then
+        echo "Install these (they are Debian's names), then run this again:$missing" >&2
+        exit 1
+    fi
+    $as_root apt-get -qq update
+    # shellcheck disable=SC2086 # a list of words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $missing >/dev/null
+fi
+
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+    echo "reclog needs Python 3.10 or newer; this is $(python3 --version)." >&2
+    exit 1
+}
+[ -x .venv/bin/python ] || python3 -m venv .venv
+what=.
+[ "${1:-}" != tests ] || what='.[dev]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$what"
