@@ -20,6 +20,9 @@ from .socat import Door, cannot
 
 #: Seconds that a stop may take to bring in what senders have sent.
 DRAIN_WITHIN = 10.0
+#: Of these, seconds at most for bytes that are on their way and not acknowledged yet, and the silence after
+#: which there are none.
+ARRIVE_WITHIN, QUIET_AFTER = 0.5, 0.05
 
 
 class Drained(NamedTuple):
@@ -103,9 +106,13 @@ class Entrance:
         """Close the queue to newcomers, bring in what was sent and write it, by `until` (monotonic)."""
         complete = True
         if self._socat is not None:
-            complete = self._socat.drain(until)
+            self._socat.refuse_newcomers()
         if self._builtin is not None:
             self._builtin.refuse_newcomers()
+        self._let_arrive()
+        if self._socat is not None:
+            complete = self._socat.drain(until)
+        if self._builtin is not None:
             complete = self.intake.drain(self._builtin, until)
             complete = self.intake.drain_senders(until) and complete
         # What was read is written even if the time is up, should the disk have room by now.
@@ -114,6 +121,16 @@ class Entrance:
         if self._socat is not None:
             left += self._socat.left_behind()
         return Drained(complete and written, left + (0 if written else self._store.queued), senders)
+
+    def _let_arrive(self) -> None:
+        """Read on for a moment: who sent a lot and closed has no way left to learn that a part was cut."""
+        now = began = time.monotonic()
+        while now - began < ARRIVE_WITHIN and now - max(began, self.intake.last_read_at) < QUIET_AFTER:
+            before = self.intake.connects
+            self._loop.turn(at_most=QUIET_AFTER / 5)
+            now = time.monotonic()
+            if not self.intake.senders and self.intake.connects == before and self._builtin is not None:
+                return  # nobody is connected, and nobody waits in the queue
 
     def close(self) -> None:
         """Listen no more; who is still connected is cut off."""

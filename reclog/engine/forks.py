@@ -107,15 +107,20 @@ class SocatListener:
         self._parent.child.on_due = self._start_again
         self._intake.serve(self._forks)
 
+    def refuse_newcomers(self) -> None:
+        """Add no connection to any queue any more."""
+        self._parent.refuse_newcomers()
+        for queue in self._old:
+            drop_incoming(queue.sock)
+
     def drain(self, until: float) -> bool:
         """Bring in what waits in socat's queue and in its forks; False if `until` came first."""
         parent, intake = self._parent, self._intake
         parent.child.on_end = lambda status: None
         parent.child.give_up()
-        parent.refuse_newcomers()
+        self.refuse_newcomers()
         emptied = parent.queue is None or intake.drain(parent, until)
         for queue in self._old:
-            drop_incoming(queue.sock)
             emptied = intake.drain(queue, until) and emptied
         finished = parent.finish(until, self._quiet)
         # The forks are gone; their last bytes, and their last connects, are in our own sockets.

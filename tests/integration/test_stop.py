@@ -415,3 +415,14 @@ def test_kill_of_one_leaves_the_other(home: Home) -> None:
     other.send(b"still here\n")
     wait_until(lambda: other.read() == b"still here\n")
     assert [recording["port"] for recording in home.status()] == [other.port]
+
+
+def test_what_is_on_its_way_arrives(home: Home, listener: str) -> None:
+    """A sender that has sent a lot and closed is gone before its kernel had all of it acknowledged."""
+    recording = home.local("--listener", listener)
+    daemon = recording.daemon
+    burst = b"".join(b"line %d\n" % number for number in range(300_000))
+    recording.send(burst)
+    daemon.terminate()
+    wait_until(lambda: not runs(daemon))
+    assert recording.read() == burst
