@@ -193,6 +193,6 @@ def tremplin(
         for one in bench.processes():
             with contextlib.suppress(psutil.Error):
                 one.kill()
-        process.terminate()
-        process.wait()
+        bench.process.terminate()  # a test may have stopped the first and started another
+        bench.process.wait()
         shutil.rmtree(Path(user.pw_dir) / ".local/state/reclog", ignore_errors=True)
