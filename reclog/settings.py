@@ -240,7 +240,8 @@ def _check_together(settings: LocalSettings) -> None:
     if settings.raw and settings.stamp:
         raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
     if settings.raw or settings.listener == "socat":
-        reason = cannot(settings.stamp, [parse_network(word) for word in settings.allow], settings.bind)
+        allow = [parse_network(word) for word in settings.allow]
+        reason = cannot(settings.stamp, allow, settings.bind, settings.max_per_address)
         if reason:
             remedy = "leave --raw out" if settings.raw else "use --listener builtin"
             raise UsageError(f"{reason}: {remedy}.")

@@ -47,7 +47,9 @@ class Entrance:
         self._wanted = str(config["listener"])
         self._allow = [parse_network(text) for text in config["allow"]]
         self._bind = str(config["bind"])
-        self._with_socat = use_socat(self._wanted, bool(config["stamp"]), self._bind, self._allow)
+        per_address = int(config.get("max_per_address") or 0)
+        stamp = bool(config["stamp"])
+        self._with_socat = use_socat(self._wanted, stamp, self._bind, self._allow, per_address)
         self._system = read()
         self._socat: SocatListener | None = None
         self._builtin: TcpListener | None = None
@@ -59,7 +61,7 @@ class Entrance:
             allow=self._allow,
             senders=places,
             # No cap of its own unless asked for: who is over it is closed, where over `senders` one waits.
-            senders_per_address=int(config.get("max_per_address") or places),
+            senders_per_address=per_address or places,
         )
         self.journal = Journal(loop, log)
         self.intake = Intake(loop, store, self.journal, self._limits)
@@ -159,7 +161,7 @@ class Entrance:
         }
 
 
-def use_socat(wanted: str, stamp: bool, bind: str, allow: Sequence[Network]) -> bool:
+def use_socat(wanted: str, stamp: bool, bind: str, allow: Sequence[Network], per_address: int = 0) -> bool:
     """Tell whether socat is the listener. Raises SocatUnusable if it is wanted and can't be.
 
     `auto` takes socat where it is installed and can do what is asked: it passes no sender's address on,
@@ -168,7 +170,7 @@ def use_socat(wanted: str, stamp: bool, bind: str, allow: Sequence[Network]) -> 
     if wanted == "builtin":
         return False
     there = LINUX and shutil.which("socat") is not None
-    reason = cannot(stamp, allow, bind)
+    reason = cannot(stamp, allow, bind, per_address)
     if wanted == "auto":
         return there and not reason
     if not there:

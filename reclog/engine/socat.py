@@ -73,10 +73,12 @@ def socat_command(
     return [program, *flags, "-b", str(BLOCK), ",".join(options), target]
 
 
-def cannot(stamp: bool, allow: Sequence[Network], bind: str) -> str:
+def cannot(stamp: bool, allow: Sequence[Network], bind: str, per_address: int = 0) -> str:
     """Return why socat can't do what is asked of a listener; empty if it can."""
     if stamp:
         return "--stamp needs the sender's address, which socat does not pass on"
+    if per_address:
+        return "--max-per-address needs the sender's address, which socat does not pass on"
     if len(allow) > 1:
         return "socat checks one --allow only"
     if allow and (allow[0].version != 4 or ":" in bind):

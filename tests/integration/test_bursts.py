@@ -54,7 +54,7 @@ def test_a_limit_of_open_files_is_said_and_loses_nothing(home: Home, listener: s
     home.ports.append(port)
     recording = Running(home, port, home.path / "limited.log")
     command = [str(BIN / "inv"), "local", "--port", str(port), "--file", str(recording.file)]
-    command += ["--listener", listener, "--max-per-address", "1000"]
+    command += ["--listener", listener]
     done = home.run("sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *command)
     assert done.returncode == 0, done.stderr
     assert "At most 236 senders are served at once, the limit of open files" in done.stderr
@@ -81,7 +81,7 @@ def test_no_limit_no_note(home: Home, listener: str) -> None:
 
 
 def test_one_too_many_waits_and_is_recorded_later(home: Home, listener: str) -> None:
-    recording = home.local("--listener", listener, "--max-senders", "5", "--max-per-address", "5")
+    recording = home.local("--listener", listener, "--max-senders", "5")
     with contextlib.ExitStack() as stack:
         first = [stack.enter_context(recording.connect()) for _ in range(5)]
         for number, sock in enumerate(first):
@@ -101,7 +101,7 @@ def test_one_too_many_waits_and_is_recorded_later(home: Home, listener: str) -> 
 
 
 def test_one_address_does_not_take_every_place(home: Home) -> None:
-    recording = home.local("--listener", "builtin", "--max-per-address", "3")
+    recording = home.local("--listener", "auto", "--max-per-address", "3")
     with contextlib.ExitStack() as stack:
         first = [stack.enter_context(recording.connect()) for _ in range(3)]
         for number, sock in enumerate(first):

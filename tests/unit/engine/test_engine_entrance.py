@@ -82,3 +82,12 @@ def test_socat_is_for_linux_only(socat_is: Callable[[bool], None], monkeypatch: 
     assert use_socat("auto", False, "0.0.0.0", []) is False
     with pytest.raises(SocatUnusable, match=r"Linux only: .*--listener builtin"):
         use_socat("socat", False, "0.0.0.0", [])
+
+
+def test_a_cap_per_address_needs_the_builtin_listener(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reclog.engine.entrance.LINUX", True)
+    monkeypatch.setattr("shutil.which", lambda program: "/usr/bin/socat")
+    assert use_socat("auto", False, "0.0.0.0", [])
+    assert not use_socat("auto", False, "0.0.0.0", [], per_address=3)
+    with pytest.raises(SocatUnusable, match="--listener builtin"):
+        use_socat("socat", False, "0.0.0.0", [], per_address=3)
