@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import EngineError
 from .events import EventLog, timestamp
+from .faultpoints import disk
 from .files import CONFIG, COUNTERS, EVENTS, LOCK, STATE
 from .identity import Identity
 from .jsonfile import read_json, write_json
@@ -39,6 +40,7 @@ class Daemon:
         self.folder = folder
         #: Started again by a program, so that nobody reads an error: it is patient where it can be.
         self.again = again
+        self.disk = disk()
         self.config = read_json(self.path(CONFIG))
         self.loop = Loop()
         self.log = EventLog(self.path(EVENTS))
@@ -78,6 +80,7 @@ class Daemon:
         write_json(
             self.path(STATE),
             {**self.config, **facts, "identity": identity._asdict(), "started": timestamp()},
+            disk=self.disk,
         )
 
     def ready(self, **facts: Any) -> None:

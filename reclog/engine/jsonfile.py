@@ -6,36 +6,35 @@ import json
 import os
 from typing import Any
 
+from .disk import DISK, Disk
 
-def write_json(path: str, value: Any, sync: bool = False) -> None:
+
+def write_json(path: str, value: Any, sync: bool = False, disk: Disk = DISK) -> None:
     """Replace the file at `path` atomically; mode 0600. With `sync` it is on disk then. Raises OSError."""
+    text = json.dumps(value).encode("utf-8")
     temporary = f"{path}.{os.getpid()}.new"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    fd = disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(value, file)
+        try:
+            disk.write_all(fd, text)
             if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+                disk.fsync(fd)
+        finally:
+            disk.close(fd)
+        disk.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        disk.unlink(temporary)
         raise
     if sync:
-        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        disk.sync(os.path.dirname(path) or ".")
 
 
-def read_json(path: str) -> dict[str, Any]:
+def read_json(path: str, disk: Disk = DISK) -> dict[str, Any]:
     """Return the object in the file at `path`.
 
     Raises OSError if it can't be read, ValueError if it holds no JSON object.
     """
-    with open(path, encoding="utf-8") as file:
-        value = json.load(file)
+    value = json.loads(disk.read_all(path).decode("utf-8"))
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds no JSON object")
     return value

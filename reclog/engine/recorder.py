@@ -18,9 +18,9 @@ class Recorder:
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
         self.loop = daemon.loop
-        self.sink = Sink(str(daemon.config["file"]), daemon.log.say)
+        self.sink = Sink(str(daemon.config["file"]), daemon.log.say, daemon.disk)
         self.entrance = Entrance(self.loop, self.sink, daemon.config, daemon.folder, daemon.log)
-        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts)
+        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
 
     def run(self) -> None:
         """Start, record until told to stop, drain, leave. Raises EngineError if it can't start."""

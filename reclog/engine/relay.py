@@ -39,7 +39,7 @@ class Relay:
         self.daemon = daemon
         self.loop = daemon.loop
         self.port_out = int(config["port_remote_out"])
-        self.spool = Spool(daemon.path(SPOOL), int(config["spool_max"]), daemon.log.say)
+        self.spool = Spool(daemon.path(SPOOL), int(config["spool_max"]), daemon.log.say, daemon.disk)
         # On a host that isn't ours nothing needs to be installed but python3, so auto is builtin here.
         listener = "builtin" if config["listener"] == "auto" else config["listener"]
         self.entrance = Entrance(
@@ -58,7 +58,7 @@ class Relay:
         self._owner_unsaved = False
         self._sync_timer = self.loop.timer(self._sync)
         self._port_timer = self.loop.timer(self._listen)
-        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts)
+        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
 
     def run(self) -> None:
         """Start, relay until told to stop, drain, leave. Raises EngineError if it can't start."""
@@ -183,7 +183,7 @@ class Relay:
             self.owner.since = timestamp()
         owner = {"name": self.owner.name, "since": self.owner.since}
         try:
-            write_json(self.daemon.path(OWNER), owner, sync=True)
+            write_json(self.daemon.path(OWNER), owner, sync=True, disk=self.daemon.disk)
         except OSError as error:
             if not self._owner_unsaved:
                 self.daemon.log.say("owner not saved", reason=error.strerror or str(error))

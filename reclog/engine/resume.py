@@ -13,6 +13,8 @@ import hashlib
 import os
 from typing import Any, Callable, NamedTuple
 
+from .disk import DISK, Disk
+
 #: Bytes before the checkpoint's size whose hash tells whether the file is still the same.
 LOOK_BACK = 4096
 _BLOCK = 256 * 1024
@@ -32,10 +34,10 @@ class Checkpoint(NamedTuple):
     inside: bool = False
 
     @classmethod
-    def of(cls, fd: int, size: int, spool: str, offset: int, inside: bool) -> Checkpoint:
+    def of(cls, fd: int, size: int, spool: str, offset: int, inside: bool, disk: Disk = DISK) -> Checkpoint:
         """Return the checkpoint of an open file whose first `size` bytes hold the spool up to `offset`."""
-        now = os.fstat(fd)
-        return cls(spool, offset, now.st_dev, now.st_ino, size, tail_hash(fd, size), inside)
+        now = disk.fstat(fd)
+        return cls(spool, offset, now.st_dev, now.st_ino, size, tail_hash(fd, size, disk), inside)
 
     @classmethod
     def from_json(cls, value: Any) -> Checkpoint:
@@ -53,37 +55,43 @@ class Checkpoint(NamedTuple):
         except (KeyError, TypeError) as error:
             raise ValueError("no checkpoint") from error
 
-    def fits(self, path: str) -> bool:
+    def fits(self, path: str, disk: Disk = DISK) -> bool:
         """Tell whether the file at `path` is the one meant, with at least what it held."""
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = disk.open(path, os.O_RDONLY)
         except OSError:
             return False
         try:
-            now = os.fstat(fd)
+            now = disk.fstat(fd)
             same = (now.st_dev, now.st_ino) == (self.device, self.inode)
-            return same and now.st_size >= self.size and tail_hash(fd, self.size) == self.tail
+            return same and now.st_size >= self.size and tail_hash(fd, self.size, disk) == self.tail
         finally:
-            os.close(fd)
+            disk.close(fd)
 
-    def find(self, path: str) -> str:
+    def find(self, path: str, disk: Disk = DISK) -> str:
         """Return where the file meant is now: at `path`, or renamed beside it; empty if it is gone."""
-        if self.fits(path):
+        if self.fits(path, disk):
             return path
         folder = os.path.dirname(path)
         try:
-            with os.scandir(folder) as entries:
-                beside = [entry.path for entry in entries if entry.inode() == self.inode]
+            beside = [os.path.join(folder, name) for name in disk.listdir(folder)]
         except OSError:
             return ""
-        return next((other for other in beside if other != path and self.fits(other)), "")
+        return next((other for other in beside if other != path and self._may_be(other, disk)), "")
+
+    def _may_be(self, path: str, disk: Disk) -> bool:
+        try:
+            # Before it is opened: a folder holds FIFOs and devices too.
+            return disk.stat(path).st_ino == self.inode and self.fits(path, disk)
+        except OSError:
+            return False
 
 
-def tail_hash(fd: int, size: int) -> str:
+def tail_hash(fd: int, size: int, disk: Disk = DISK) -> str:
     """Return the SHA-256 of the `LOOK_BACK` bytes that end at `size`."""
     start = max(0, size - LOOK_BACK)
     try:
-        return hashlib.sha256(os.pread(fd, size - start, start)).hexdigest()
+        return hashlib.sha256(disk.pread(fd, size - start, start)).hexdigest()
     except OSError:
         return ""  # it can't be read, only written: then inode and size must do
 

@@ -13,12 +13,12 @@ Rules kept here:
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import time
 from typing import Any, Callable, Hashable
 
+from .disk import DISK, Disk
 from .errors import FileTaken, FileUnusable
 from .merge import STRANGER, Merger
 
@@ -31,8 +31,9 @@ class Sink:
     #: Bytes queued at which the feeder should flush without waiting for the end of its turn.
     FLUSH_AT = 256 * 1024
 
-    def __init__(self, path: str, report: Report) -> None:
+    def __init__(self, path: str, report: Report, disk: Disk = DISK) -> None:
         self.path = path
+        self._disk = disk
         self.lines = 0
         self.bytes = 0
         self.last_text = b""
@@ -61,17 +62,16 @@ class Sink:
     def open(self) -> int:
         """Open the file and become its only writer; its descriptor. Raises FileUnusable, FileTaken."""
         try:
-            fd = _open(self.path)
+            fd = _open(self._disk, self.path)
         except OSError as error:
             raise FileUnusable(_why_not(self.path, error)) from error
-        kind = os.fstat(fd).st_mode
-        if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
-            os.close(fd)
+        if not _recordable(self._disk.fstat(fd).st_mode):
+            self._disk.close(fd)
             raise FileUnusable(f"{self.path} is not a regular file: name another with --file.")
         try:
-            _lock(fd)
+            _lock(self._disk, fd)
         except BlockingIOError as error:
-            os.close(fd)
+            self._disk.close(fd)
             raise FileTaken(f"{self.path} is being recorded by another recording already.") from error
         self._take(fd)
         return fd
@@ -98,7 +98,7 @@ class Sink:
 
     def sync(self) -> None:
         """Have what was written on disk. Raises OSError."""
-        os.fdatasync(self._fd)
+        self._disk.fdatasync(self._fd)
 
     def go_on(self, who: Hashable) -> None:
         """Take the half line at the file's end for one of `who`."""
@@ -134,7 +134,7 @@ class Sink:
     def close(self) -> None:
         """Let go of the file; what is still queued is given up."""
         if self._fd >= 0:
-            os.close(self._fd)
+            self._disk.close(self._fd)
             self._fd = -1
 
     def _merge(self) -> None:
@@ -158,7 +158,7 @@ class Sink:
         batch = self._batch
         while self._done < len(batch):
             rest = memoryview(batch)[self._done :] if self._done else batch
-            written = os.write(self._fd, rest)
+            written = self._disk.write(self._fd, rest)
             self._done += written
             self._size += written
         self._batch = b""
@@ -167,7 +167,7 @@ class Sink:
     def _look(self) -> None:
         """Notice what others did to the file since the last batch."""
         try:
-            now = os.stat(self.path)
+            now = self._disk.stat(self.path)
         except FileNotFoundError:
             self._reopen("removed")
             return
@@ -181,17 +181,17 @@ class Sink:
             self.on_touched()
 
     def _reopen(self, how: str) -> None:
-        fd = _open(self.path)
+        fd = _open(self._disk, self.path)
         try:
-            if not _recordable(fd):
+            if not _recordable(self._disk.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file any more")
-            _lock(fd)
+            _lock(self._disk, fd)
             self.before_leaving(self._fd)
         except OSError:
-            os.close(fd)
+            self._disk.close(fd)
             raise
         try:
-            os.close(self._fd)
+            self._disk.close(self._fd)
         except OSError:
             pass
         self._report("file reopened", how=how)
@@ -199,7 +199,7 @@ class Sink:
         self.on_touched()
 
     def _take(self, fd: int) -> None:
-        now = os.fstat(fd)
+        now = self._disk.fstat(fd)
         self._fd = fd
         self._file = (now.st_dev, now.st_ino)
         self._regular = stat.S_ISREG(now.st_mode)
@@ -208,7 +208,7 @@ class Sink:
 
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""
-        inside_line = self._regular and _ends_inside_line(self._fd, self._size)
+        inside_line = self._regular and _ends_inside_line(self._disk, self._fd, self._size)
         if self._batch:
             # The half line that is in the file already lost its place: write that line again, whole.
             start = max(self._batch.rfind(b"\n", 0, self._done) + 1, self._inserted)
@@ -248,23 +248,22 @@ def last_line(text: bytes, at_most: int = 200) -> str:
     return text[start : min(end, start + at_most)].rstrip(b"\r").decode("utf-8", "backslashreplace")
 
 
-def _open(path: str) -> int:
+def _open(disk: Disk, path: str) -> int:
     # O_NONBLOCK: opening a FIFO that nobody reads must not hang before we can refuse it.
-    flags = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    flags = os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        return os.open(path, flags | os.O_RDWR, 0o600)
+        return disk.open(path, flags | os.O_RDWR)
     except PermissionError:
-        return os.open(path, flags | os.O_WRONLY, 0o600)
+        return disk.open(path, flags | os.O_WRONLY)
 
 
-def _recordable(fd: int) -> bool:
-    kind = os.fstat(fd).st_mode
-    return stat.S_ISREG(kind) or stat.S_ISCHR(kind)
+def _recordable(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISCHR(mode)
 
 
-def _lock(fd: int) -> None:
+def _lock(disk: Disk, fd: int) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        disk.lock(fd)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -272,11 +271,11 @@ def _lock(fd: int) -> None:
             raise  # some network file systems know no locks: there the registry alone refuses
 
 
-def _ends_inside_line(fd: int, size: int) -> bool:
+def _ends_inside_line(disk: Disk, fd: int, size: int) -> bool:
     if size == 0:
         return False
     try:
-        return os.pread(fd, 1, size - 1) != b"\n"
+        return disk.pread(fd, 1, size - 1) != b"\n"
     except OSError:
         return True  # write-only for us: a newline too many beats two lines in one
 

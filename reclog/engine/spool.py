@@ -20,6 +20,8 @@ import time
 import zlib
 from typing import Callable, Hashable, NamedTuple
 
+from .disk import DISK, Disk
+from .faultpoints import reach
 from .identity import boot_id
 from .jsonfile import read_json, write_json
 from .merge import STRANGER, Merger
@@ -51,9 +53,12 @@ class Spool:
 
     FLUSH_AT = 256 * 1024
 
-    def __init__(self, folder: str, limit: int, report: Report) -> None:
+    def __init__(self, folder: str, limit: int, report: Report, disk: Disk = DISK, boot: str = "") -> None:
+        """`limit` is in bytes; `boot` names this boot of the machine (default: as the system does)."""
         self.folder = folder
         self.limit = limit
+        self._disk = disk
+        self._boot = boot or boot_id()
         self.id = ""
         #: The offset of the next byte to be written.
         self.end = 0
@@ -93,7 +98,7 @@ class Spool:
     def open(self) -> Jump | None:
         """Open the spool, or make it; return the jump if a power cut made one. Raises SpoolUnusable."""
         try:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            self._disk.makedirs(self.folder)
             return self._recover()
         except (OSError, ValueError, KeyError) as error:
             raise SpoolUnusable(f"The spool {self.folder} can't be used ({error}).") from error
@@ -104,18 +109,18 @@ class Spool:
         self._save(clean=True)
         for fd in (self._fd, self._read_fd):
             if fd >= 0:
-                os.close(fd)
+                self._disk.close(fd)
         self._fd = self._read_fd = -1
 
     def remove(self) -> None:
         """Delete the spool and all that is in it."""
         for fd in (self._fd, self._read_fd):
             if fd >= 0:
-                os.close(fd)
+                self._disk.close(fd)
         self._fd = self._read_fd = -1
-        for name in os.listdir(self.folder):
-            os.unlink(os.path.join(self.folder, name))
-        os.rmdir(self.folder)
+        for name in self._disk.listdir(self.folder):
+            self._disk.unlink(os.path.join(self.folder, name))
+        self._disk.rmdir(self.folder)
 
     # -- in -------------------------------------------------------------------------------------
 
@@ -152,14 +157,16 @@ class Spool:
     def sync(self) -> None:
         """Have all that was written so far on disk. Raises OSError."""
         if self.synced < self.end and self._fd >= 0:
-            os.fdatasync(self._fd)
+            self._disk.fdatasync(self._fd)
             self.synced = self.end
 
     def ack(self, offset: int) -> None:
         """Take note that all before `offset` is on the collector's disk; delete what only holds that."""
         if self.acked < offset <= self.end:
+            reach(self._disk, "ack.before-take")
             self.acked = offset
             self._trim()
+            reach(self._disk, "ack.after-take")
 
     # -- out ------------------------------------------------------------------------------------
 
@@ -190,13 +197,14 @@ class Spool:
         path = os.path.join(self.folder, _STATE)
         self._segments = [[start, size] for start, size in self._found()]
         self.size = sum(length for _, length in self._segments)
-        if not os.path.exists(path):
+        try:
+            state = read_json(path, self._disk)
+        except FileNotFoundError:
             if self._segments:
-                raise ValueError("its state is missing")
+                raise ValueError("its state is missing") from None
             self.id = secrets.token_hex(8)
             self._save(clean=True)
             return None
-        state = read_json(path)
         if state["version"] != VERSION:
             raise ValueError(f"it was written by another version of reclog ({state['version']})")
         self.id = str(state["id"])
@@ -205,7 +213,7 @@ class Spool:
         self.acked = max(int(state["acked"]), self._segments[0][0] if self._segments else 0)
         found = sum(self._segments[-1]) if self._segments else 0
         known = int(state["end"])
-        same_boot = bool(state["boot"]) and state["boot"] == boot_id()
+        same_boot = bool(state["boot"]) and state["boot"] == self._boot
         if state["clean"]:
             self.end = max(found, known)
         elif same_boot:
@@ -213,12 +221,12 @@ class Spool:
         else:
             self.end = max(found, self._mark)
         if self._segments:  # the last process may have died before it synced what it wrote
-            _sync(self._path(self._segments[-1][0]))
+            self._disk.sync(self._path(self._segments[-1][0]))
         self.synced = self.end
         jump = Jump(max(found, self.acked), self.end) if self.end > max(found, self.acked) else None
         for start, length in self._segments:
             if not length and start != self.end:  # made, and lost its bytes with the machine's power
-                os.unlink(self._path(start))
+                self._disk.unlink(self._path(start))
         self._segments = [one for one in self._segments if one[1] or one[0] == self.end]
         self._inside_line = bool(state["inside"]) if known == self.end else self.end > 0
         if found == self.end:
@@ -237,8 +245,9 @@ class Spool:
         return jump
 
     def _found(self) -> list[tuple[int, int]]:
-        names = sorted(name for name in os.listdir(self.folder) if name.endswith(".seg"))
-        return [(int(name[:-4]), os.stat(os.path.join(self.folder, name)).st_size) for name in names]
+        disk = self._disk
+        names = sorted(name for name in disk.listdir(self.folder) if name.endswith(".seg"))
+        return [(int(name[:-4]), disk.stat(os.path.join(self.folder, name)).st_size) for name in names]
 
     def _ends_inside_line(self) -> bool:
         start, length = self._segments[-1] if self._segments else (0, 0)
@@ -256,9 +265,9 @@ class Spool:
             "acked": self.acked,
             "inside": self._inside_line,
             "clean": clean,
-            "boot": boot_id(),
+            "boot": self._boot,
         }
-        write_json(path, state, sync=True)
+        write_json(path, state, sync=True, disk=self._disk)
 
     def _merge(self) -> None:
         texts, self._texts, self._queued = self._texts, [], 0
@@ -281,7 +290,7 @@ class Spool:
                 self._mark = mark  # not before: a full disk must not let us write beyond what is reserved
             if self._fd < 0 or self._segments[-1][1] >= self._segment_size:
                 self._open_segment()
-            written = os.write(self._fd, piece)
+            written = self._disk.write(self._fd, piece)
             self.crc = zlib.crc32(piece[:written], self.crc)
             self._inside_line = piece[written - 1] != 0x0A
             self._segments[-1][1] += written
@@ -300,16 +309,15 @@ class Spool:
         # After a restart the last one is gone on with, if it ends where the spool does.
         if anew or last is None or sum(last) != self.end or last[1] >= self._segment_size:
             last = [self.end, 0]
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._fd = os.open(self._path(last[0]), flags, 0o600)
+        self._fd = self._disk.open(self._path(last[0]), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         if not self._segments or self._segments[-1] is not last:
             self._segments.append(last)
-            _sync(self.folder)
+            self._disk.sync(self.folder)
 
     def _close_segment(self) -> None:
         if self._fd >= 0:
             self.sync()
-            os.close(self._fd)
+            self._disk.close(self._fd)
             self._fd = -1
 
     def _trim(self) -> None:
@@ -335,26 +343,17 @@ class Spool:
     def _delete_first(self) -> None:
         start, length = self._segments[0]
         if start == self._read_start:
-            os.close(self._read_fd)
+            self._disk.close(self._read_fd)
             self._read_fd, self._read_start = -1, -1
-        os.unlink(self._path(start))
+        self._disk.unlink(self._path(start))
         del self._segments[0]
         self.size -= length
 
     def _pread(self, start: int, position: int, count: int) -> bytes:
         if start != self._read_start:
             if self._read_fd >= 0:
-                os.close(self._read_fd)
+                self._disk.close(self._read_fd)
                 self._read_start = -1
-            self._read_fd = os.open(self._path(start), os.O_RDONLY | os.O_CLOEXEC)
+            self._read_fd = self._disk.open(self._path(start), os.O_RDONLY)
             self._read_start = start
-        return os.pread(self._read_fd, count, position)
-
-
-def _sync(path: str) -> None:
-    """Have a file's or a folder's content on disk. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        return self._disk.pread(self._read_fd, count, position)

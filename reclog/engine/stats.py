@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict
 
+from .disk import DISK, Disk
 from .jsonfile import write_json
 from .loop import Loop
 
@@ -18,9 +19,15 @@ class Publisher:
     """Publish `facts` whenever they changed; an idle daemon publishes nothing and does not wake."""
 
     def __init__(
-        self, loop: Loop, path: str, changes: Callable[[], object], facts: Callable[[], Facts]
+        self,
+        loop: Loop,
+        path: str,
+        changes: Callable[[], object],
+        facts: Callable[[], Facts],
+        disk: Disk = DISK,
     ) -> None:
         self._path = path
+        self._disk = disk
         #: Cheap: called every turn, and compared.
         self._changes = changes
         self._facts = facts
@@ -36,7 +43,7 @@ class Publisher:
         self._seen = self._changes()
         self._published_at = time.monotonic()
         try:
-            write_json(self._path, self._facts())
+            write_json(self._path, self._facts(), disk=self._disk)
         except OSError:
             pass  # a full disk must not stop the daemon; the next change tries again
 

@@ -82,7 +82,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("reclog.engine.jsonfile.os.replace", full)
+        patch.setattr("reclog.engine.disk.os.replace", full)
         with pytest.raises(OSError, match="No space left"):
             write_json(str(path), {"new": 1})
     assert read_json(str(path)) == {"old": 1}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reclog.engine import sink as module
+from reclog.engine.disk import DISK, Data, Disk
 from reclog.engine.errors import FileTaken, FileUnusable
 from reclog.engine.sink import Sink, facts_of, last_line
 
@@ -23,20 +23,17 @@ if TYPE_CHECKING:
     Open = Callable[[], Sink]
 
 
-class Disk:
-    """os, with a disk that takes so many bytes in each write: 0 is a full one, None takes all."""
+class SmallDisk(Disk):
+    """A disk that takes so many bytes in each write: 0 is a full one, None takes all."""
 
     def __init__(self, *limits: int | None) -> None:
         self.limits = list(limits)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-    def write(self, fd: int, data: bytes) -> int:
+    def write(self, fd: int, data: Data) -> int:
         limit = self.limits.pop(0) if self.limits else None
         if limit == 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return os.write(fd, data if limit is None else data[:limit])
+        return super().write(fd, data if limit is None else data[:limit])
 
 
 class Report:
@@ -64,23 +61,21 @@ def report() -> Report:
 
 
 @pytest.fixture
-def sink(path: Path, report: Report) -> Iterator[Sink]:
-    sink = Sink(str(path), report)
+def sink(path: Path, report: Report, disk: SmallDisk) -> Iterator[Sink]:
+    sink = Sink(str(path), report, disk)
     sink.open()
     yield sink
     sink.close()
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    disk = Disk()
-    monkeypatch.setattr(module, "os", disk)
-    return disk
+def disk() -> SmallDisk:
+    return SmallDisk()
 
 
 @contextmanager
-def opened(path: Path, report: Report | None = None) -> Iterator[Sink]:
-    sink = Sink(str(path), report or Report())
+def opened(path: Path, report: Report | None = None, disk: Disk = DISK) -> Iterator[Sink]:
+    sink = Sink(str(path), report or Report(), disk)
     sink.open()
     try:
         yield sink
@@ -165,21 +160,16 @@ def test_stamps_go_before_each_line(sink: Sink, path: Path) -> None:
     assert (sink.lines, sink.bytes) == (5, len(b"one\ntwo\nhalf\nthree\nopenfour\n"))
 
 
-def test_a_file_that_we_may_write_but_not_read_gets_a_newline_first(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_we_may_write_but_not_read_gets_a_newline_first(path: Path) -> None:
     path.write_bytes(b"half")
-    real = os.open
 
-    def write_only(name: str, flags: int, mode: int = 0o777) -> int:
-        if flags & os.O_RDWR:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return real(name, flags, mode)
+    class WriteOnly(Disk):
+        def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+            if flags & os.O_RDWR:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return super().open(path, flags, mode)
 
-    proxy = Disk()
-    monkeypatch.setattr(proxy, "open", write_only, raising=False)
-    monkeypatch.setattr(module, "os", proxy)
-    with opened(path) as sink:
+    with opened(path, disk=WriteOnly()) as sink:
         write(sink, 1, b"new\n")
         write(sink, 1, b"newer\n")
     assert path.read_bytes() == b"half\nnew\nnewer\n"
@@ -266,15 +256,13 @@ def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
         Sink(str(tmp_path / ("x" * 300)), Report()).open()
 
 
-def test_a_file_that_we_may_not_write_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied")
+def test_a_file_that_we_may_not_write_is_refused(path: Path) -> None:
+    class NotOurs(Disk):
+        def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+            raise PermissionError(errno.EACCES, "Permission denied")
 
-    proxy = Disk()
-    monkeypatch.setattr(proxy, "open", refuse, raising=False)
-    monkeypatch.setattr(module, "os", proxy)
     with pytest.raises(FileUnusable, match="not writable for you"):
-        Sink(str(path), Report()).open()
+        Sink(str(path), Report(), NotOurs()).open()
 
 
 # -- what others do to the file -----------------------------------------------------------------
@@ -370,26 +358,24 @@ def test_what_is_no_file_in_its_place_is_waited_for(sink: Sink, path: Path, kind
     assert path.read_bytes() == b"line\n"
 
 
-def test_an_old_file_that_can_not_be_closed_does_not_lock_us_out(
-    sink: Sink, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_file_that_can_not_be_closed_does_not_lock_us_out(path: Path) -> None:
     # On NFS close(2) tells of writes that failed (EDQUOT, EIO); the descriptor is gone all the same.
     failures = [OSError(errno.EDQUOT, "Disk quota exceeded")]
 
-    def close(fd: int) -> None:
-        os.close(fd)
-        if failures:
-            raise failures.pop()
+    class Network(Disk):
+        def close(self, fd: int) -> None:
+            super().close(fd)
+            if failures:
+                raise failures.pop()
 
-    write(sink, 1, b"old\n")
-    path.rename(path.with_suffix(".1"))
-    proxy = Disk()
-    monkeypatch.setattr(proxy, "close", close, raising=False)
-    monkeypatch.setattr(module, "os", proxy)
-    sink.add(1, b"new\n")
-    sink.flush()
-    assert sink.flush()
-    assert path.read_bytes() == b"new\n"
+    with opened(path, disk=Network()) as sink:
+        write(sink, 1, b"old\n")
+        path.rename(path.with_suffix(".1"))
+        sink.add(1, b"new\n")
+        sink.flush()
+        assert sink.flush()
+        assert not failures
+        assert path.read_bytes() == b"new\n"
 
 
 def test_a_truncated_file_is_gone_on_with(sink: Sink, path: Path, report: Report) -> None:
@@ -447,7 +433,7 @@ def test_what_others_add_to_an_open_line_ends_it(sink: Sink, path: Path) -> None
 
 @pytest.mark.parametrize("written", range(13))
 def test_a_line_that_was_cut_is_completed(
-    sink: Sink, path: Path, report: Report, disk: Disk, written: int
+    sink: Sink, path: Path, report: Report, disk: SmallDisk, written: int
 ) -> None:
     text = b"first\nlast\n\n"
     disk.limits = [*([written] if written else []), *([0, 0] if written < 12 else [])]
@@ -471,7 +457,7 @@ def test_a_line_that_was_cut_is_completed(
     assert sink.lines == 4
 
 
-def test_short_writes_are_no_pause(sink: Sink, path: Path, report: Report, disk: Disk) -> None:
+def test_short_writes_are_no_pause(sink: Sink, path: Path, report: Report, disk: SmallDisk) -> None:
     disk.limits = [1] * 20
     write(sink, 1, b"a line in single bytes\n")
     assert path.read_bytes() == b"a line in single bytes\n"
@@ -505,7 +491,7 @@ BEFORE = st.sampled_from([b"", b"old\n", b"half"])
 def test_a_small_disk_gives_what_an_endless_one_gives(
     before: bytes, steps: list[tuple[int, bytes, bytes] | None], limits: list[int | None]
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder:
         small, endless = Path(folder, "small"), Path(folder, "endless")
         small.write_bytes(before)
         endless.write_bytes(before)
@@ -515,9 +501,8 @@ def test_a_small_disk_gives_what_an_endless_one_gives(
                 if step is not None:
                     sink.add(*step)
             assert sink.flush()
-        disk = Disk(*limits)
-        patch.setattr(module, "os", disk)
-        with opened(small, report) as sink:
+        disk = SmallDisk(*limits)
+        with opened(small, report, disk) as sink:
             for step in [*steps, None]:
                 if step is not None:
                     sink.add(*step)
@@ -542,7 +527,7 @@ def test_a_small_disk_gives_what_an_endless_one_gives(
 @pytest.mark.parametrize("written", range(5))
 @pytest.mark.parametrize("deed", ["removed", "truncated"])
 def test_half_lines_of_many_are_kept_when_the_file_changes(
-    sink: Sink, path: Path, disk: Disk, written: int, deed: str
+    sink: Sink, path: Path, disk: SmallDisk, written: int, deed: str
 ) -> None:
     # Merged, the batch is "a\nb\nc\n": its first newline is added, to keep the first two apart.
     for who, text in enumerate([b"a", b"b\n", b"c\n"]):
@@ -560,7 +545,7 @@ def test_half_lines_of_many_are_kept_when_the_file_changes(
 
 @pytest.mark.parametrize("written", range(0, 18, 3))
 def test_stamped_lines_are_kept_when_the_file_changes(
-    sink: Sink, path: Path, disk: Disk, written: int
+    sink: Sink, path: Path, disk: SmallDisk, written: int
 ) -> None:
     sink.add(1, b"one\ntwo\n", b"T1 a ")
     disk.limits = [*([written] if written else []), 0]
@@ -572,7 +557,7 @@ def test_stamped_lines_are_kept_when_the_file_changes(
 
 @pytest.mark.parametrize("written", [0, 1])
 def test_a_new_file_does_not_begin_with_the_newline_for_the_old_one(
-    sink: Sink, path: Path, disk: Disk, written: int
+    sink: Sink, path: Path, disk: SmallDisk, written: int
 ) -> None:
     write(sink, 1, b"half")
     sink.add(2, b"line\n")
@@ -583,7 +568,7 @@ def test_a_new_file_does_not_begin_with_the_newline_for_the_old_one(
     assert path.read_bytes() == b"line\n"
 
 
-def test_what_is_not_written_is_known_without_what_is_added(sink: Sink, disk: Disk) -> None:
+def test_what_is_not_written_is_known_without_what_is_added(sink: Sink, disk: SmallDisk) -> None:
     write(sink, 1, b"half")
     assert (sink.unwritten, sink.size) == (0, 4)
     sink.add(2, b"line\n")
@@ -695,12 +680,11 @@ def test_each_line_is_whole_and_once_whatever_others_do(
     rounds: list[tuple[list[tuple[int, int, bytes]], list[int], str]],
 ) -> None:
     sent: list[list[bytes]] = [[], [], []]
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "file.log")
         others = Others(path)
-        disk = Disk()
-        patch.setattr(module, "os", disk)
-        with opened(path) as sink:
+        disk = SmallDisk()
+        with opened(path, disk=disk) as sink:
             for adds, limits, deed in rounds:
                 for who, count, stamp in adds:
                     lines = [b"[%d:%d]\n" % (who, len(sent[who]) + number) for number in range(count)]
@@ -741,7 +725,7 @@ def test_the_last_line(text: bytes, shown: str) -> None:
     assert last_line(text) == shown
 
 
-def test_what_status_shows(sink: Sink, disk: Disk) -> None:
+def test_what_status_shows(sink: Sink, disk: SmallDisk) -> None:
     assert facts_of(sink) == {
         "lines": 0,
         "bytes": 0,

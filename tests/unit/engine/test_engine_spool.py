@@ -6,14 +6,14 @@ import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reclog.engine import spool as module
-from reclog.engine.jsonfile import write_json
+from reclog.engine.disk import DISK, Data, Disk
 from reclog.engine.merge import STRANGER
 from reclog.engine.spool import Jump, Spool, SpoolUnusable
 
@@ -212,8 +212,8 @@ class Report:
         self.names.append(event)
 
 
-def opened(folder: Path, limit: int = 1 << 20, segment: int = 100) -> Spool:
-    spool = Spool(str(folder), limit, Report())
+def opened(folder: Path, limit: int = 1 << 20, segment: int = 100, disk: Disk = DISK) -> Spool:
+    spool = Spool(str(folder), limit, Report(), disk)
     spool.open()
     spool._segment_size = segment
     return spool
@@ -229,27 +229,23 @@ def segments(folder: Path) -> List[Path]:
     return sorted(folder.glob("*.seg"))
 
 
-class FullDisk:
-    """os, and write_json, on a disk without room."""
+class FullDisk(Disk):
+    """A disk without room while `full`; with `states_only` it has room for all but states."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.full = True
-        self._save = write_json
-        patch.setattr(module, "os", self)
-        patch.setattr(module, "write_json", self.write_json)
+    def __init__(self, states_only: bool = False) -> None:
+        self.full = False
+        self._states_only = states_only
+        self._states: Set[int] = set()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        fd = super().open(path, flags, mode)
+        (self._states.add if path.endswith(".new") else self._states.discard)(fd)
+        return fd
 
-    def write(self, fd: int, data: bytes) -> int:
-        if self.full:
+    def write(self, fd: int, data: Data) -> int:
+        if self.full and (fd in self._states or not self._states_only):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return os.write(fd, data)
-
-    def write_json(self, path: str, value: Any, sync: bool = False) -> None:
-        if self.full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        self._save(path, value, sync)
+        return super().write(fd, data)
 
 
 def test_the_crc_is_of_all_bytes_since_it_began(tmp_path: Path) -> None:
@@ -267,10 +263,10 @@ def test_a_full_disk_does_not_let_bytes_pass_the_reserved_offsets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESERVE", 20)
-    spool = opened(tmp_path)
+    disk = FullDisk(states_only=True)
+    spool = opened(tmp_path, disk=disk)
     fill(spool, 1)
-    disk = FullDisk(monkeypatch)
-    monkeypatch.setattr(disk, "write", os.write, raising=False)  # the state alone finds no room
+    disk.full = True
     for _ in range(3):
         spool.add(1, b"x" * 30 + b"\n")
         assert not spool.flush()
@@ -281,33 +277,33 @@ def test_a_full_disk_does_not_let_bytes_pass_the_reserved_offsets(
     spool.close()
 
 
-def test_acks_make_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = opened(tmp_path)
+def test_acks_make_room_on_a_full_disk(tmp_path: Path) -> None:
+    disk = FullDisk()
+    spool = opened(tmp_path, disk=disk)
     fill(spool, 50)
-    disk = FullDisk(monkeypatch)
+    disk.full = True
     spool.add(1, b"more\n")
     assert not spool.flush()
     spool.ack(spool.end)
     assert spool.size == 0
     assert sum(path.stat().st_size for path in segments(tmp_path)) == 0
     # Nothing could be saved, and all bytes are gone: the offsets are known all the same.
-    again = opened(tmp_path)
+    again = opened(tmp_path, disk=disk)
     assert again.end == again.acked == 500
     again.add(1, b"more\n")
     assert not again.flush()
     disk.full = False
-    again = opened(tmp_path)
+    again = opened(tmp_path, disk=disk)
     assert again.end == again.acked == 500
 
 
-def test_what_was_acked_before_the_disk_was_full_makes_room_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spool = opened(tmp_path, segment=10_000)
+def test_what_was_acked_before_the_disk_was_full_makes_room_too(tmp_path: Path) -> None:
+    disk = FullDisk()
+    spool = opened(tmp_path, segment=10_000, disk=disk)
     fill(spool, 50)
     spool.ack(500)
     assert spool.size == 500
-    disk = FullDisk(monkeypatch)
+    disk.full = True
     spool.add(1, b"more\n")
     assert not spool.flush()
     assert not spool.flush()

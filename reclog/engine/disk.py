@@ -1,0 +1,92 @@
+"""What the engine asks of the system for its files, in one place: a test can hand in another disk.
+
+The methods are those of `os` and mean what they mean there; all raise OSError.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import List, Union
+
+Data = Union[bytes, bytearray, memoryview]
+
+
+class Disk:
+    """The real one."""
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, mode)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def write(self, fd: int, data: Data) -> int:
+        return os.write(fd, data)
+
+    def pread(self, fd: int, count: int, position: int) -> bytes:
+        return os.pread(fd, count, position)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
+    def stat(self, path: str) -> os.stat_result:
+        return os.stat(path)
+
+    def listdir(self, path: str) -> List[str]:
+        return os.listdir(path)
+
+    def makedirs(self, path: str) -> None:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def fdatasync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def replace(self, path: str, by: str) -> None:
+        """Give the file at `path` the name `by`, in the place of what had it."""
+        os.replace(path, by)
+
+    def unlink(self, path: str) -> None:
+        os.unlink(path)
+
+    def rmdir(self, path: str) -> None:
+        os.rmdir(path)
+
+    def lock(self, fd: int) -> None:
+        """Become the only one with a lock on that file. Raises BlockingIOError if another has it."""
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    # -- of the above -----------------------------------------------------------------------------
+
+    def sync(self, path: str) -> None:
+        """Have a file's or a folder's content on disk."""
+        fd = self.open(path, os.O_RDONLY)
+        try:
+            self.fsync(fd)
+        finally:
+            self.close(fd)
+
+    def write_all(self, fd: int, data: Data) -> None:
+        """Write all of `data`."""
+        done = 0
+        while done < len(data):
+            done += self.write(fd, memoryview(data)[done:])
+
+    def read_all(self, path: str) -> bytes:
+        """Return all that the file at `path` holds."""
+        fd = self.open(path, os.O_RDONLY)
+        try:
+            data = b""
+            while True:
+                more = self.pread(fd, 1 << 20, len(data))
+                if not more:
+                    return data
+                data += more
+        finally:
+            self.close(fd)
+
+
+DISK = Disk()

@@ -1,0 +1,118 @@
+"""Named points at which a test makes a daemon die, freeze or fail. Without its variable there are none.
+
+`RECLOG_FAULTPOINTS` names a folder. A file in it with the name of a point arms that point: the first process
+that reaches it renames the file (so it happens once) and does what the file says:
+
+    kill           SIGKILL itself
+    stop           SIGSTOP itself
+    fail ERRNO     the operation fails: `fail EIO`, `fail ENOSPC`
+    short BYTES    a write takes only so many bytes
+
+A point is `<what>.<before|after>-<operation>`: the operations (write, sync, create, replace, delete) on what
+they are done to (`file`, `segment`, `folder`, or a state file's name, as `spool.json`), and the acks that a
+collector sends and a relay takes: `ack.before-send`, `ack.after-send`, `ack.before-take`, `ack.after-take`.
+Without the variable a daemon has the plain disk, so that the points cost nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from typing import Dict
+
+from .disk import DISK, Data, Disk
+
+VARIABLE = "RECLOG_FAULTPOINTS"
+
+
+class FaultyDisk(Disk):
+    """The real disk, with points before and after what changes it."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._names: Dict[int, str] = {}
+
+    def reach(self, point: str) -> str:
+        """Do what the point is armed with; return the words that only its operation can follow.
+
+        Raises OSError if it is told to.
+        """
+        path = os.path.join(self._folder, point)
+        reached = f"{path}.reached"
+        try:
+            os.rename(path, reached)
+        except OSError:
+            return ""  # not armed, or another process was first
+        with open(reached, encoding="ascii") as file:
+            words = file.read().strip()
+        if words == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif words == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif words.startswith("fail "):
+            number = int(getattr(errno, words.split()[1]))
+            raise OSError(number, os.strerror(number))
+        return words
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        name = _what(path)
+        if not flags & os.O_CREAT or os.path.exists(path):
+            fd = super().open(path, flags, mode)
+        else:
+            self.reach(f"{name}.before-create")
+            fd = super().open(path, flags, mode)
+            self.reach(f"{name}.after-create")
+        self._names[fd] = name
+        return fd
+
+    def write(self, fd: int, data: Data) -> int:
+        words = self.reach(f"{self._names[fd]}.before-write")
+        if words.startswith("short "):
+            data = memoryview(data)[: max(1, int(words.split()[1]))]
+        count = super().write(fd, data)
+        self.reach(f"{self._names[fd]}.after-write")
+        return count
+
+    def fsync(self, fd: int) -> None:
+        self.reach(f"{self._names[fd]}.before-sync")
+        super().fsync(fd)
+        self.reach(f"{self._names[fd]}.after-sync")
+
+    def fdatasync(self, fd: int) -> None:
+        self.reach(f"{self._names[fd]}.before-sync")
+        super().fdatasync(fd)
+        self.reach(f"{self._names[fd]}.after-sync")
+
+    def replace(self, path: str, by: str) -> None:
+        self.reach(f"{_what(by)}.before-replace")
+        super().replace(path, by)
+        self.reach(f"{_what(by)}.after-replace")
+
+    def unlink(self, path: str) -> None:
+        self.reach(f"{_what(path)}.before-delete")
+        super().unlink(path)
+        self.reach(f"{_what(path)}.after-delete")
+
+
+def disk() -> Disk:
+    """Return the disk that this process is to use."""
+    folder = os.environ.get(VARIABLE)
+    return FaultyDisk(folder) if folder else DISK
+
+
+def reach(on: Disk, point: str) -> None:
+    """Reach a point that is no operation of a disk's. Raises OSError if it is armed so."""
+    if isinstance(on, FaultyDisk):
+        on.reach(point)
+
+
+def _what(path: str) -> str:
+    name = os.path.basename(path)
+    if name.endswith(".seg"):
+        return "segment"
+    if name.endswith(".new"):  # the next state of NAME.json is NAME.json.<pid>.new
+        return name.rsplit(".", 2)[0]
+    if name.endswith(".json"):
+        return name
+    return "folder" if os.path.isdir(path) else "file"

@@ -1,0 +1,179 @@
+"""Where the feed lands: its bytes into the file, and what is known to be there.
+
+Rules kept here:
+
+- Written, synced, checkpoint saved: in this order, and only then may the offset be acked.
+- While this process lives it knows what it wrote; a new one finds out by its checkpoint (see resume).
+- Whatever somebody does to the file, each byte of the feed is written once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Callable
+
+from .disk import DISK, Disk
+from .frames import FeedError
+from .jsonfile import read_json, write_json
+from .resume import Checkpoint, Comparer
+from .sink import Sink
+
+Report = Callable[..., None]
+
+
+class Landing:
+    """One file that is given the bytes of a spool, in order, from an offset on."""
+
+    def __init__(self, path: str, checkpoint: str, say: Report, disk: Disk = DISK) -> None:
+        """`checkpoint` is the path of the checkpoint's file; `say` is told what happens to `path`."""
+        self.sink = Sink(path, say, disk)
+        self.sink.before_leaving = disk.fdatasync
+        self.sink.on_touched = self._checkpoint_in_passing
+        #: The spool's id; empty until one is known.
+        self.spool = ""
+        #: The offset of the next byte that is to land.
+        self.position = 0
+        #: Up to here all is on disk, and a checkpoint says so.
+        self.settled = 0
+        self._disk = disk
+        self._path = checkpoint
+        self._say = say
+        # Who the texts of the feed are by: another after each jump, so that no line is joined over it.
+        self._who = 0
+        self._comparer: Comparer | None = None
+        self._compared_fd = -1
+        self._checkpoint: Checkpoint | None = None
+
+    def open(self) -> None:
+        """Open the file and find where to go on. Raises FileUnusable, FileTaken."""
+        self.sink.open()
+        self._read_checkpoint()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._end_comparing()
+        self.sink.close()
+
+    def forget(self) -> None:
+        """Remove the checkpoint: all is here, and the spool is gone."""
+        try:
+            self._disk.unlink(self._path)
+        except FileNotFoundError:
+            pass
+
+    def begin(self, spool: str, offset: int) -> bool:
+        """Take note from where a relay sends; True if it is not what was asked for."""
+        if (spool, offset) == (self.spool, self.position):
+            return False
+        self._end_comparing()
+        self.spool = spool
+        self.position = self.settled = offset
+        self._who += 1
+        return True
+
+    def take(self, offset: int, data: bytes) -> None:
+        """Take the spool's bytes at `offset`. Raises FeedError if others were due."""
+        if offset != self.position:
+            raise FeedError(f"the feed jumped to {offset}, {self.position} was due")
+        self.position += len(data)
+        if self._comparer is not None:
+            found = self._comparer.feed(data)
+            if found is None:
+                return
+            data, goes_on = found
+            self._leave_compared(self.position - len(data))
+            self._end_comparing()
+            if goes_on:
+                self.sink.go_on(self._who)
+        self.sink.add(self._who, data)
+        if self.sink.queued >= self.sink.FLUSH_AT:
+            self.sink.flush()
+
+    def jump(self, offset: int) -> None:
+        """Take note that the spool has nothing before `offset`. Raises FeedError if that was taken."""
+        if offset <= self.position:
+            raise FeedError(f"the feed jumped back to {offset} from {self.position}")
+        if self._comparer is not None:
+            self._comparer.break_line()
+        self.position = offset
+        self._who += 1  # what follows begins on a line of its own
+
+    def settle(self) -> bool:
+        """Sync the file and save the checkpoint, up to `settled`; False if nothing can be. Raises OSError."""
+        if not self.spool or not self.sink.flush():
+            return False
+        self.sink.sync()
+        self.settled = self._save_checkpoint()
+        return True
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _save_checkpoint(self, touched: bool = False) -> int:
+        """Save what the file holds; return the offset up to which it holds the spool. Raises OSError."""
+        comparer = self._comparer
+        if comparer is not None:
+            # Still comparing: the file holds the spool up to the last whole line that was equal.
+            offset = self.position - comparer.held
+            self._save(self._compared_fd, comparer.matched, offset, comparer.inside)
+        else:
+            offset = self.position - self.sink.unwritten
+            inside = not touched and self.sink.is_open_by(self._who)
+            self._save(self.sink.fd, self.sink.size, offset, inside)
+        return offset
+
+    def _save(self, fd: int, size: int, offset: int, inside: bool) -> None:
+        self._checkpoint = Checkpoint.of(fd, size, self.spool, offset, inside, self._disk)
+        write_json(self._path, self._checkpoint._asdict(), sync=True, disk=self._disk)
+
+    def _checkpoint_in_passing(self) -> None:
+        # Somebody touched the file: what we wrote so far is behind us, wherever it is now.
+        if self.spool and self._comparer is None:
+            self.sink.sync()
+            self._save_checkpoint(touched=True)
+
+    def _read_checkpoint(self) -> None:
+        try:
+            saved = Checkpoint.from_json(read_json(self._path, self._disk))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            self._say("checkpoint lost", reason=str(error))
+            return
+        self.spool, self.position, self.settled = saved.spool, saved.offset, saved.offset
+        self._checkpoint = saved
+        path = saved.find(self.sink.path, self._disk)
+        if not path:
+            self._say("file changed", how="truncated or replaced while nobody recorded", offset=saved.offset)
+            return
+        same = path == self.sink.path
+        if not same:
+            self._say("file changed", how="renamed while nobody recorded", now=path)
+        fd = self._compared_fd = self._disk.open(path, os.O_RDONLY)
+        self._comparer = Comparer(self._reader(fd), saved.size, same, saved.inside)
+
+    def _reader(self, fd: int) -> Callable[[int, int], bytes]:
+        return lambda position, count: self._disk.pread(fd, count, position)
+
+    def _leave_compared(self, offset: int) -> None:
+        """Where the file compared is not ours to append to: say that ours begins at `offset`.
+
+        Killed before the next checkpoint, we would else compare with the wrong file, and write all twice.
+        """
+        if self._checkpoint is None or _same(self._disk, self._compared_fd, self.sink.fd):
+            return
+        try:
+            self._disk.fdatasync(self._compared_fd)
+            self._save(self.sink.fd, self.sink.size, offset, False)
+        except OSError as error:
+            self._say("sync failed", reason=error.strerror or str(error))
+
+    def _end_comparing(self) -> None:
+        self._comparer = None
+        if self._compared_fd >= 0:
+            self._disk.close(self._compared_fd)
+            self._compared_fd = -1
+
+
+def _same(disk: Disk, one: int, other: int) -> bool:
+    this, that = disk.fstat(one), disk.fstat(other)
+    return (this.st_dev, this.st_ino) == (that.st_dev, that.st_ino)
