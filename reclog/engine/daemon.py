@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from typing import Any
 
 from .errors import EngineError
@@ -21,6 +22,10 @@ from .loop import Loop
 #: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
 #: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
 MARK = "RECLOG_RECORDING"
+
+
+#: Seconds between two attempts to write the state.
+STATE_AGAIN = 1.0
 
 
 class FolderTaken(EngineError):
@@ -49,6 +54,9 @@ class Daemon:
         self.keep_config = False
         #: Set when why it ended is to be seen in `status`.
         self.keep_state = False
+        self._state: dict[str, Any] = {}
+        self._state_unsaved = False
+        self._state_timer = self.loop.timer(self._save_state)
         self._ready_fd = ready_fd
         self._lock_fd = -1
 
@@ -77,11 +85,20 @@ class Daemon:
     def announce(self, **facts: Any) -> None:
         """Write who runs and what: from now on others can find this daemon."""
         identity = Identity.of(os.getpid())
-        write_json(
-            self.path(STATE),
-            {**self.config, **facts, "identity": identity._asdict(), "started": timestamp()},
-            disk=self.disk,
-        )
+        self._state = {**self.config, **facts, "identity": identity._asdict(), "started": timestamp()}
+        self._save_state()
+
+    def _save_state(self) -> None:
+        try:
+            write_json(self.path(STATE), self._state, disk=self.disk)
+        except OSError as error:
+            # On a full disk it works all the same: a relay must, for what it gives away makes room.
+            if not self._state_unsaved:
+                self.log.say("state not saved", reason=error.strerror or str(error))
+            self._state_unsaved = True
+            self._state_timer.at(time.monotonic() + STATE_AGAIN)
+        else:
+            self._state_unsaved = False
 
     def ready(self, **facts: Any) -> None:
         """Tell whoever started us that we do our work."""
