@@ -19,10 +19,22 @@ def ports_words(port_remote_in: Any, port_remote_out: Any) -> list[str]:
     return words
 
 
+def _target(value: Any) -> dict[str, Any]:
+    """Return what of a recording's target can be told again."""
+    if not isinstance(value, dict):
+        return {}
+    given, port = value.get("identities"), value.get("port")
+    return {
+        **{key: one for key, one in value.items() if isinstance(one, str)},
+        "identities": [one for one in given if isinstance(one, str)] if isinstance(given, list) else [],
+        "port": port if type(port) is int else None,
+    }
+
+
 def again_command(recording: Recording) -> str:
     """Return the command that takes a recording up again, for a person to copy."""
     facts = recording.facts
-    target = facts.get("target") or {}
+    target = _target(facts.get("target"))
     words = ["fab", *(["-S", target["config"]] if target.get("config") else [])]
     for identity in target.get("identities") or ():
         words += ["-i", identity]

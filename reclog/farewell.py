@@ -21,7 +21,7 @@ from .console import size
 from .errors import HostError, NotOursError, ReclogError, RelayError
 from .launch import launch
 from .processes import end, exact
-from .registry import Recording, Registry
+from .registry import Recording, Registry, number
 from .remote import clear_script, end_script, look
 from .ssh import Target, login, resolve
 from .stop import Stopped
@@ -71,12 +71,12 @@ def _drain(recording: Recording, since: str, progress: Progress) -> int:
     if str(facts.get("time")) < since:
         facts = {}  # an earlier run's: this one was killed before it could say anything
     if not facts.get("drained"):
-        reason = str(facts.get("reason") or recording.counters.get("paused_for") or "no answer")
+        reason = str(facts.get("reason") or recording.word("paused_for") or "no answer")
         raise RelayError(
             f"{recording.host} could not be drained ({reason}): up to {size(lag)} stay in the relay's spool "
             f"there. `inv kill --host {recording.host}` tries again, --discard drops them."
         )
-    return int(facts.get("lines") or 0)
+    return number(facts.get("lines"))
 
 
 def stop_on_host(target: Target, registry: Registry, take_over: bool, discard: bool) -> list[str]:
@@ -133,7 +133,7 @@ def _ask(recording: Recording) -> None:
     if daemon is not None:
         os.kill(daemon.pid, signal.SIGUSR1)
         return
-    if not recording.facts.get("ssh_command"):
+    if not recording.facts.get("ssh_command") or not recording.fact("relay_folder"):
         raise RelayError(
             f"{recording.name} has lost its config: `fab -H {recording.host} kill` stops the relay."
         )
@@ -160,7 +160,7 @@ def _ask(recording: Recording) -> None:
 def _have_relay(recording: Recording) -> None:
     """See that the relay runs, and start it if it died: it gives away what it has. Raises ReclogError."""
     config, host = recording.folder / SSH_CONFIG, recording.host
-    folder = str(recording.facts["relay_folder"])
+    folder = recording.fact("relay_folder")
     try:
         relay = look(config, host)["relays"].get(folder.rpartition("/")[2])
         if relay is None:
@@ -194,8 +194,8 @@ def _await_end(recording: Recording, progress: Progress) -> int:
         now = Recording(recording.folder)
         if not now.is_alive():
             return lag
-        lag = int(now.counters.get("lag_bytes") or 0)
-        state = (lag, now.counters.get("offset"), now.counters.get("state") == "recording" and lag > 0)
+        lag = now.count("lag_bytes")
+        state = (lag, now.count("offset"), now.word("state") == "recording" and lag > 0)
         progress(lag)
         if state != seen:
             seen, until = state, time.monotonic() + PATIENCE
@@ -214,7 +214,7 @@ def _end_collector(recording: Recording) -> None:
 def _clear(recording: Recording) -> None:
     """End the relay if it still runs, leave no file there, and see that nothing is left. Raises HostError."""
     config, host = recording.folder / SSH_CONFIG, recording.host
-    folder = str(recording.facts["relay_folder"])
+    folder = recording.fact("relay_folder")
     name = folder.rpartition("/")[2]
     relay = look(config, host)["relays"].get(name)
     if relay is not None and relay["alive"]:

@@ -8,7 +8,9 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import sys
 from typing import Any
 
@@ -16,23 +18,37 @@ from typing import Any
 def read(path: str) -> Any:
     """Return the JSON object in a file; empty if there is none."""
     try:
-        with open(path) as file:
-            return json.load(file)
-    except (OSError, ValueError):
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+    except (OSError, ValueError, RecursionError):
         return {}
+    return value if isinstance(value, dict) and shallow(value, 8) else {}
+
+
+def shallow(value: Any, levels: int) -> bool:
+    """Tell whether a value can be printed: what is nested too deep can't."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return levels > 0 and all(shallow(one, levels - 1) for one in value)
 
 
 def runs(identity: Any) -> bool:
     """Tell whether the process of a state file runs."""
+    if not isinstance(identity, dict) or type(identity.get("pid")) is not int:
+        return False
     try:
         with open("/proc/" + str(identity["pid"]) + "/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
         with open("/proc/sys/kernel/random/boot_id") as file:
             boot = file.read().strip()
-    except (OSError, KeyError, TypeError):
+        place = (socket.gethostname(), boot, os.readlink("/proc/self/ns/pid"))
+    except OSError:
         return False
-    same = fields[19].decode() == identity.get("started") and boot == identity.get("boot")
-    return bool(same) and fields[0] not in (b"Z", b"X")
+    meant = (identity.get("host"), identity.get("boot"), identity.get("pid_namespace"))
+    same = fields[19].decode() == identity.get("started") and place == meant
+    return same and fields[0] not in (b"Z", b"X")
 
 
 def program(path: str) -> str:
@@ -44,14 +60,22 @@ def program(path: str) -> str:
         return ""
 
 
-def undelivered(folder: str, acked: int) -> int:
-    """Return how many bytes of a spool nobody has acked: each segment is named by its first byte's offset."""
-    left = 0
+def undelivered(folder: str, acks: Any) -> int:
+    """Return how many bytes of a spool nobody has acked: each segment is named by its first byte's offset.
+
+    What is no offset of these segments is no ack: all would count as delivered, and be deleted.
+    """
+    segments = []
     for path in glob.glob(glob.escape(folder) + "/*.seg"):
-        start = int(os.path.basename(path)[:-4])
-        end = start + os.path.getsize(path)
-        left += max(0, end - max(start, acked))
-    return left
+        name = os.path.basename(path)[:-4]
+        if re.fullmatch("[0-9]{20}", name):
+            try:
+                segments.append((int(name), int(name) + os.path.getsize(path)))
+            except OSError:
+                pass  # acked and deleted meanwhile
+    last = max((end for _, end in segments), default=0)
+    acked = max((one for one in acks if type(one) is int and one <= last), default=0)
+    return sum(max(0, end - max(start, acked)) for start, end in segments)
 
 
 home = os.path.expanduser("~")
@@ -63,15 +87,16 @@ for folder in sorted(glob.glob(glob.escape(base) + "/*/")):
     state = read(folder + "state.json")
     spool = read(folder + "spool/spool.json")
     counters = read(folder + "counters.json")
-    acked = max(counters.get("acked", 0), spool.get("acked", 0))
+    identity = state.get("identity")
+    alive = runs(identity)
     relays[os.path.basename(folder[:-1])] = {
         "config": read(folder + "config.json"),
         "owner": read(folder + "owner.json"),
         "program": program(folder + "reclog.pyz"),
-        "alive": runs(state.get("identity")),
-        "pid": (state.get("identity") or {}).get("pid"),
+        "alive": alive,
+        "pid": identity["pid"] if alive else None,
         "spool": spool.get("id"),
-        "left": undelivered(folder + "spool", acked),
+        "left": undelivered(folder + "spool", [counters.get("acked"), spool.get("acked")]),
         "stopping": os.path.exists(folder + "stopping"),
     }
 existing = base

@@ -17,7 +17,6 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
     families = marked(registry.folder)
     described = []
     for recording in recordings:
-        counters, facts = recording.counters, recording.facts
         alive = recording.is_alive()
         described.append(
             {
@@ -27,26 +26,32 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "file": recording.file,
                 "host": recording.host or None,
                 "port": recording.port,
-                "listener": facts.get("listener"),
+                "listener": recording.fact("listener") or None,
                 "pids": [process.pid for process in families.get(recording.folder, [])],
-                "lines": counters.get("lines", 0),
-                "bytes": counters.get("bytes", 0),
-                "senders": counters.get("senders", 0) if alive else 0,
-                "lag_bytes": counters.get("lag_bytes", 0),
-                "reconnects": counters.get("reconnects", 0),
-                "started": facts.get("started"),
-                "last_line": counters.get("last_line"),
-                "last_line_at": counters.get("last_line_at"),
+                # Nobody counts where it is null: the recording is a raw one.
+                "lines": None if recording.counters.get("lines", 0) is None else recording.count("lines"),
+                "bytes": recording.count("bytes"),
+                "senders": recording.count("senders") if alive else 0,
+                "lag_bytes": recording.count("lag_bytes"),
+                "reconnects": recording.count("reconnects"),
+                "started": recording.fact("started") or None,
+                "last_line": _known(recording, "last_line", str),
+                "last_line_at": _known(recording, "last_line_at", float, int),
                 # A dead one that was told to go says why; one that was killed can't.
-                "paused_for": counters.get("paused_for" if alive else "ended_for") or None,
-                "listener_full": bool(counters.get("listener_full")) and alive,
-                "connects": counters.get("connects", 0),
-                "refused": counters.get("refused", 0),
-                "bind": facts.get("bind"),
+                "paused_for": recording.word("paused_for" if alive else "ended_for") or None,
+                "listener_full": recording.counters.get("listener_full") is True and alive,
+                "connects": recording.count("connects"),
+                "refused": recording.count("refused"),
+                "bind": recording.bind or None,
                 "events": str(recording.folder / "events.log"),
             }
         )
     return described
+
+
+def _known(recording: Recording, name: str, *types: type) -> Any:
+    value = recording.counters.get(name)
+    return value if isinstance(value, types) and not isinstance(value, bool) else None
 
 
 def rows(described: Sequence[dict[str, Any]]) -> list[list[Any]]:

@@ -53,8 +53,8 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
             return [Hop(name, "process", None, f"The recorder's state is lost: `{stop}`, then `{again}`.")]
         return [Hop(name, "process", None, f"The recorder is dead: `{again}` starts it again.")]
     hops = [Hop(name, "process", 0.0)]
-    paused = str(recording.counters.get("paused_for") or "")
-    host = reachable(str(recording.facts.get("bind", "")))
+    paused = recording.word("paused_for")
+    host = reachable(recording.bind or "0.0.0.0")
     hops += probe_path(name, host, port, recording.file, timeout, paused)
     return hops
 
@@ -71,7 +71,7 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     except HostError as error:
         return [Hop(name, f"ssh {alias}", None, str(error))]
     hops.append(Hop(name, f"ssh {alias}", time.monotonic() - began))
-    relay = seen["relays"].get(str(recording.facts.get("relay_folder", "")).rpartition("/")[2])
+    relay = seen["relays"].get(recording.fact("relay_folder").rpartition("/")[2])
     if not relay or not relay["alive"]:
         trouble = f"The relay on {alias} does not run: `{again}` starts it, its spool is kept."
         return [*hops, Hop(name, "relay process", None, trouble)]
@@ -86,19 +86,20 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     if not recording.is_alive():
         return [*hops, Hop(name, "collector", None, f"The collector is dead: `{again}` starts it again.")]
     hops.append(Hop(name, "collector", 0.0))
-    counters = recording.counters
-    if counters.get("state") == "reconnecting":
-        why = counters.get("paused_for") or "not connected"
+    if recording.state == "reconnecting":
+        why = recording.word("paused_for") or "not connected"
         trouble = f"The tunnel is down ({why}): it is tried again by itself; see `inv status`."
         return [*hops, Hop(name, "tunnel and feed", None, trouble)]
     hops.append(Hop(name, "tunnel and feed", 0.0))
     took = find_line(file, nonce.encode("ascii"), start, timeout)
     if took is None:
-        why = counters.get("paused_for") or f"{counters.get('lag_bytes', 0)} bytes are on their way before it"
+        why = (
+            recording.word("paused_for") or f"{recording.count('lag_bytes')} bytes are on their way before it"
+        )
         trouble = f"The line did not reach the file within {timeout:g} s ({why})."
         return [*hops, Hop(name, f"file {file}", None, trouble)]
     hops.append(Hop(name, f"file {file}", took - began))
-    hostname = str(recording.facts.get("hostname", alias))
+    hostname = recording.fact("hostname") or alias
     began = time.monotonic()
     closed = answers(hostname, port)
     note = f"not reachable from here ({closed}): a firewall, or a network that your devices don't share"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
-import json
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from reclog.engine.files import (
     STATE,
 )
 from reclog.engine.identity import Identity, boot_id
-from reclog.engine.jsonfile import read_json, write_json
+from reclog.engine.jsonfile import parse_json, read_json, write_json
 
 from .errors import StateError
 
@@ -57,23 +58,52 @@ class Recording:
     @property
     def kind(self) -> str:
         """`local` or `tremplin`."""
-        return str(self.facts.get("kind", "local"))
+        return "tremplin" if self.facts.get("kind") == "tremplin" else "local"
 
     @property
     def file(self) -> str:
         """The recorded file, absolute; empty if unknown."""
-        return str(self.facts.get("file", ""))
+        file = self.fact("file")
+        try:
+            os.fsencode(file)
+        except ValueError:  # half of a surrogate pair
+            return ""
+        return "" if "\0" in file else file
 
     @property
     def port(self) -> int:
         """The port that senders use; 0 if unknown."""
-        port = self.facts.get("port")
-        return port if isinstance(port, int) else 0
+        return self.port_named("port")
 
     @property
     def host(self) -> str:
         """The host of the tremplin; empty for a local recording."""
-        return str(self.facts.get("host") or "")
+        return self.fact("host")
+
+    @property
+    def bind(self) -> str:
+        """The numeric address that it listens on; empty if unknown."""
+        bind = self.fact("bind")
+        with contextlib.suppress(ValueError):
+            return bind if ipaddress.ip_address(bind) else ""
+        return ""
+
+    def fact(self, name: str) -> str:
+        """Return a fact that is a word; empty if it is unknown, or none."""
+        return _word(self.facts.get(name))
+
+    def port_named(self, name: str) -> int:
+        """Return a fact that is a port; 0 if it is unknown, or none."""
+        port = self.facts.get(name)
+        return port if type(port) is int and 0 < port < 65536 else 0
+
+    def count(self, name: str) -> int:
+        """Return a counter; 0 if it is unknown, or no number."""
+        return number(self.counters.get(name))
+
+    def word(self, name: str) -> str:
+        """Return a word of the counters; empty if it is unknown, or none."""
+        return _word(self.counters.get(name))[:500]
 
     def is_alive(self) -> bool:
         """Tell whether its daemon runs and can be reached from here."""
@@ -107,7 +137,8 @@ class Recording:
         """`recording`, `paused`, `reconnecting` or `dead`."""
         if not self.is_alive():
             return "dead"
-        return str(self.counters.get("state", "recording"))
+        state = self.word("state")
+        return state if state in ("paused", "reconnecting") else "recording"
 
     def last_event(self, event: str) -> dict[str, Any]:
         """Return the facts of the newest `event` in its event log; empty if there is none."""
@@ -117,16 +148,24 @@ class Recording:
             return {}
         for line in reversed(lines):
             with contextlib.suppress(ValueError):
-                facts = json.loads(line)
-                if isinstance(facts, dict) and facts.get("event") == event:
+                facts = parse_json(line)
+                if facts.get("event") == event:
                     return facts
         return {}
 
     def clean(self) -> None:
-        """Remove what only a running recording has; its event log stays, as history."""
+        """Remove what only a running recording has; its event log stays, as history. Raises StateError."""
+        left = None
         for name in (STATE, COUNTERS, CONFIG, LOCK, FORKS, OUTPUT, CHECKPOINT, SSH_CONFIG):
-            with contextlib.suppress(FileNotFoundError):
-                (self.folder / name).unlink()
+            path = self.folder / name
+            try:
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                left = error
+        if left is not None:
+            raise StateError(f"{left.filename} can't be removed ({left.strerror}): remove it by hand.")
         if not (self.folder / EVENTS).exists():
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
@@ -193,6 +232,17 @@ class Registry:
 def _is_recording(folder: Path) -> bool:
     try:
         names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return False  # cleaned up meanwhile, or nothing of ours
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False  # cleaned up meanwhile, or nothing of ours
+        raise
     return STATE in names or CONFIG in names
+
+
+def number(value: Any) -> int:
+    """Return `value` if it is a number of things; 0 if it is none."""
+    return value if type(value) is int and 0 <= value < 1 << 63 else 0
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""

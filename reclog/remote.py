@@ -45,7 +45,10 @@ def look(config: Path, host: str) -> dict[str, Any]:
         raise HostError(
             f"{host} does not run commands as expected: try `ssh {host} true`, it must print nothing."
         )
-    seen: dict[str, Any] = json.loads(line.partition(" ")[2])
+    try:
+        seen: dict[str, Any] = json.loads(line.partition(" ")[2])
+    except ValueError as error:
+        raise HostError(f"What {host} says of itself makes no sense: try `ssh {host} true`.") from error
     return seen
 
 

@@ -40,6 +40,10 @@ DEFAULTS: dict[str, Any] = {
 PORT_LOCAL = 55514
 #: Bytes of the smallest spool: a few segments.
 SPOOL_LEAST = 1024 * 1024
+#: Bytes of the largest: an offset takes 63 bits, and there is none twice.
+SPOOL_MOST = 1 << 60
+#: Seconds of the longest wait that can be asked for: 11 days. A socket's timeout takes 24.
+LONGEST = 1_000_000
 LISTENERS = ("auto", "socat", "builtin")
 
 
@@ -157,7 +161,7 @@ def port_number(word: Any, option: str = "--port") -> int:
     except ValueError:
         port = -1
     if not 1 <= port <= 65535:
-        raise UsageError(f"{option} {str(word)!r} is no TCP port: give a number from 1 to 65535.")
+        raise UsageError(f"{option} {_said(word)} is no TCP port: give a number from 1 to 65535.")
     return port
 
 
@@ -166,6 +170,10 @@ def file_path(word: Any) -> str:
     text = str(word)
     if not text or "\0" in text:
         raise UsageError("--file is empty: name the file to record to.")
+    try:
+        os.fsencode(text)
+    except ValueError:
+        raise UsageError(f"--file {_said(word)} can be no file's name: name the file to record to.") from None
     return os.path.abspath(os.path.expanduser(text))
 
 
@@ -176,7 +184,7 @@ def address(word: Any) -> str:
         ipaddress.ip_address(text)
     except ValueError:
         raise UsageError(
-            f"--bind {str(word)!r} is no numeric address: 0.0.0.0 means all of IPv4, :: all of both, "
+            f"--bind {_said(word)} is no numeric address: 0.0.0.0 means all of IPv4, :: all of both, "
             "127.0.0.1 this machine alone."
         ) from None
     return text
@@ -185,30 +193,33 @@ def address(word: Any) -> str:
 def listener(word: Any) -> str:
     """Return `word` if it names a kind of listener. Raises UsageError."""
     if word not in LISTENERS:
-        raise UsageError(f"--listener {str(word)!r} is unknown: give one of {', '.join(LISTENERS)}.")
+        raise UsageError(f"--listener {_said(word)} is unknown: give one of {', '.join(LISTENERS)}.")
     return str(word)
 
 
 def networks(words: Any) -> list[str]:
     """Return the networks that `words` name. Raises UsageError."""
-    for word in [words] if isinstance(words, str) else words:
+    given = list(words) if isinstance(words, (list, tuple)) else [words]
+    for word in given:
         try:
+            if not isinstance(word, str):  # 5 would be 0.0.0.5
+                raise ValueError(word)
             parse_network(word)
         except ValueError:
             raise UsageError(
-                f"--allow {word!r} is no network: give an address or a CIDR, as 192.168.1.0/24."
+                f"--allow {_said(word)} is no network: give an address or a CIDR, as 192.168.1.0/24."
             ) from None
-    return [words] if isinstance(words, str) else list(words)
+    return given
 
 
 def seconds(option: str, word: Any) -> float:
     """Return a positive number of seconds. Raises UsageError."""
     try:
         value = float(word)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
-    if not 0 < value < math.inf:
-        raise UsageError(f"{option} {str(word)!r} is no time: give seconds above 0.")
+    if not 0 < value <= LONGEST:
+        raise UsageError(f"{option} {_said(word)} is no time: give seconds above 0, at most {LONGEST}.")
     return value
 
 
@@ -219,19 +230,26 @@ def count(option: str, word: Any) -> int:
     except ValueError:
         value = -1
     if value < 0:
-        raise UsageError(f"{option} {str(word)!r} is no number: give one from 0 on.")
+        raise UsageError(f"{option} {_said(word)} is no number: give one from 0 on.")
     return value
 
 
 def byte_size(option: str, word: Any) -> int:
     """Return the bytes that `word` (as 64MiB, 1GiB, 1000000) names. Raises UsageError."""
-    match = re.fullmatch(r"(\d+)\s*([KMGT]?)(i?)B?", str(word).strip(), re.IGNORECASE)
+    # Eighteen digits: Python refuses to read thousands. ASCII: the Kelvin sign is no K.
+    match = re.fullmatch(r"(\d{1,18})\s*([KMGT]?)(i?)B?", str(word).strip(), re.IGNORECASE | re.ASCII)
     value = (
         int(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ") if match else 0
     )
-    if value < SPOOL_LEAST:
-        raise UsageError(f"{option} {str(word)!r} is no size from 1 MiB on: give it as 64MiB or 1GiB.")
+    if not SPOOL_LEAST <= value <= SPOOL_MOST:
+        raise UsageError(f"{option} {_said(word)} is no size from 1 MiB on: give it as 64MiB or 1GiB.")
     return value
+
+
+def _said(word: Any) -> str:
+    """Return a wrong word for a sentence, which is to stay one."""
+    text = str(word)
+    return repr(text if len(text) <= 100 else text[:100] + "…")
 
 
 def _check_together(settings: LocalSettings) -> None:

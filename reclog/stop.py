@@ -11,9 +11,9 @@ import psutil
 
 from reclog.engine.entrance import DRAIN_WITHIN
 
-from .errors import NoSuchRecordingError
+from .errors import NoSuchRecordingError, StateError
 from .processes import Family, end, exact, marked
-from .registry import Recording, Registry
+from .registry import Recording, Registry, number
 from .settings import file_path, port_number
 
 #: Seconds for a daemon to drain and end: what it allows itself for draining, and some for the rest.
@@ -37,6 +37,8 @@ class Stopped:
     was_dead: bool = False
     #: It did not end by itself and was killed.
     forced: bool = False
+    #: What of it is still there, and why; empty if nothing is.
+    left_over: str = ""
 
     @property
     def complete(self) -> bool:
@@ -50,8 +52,8 @@ def chosen(
     """Return those of `recordings` that --port, --host and --file leave. Raises UsageError."""
     left = list(recordings)
     if port is not None:
-        number = port_number(port)
-        left = [recording for recording in left if recording.port == number]
+        wanted = port_number(port)
+        left = [recording for recording in left if recording.port == wanted]
     if host is not None:
         left = [recording for recording in left if recording.host == host]
     if file is not None:
@@ -108,17 +110,20 @@ def stop_strays(registry: Registry) -> int:
 
 def _report(recording: Recording, daemon: psutil.Process | None, forced: bool) -> Stopped:
     facts = recording.last_event("stopped") if daemon is not None and not forced else {}
-    lines = facts.get("lines")
+    lines, seconds = facts.get("lines"), facts.get("seconds")
     stopped = Stopped(
         name=recording.name,
         file=recording.file,
-        lines=lines if isinstance(lines, int) else None,
-        left_bytes=int(facts.get("left_bytes") or 0),
-        left_senders=int(facts.get("left_senders") or 0),
+        lines=lines if type(lines) is int else None,
+        left_bytes=number(facts.get("left_bytes")),
+        left_senders=number(facts.get("left_senders")),
         reason=str(facts.get("reason") or ""),
-        took=float(facts.get("seconds") or 0.0),
+        took=seconds if isinstance(seconds, (int, float)) else 0.0,
         was_dead=daemon is None,
         forced=forced,
     )
-    recording.clean()
+    try:
+        recording.clean()
+    except StateError as error:  # the others are to be stopped, too
+        stopped.left_over = str(error)
     return stopped

@@ -74,8 +74,7 @@ def _open_alone(host: Host, settings: TremplinSettings, registry: Registry, say:
     recording = _own_recording(host, settings, registry)
     if recording is not None and recording.is_alive():
         say(f"{recording.name} is recording already, into {recording.file}")
-        port = int(recording.facts.get("port_local", 0))
-        return Opened(recording, None, port, int(recording.counters.get("lag_bytes", 0)))
+        return Opened(recording, None, recording.port_named("port_local"), recording.count("lag_bytes"))
     _refuse_recorded_file(settings.file, registry, recording)
     _try_file(settings.file)
     port_local, words = _local_port(settings)
@@ -204,12 +203,14 @@ def collector_id(registry: Registry) -> str:
     """Return the name by which relays know this user on this machine; made once, kept in the state folder."""
     path = registry.root / "collector.json"
     try:
-        return str(read_json(str(path))["id"])
-    except (OSError, ValueError, KeyError):
-        name = f"{getpass.getuser()}@{socket.gethostname()} ({secrets.token_hex(4)})"
+        known = read_json(str(path)).get("id")
+    except (OSError, ValueError):
+        known = None
+    if not isinstance(known, str) or not known:
+        known = f"{getpass.getuser()}@{socket.gethostname()} ({secrets.token_hex(4)})"
         registry.make()
-        write_json(str(path), {"id": name})
-        return name
+        write_json(str(path), {"id": known})
+    return known
 
 
 def restart_words(folder: str) -> str:
@@ -331,7 +332,7 @@ def _is_current(known: dict[str, Any], config: dict[str, Any]) -> bool:
 def _start_collector(recording: Recording) -> tuple[subprocess.Popen[bytes], int]:
     process, answer = launch("collector", recording, within=30.0)
     if not answer.get("ready"):
-        trouble = Recording(recording.folder).counters.get("paused_for")
+        trouble = Recording(recording.folder).word("paused_for")
         if trouble and "cause" not in answer:
             raise RelayError(f"The tunnel does not come up ({trouble}): see that sshd and the relay can run.")
         raise RelayError(str(answer.get("message")))

@@ -64,19 +64,19 @@ def run(role: str, daemon: Daemon) -> int:
         if role == "relay":
             from reclog.engine.relay import Relay
 
-            Relay(daemon).run()
+            daemon.made(Relay).run()
         elif role == "collector":
             from reclog.engine.collector import Collector
 
-            Collector(daemon).run()
+            daemon.made(Collector).run()
         elif daemon.config.get("raw"):
             from reclog.engine.raw import RawRecorder
 
-            RawRecorder(daemon).run()
+            daemon.made(RawRecorder).run()
         else:
             from reclog.engine.recorder import Recorder
 
-            Recorder(daemon).run()
+            daemon.made(Recorder).run()
     except EngineError as error:
         daemon.failed(error.cause, str(error))
         return 1

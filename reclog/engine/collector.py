@@ -19,7 +19,7 @@ from .errors import EngineError
 from .faultpoints import reach
 from .feedclient import FeedClient
 from .files import CHECKPOINT, COUNTERS
-from .frames import ACK, BEAT, DATA, JUMP, LAST, STOP, FeedError, Frame
+from .frames import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame
 from .landing import Landing
 from .sink import facts_of
 from .stats import Publisher
@@ -137,10 +137,10 @@ class Collector:
     def _connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
         self._client = client
         self.take_over = False  # once is enough: the relay knows its owner now
-        offset, spool, known = int(answer["offset"]), str(answer["spool"]), self.landing.spool
+        offset, spool, known = answer["offset"], answer["spool"], self.landing.spool
         if self.landing.begin(spool, offset) and known:
             self.say("another spool", known=known, found=spool, offset=offset)
-        self.end = int(answer["end"])
+        self.end = answer["end"]
         lag = self.end - offset
         away = round(_now() - self._lost_at, 3)
         self.say("connected", offset=offset, lag_bytes=lag, away_seconds=away)
@@ -184,6 +184,8 @@ class Collector:
 
     def _take(self, frame: Frame) -> None:
         landing = self.landing
+        if frame.offset + len(frame.payload) > OFFSET_MAX:
+            raise FeedError("an offset makes no sense")
         if frame.kind == DATA:
             landing.take(frame.offset, frame.payload)
             self.end = max(self.end, landing.position)
@@ -284,16 +286,16 @@ class Collector:
         if self._client is None:
             state, reason = "reconnecting", self.refused or self.tunnel.trouble
         else:
-            reason = self.sink.paused or str(remote.get("paused_for") or "")
+            reason = self.sink.paused or _word(remote.get("paused_for"))
             state = "paused" if reason else "recording"
         return {
             **facts_of(self.sink),
             "state": state,
             "paused_for": reason,
             "ended_for": self.refused,
-            "senders": remote.get("senders", 0),
-            "connects": remote.get("connects", 0),
-            "refused": remote.get("refused", 0),
+            "senders": _count(remote.get("senders")),
+            "connects": _count(remote.get("connects")),
+            "refused": _count(remote.get("refused")),
             "lag_bytes": max(0, self.end - self.landing.settled),
             "reconnects": self.reconnects,
             "gaps": self.gaps,
@@ -302,6 +304,16 @@ class Collector:
             "stopping": self._stop_wanted,
             "relay": remote,
         }
+
+
+def _count(value: Any) -> int:
+    """Return a relay's counter: 0 if it is none."""
+    return value if type(value) is int and 0 <= value < 1 << 63 else 0
+
+
+def _word(value: Any) -> str:
+    """Return a relay's word, short enough for a table's cell: empty if it is none."""
+    return value[:200] if isinstance(value, str) else ""
 
 
 def _now() -> float:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from typing import Any
+from typing import Any, Callable
 
 from .errors import EngineError
 from .events import EventLog, timestamp
@@ -34,6 +34,12 @@ class FolderTaken(EngineError):
     cause = "folder-taken"
 
 
+class ConfigUnusable(EngineError):
+    """What the daemon was told makes no sense."""
+
+    cause = "config"
+
+
 class Daemon:
     """One process in the background with a folder of its own.
 
@@ -46,7 +52,13 @@ class Daemon:
         #: Started again by a program, so that nobody reads an error: it is patient where it can be.
         self.again = again
         self.disk = disk()
-        self.config = read_json(self.path(CONFIG))
+        self.config: dict[str, Any] = {}
+        #: Why the config can't be used; empty if it can.
+        self.trouble = ""
+        try:
+            self.config = read_json(self.path(CONFIG))
+        except (OSError, ValueError) as error:
+            self.trouble = _useless(self.path(CONFIG), error)
         self.loop = Loop()
         self.log = EventLog(self.path(EVENTS))
         self.stopping = False
@@ -59,6 +71,15 @@ class Daemon:
         self._state_timer = self.loop.timer(self._save_state)
         self._ready_fd = ready_fd
         self._lock_fd = -1
+
+    def made(self, role: Callable[[Daemon], Any]) -> Any:
+        """Return what `role` makes of this daemon. Raises ConfigUnusable where the config makes no sense."""
+        if self.trouble:
+            raise ConfigUnusable(self.trouble)
+        try:
+            return role(self)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ConfigUnusable(_useless(self.path(CONFIG), error)) from error
 
     def path(self, name: str) -> str:
         """Return the path of a file of this daemon's folder."""
@@ -129,3 +150,8 @@ class Daemon:
             except BrokenPipeError:
                 pass  # nobody waits any more
             self._ready_fd = -1
+
+
+def _useless(path: str, error: Exception) -> str:
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return f"{path} can't be used ({said}): start the recording anew."

@@ -20,6 +20,7 @@ from typing import Any, Callable
 
 from . import frames
 from .frames import Decoder, FeedError, Frame
+from .jsonfile import parse_json
 from .kernel import reset_on_close
 from .listener import bound_socket
 from .loop import Loop
@@ -133,10 +134,10 @@ class Peer:
             self.send(frames.proof(self._feed.secret, "relay", theirs, self._nonce).encode("ascii") + b"\n")
             return
         try:
-            hello = json.loads(line)
-            self.collector = str(hello["collector"])
+            hello = parse_json(line)
+            self.collector = frames.checked_name(hello.get("collector"))
             answer = self._feed.welcome(self, hello)
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise FeedError("the collector's words make no sense") from error
         self.send(json.dumps(answer).encode("utf-8") + b"\n")
         if "refused" in answer:
@@ -238,7 +239,9 @@ class Feed:
         if self.owner.name and self.owner.name != peer.collector and not hello.get("take_over"):
             self._say("collector refused", collector=peer.collector, owner=self.owner.name)
             return {"refused": "owner", "owner": self.owner.name, "since": self.owner.since}
-        offset = int(hello.get("offset") or 0)
+        offset = hello.get("offset") or 0
+        if type(offset) is not int:
+            raise FeedError("an offset makes no sense")
         known = hello.get("spool") == spool.id and 0 <= offset <= spool.end
         # A collector that does not know this spool gets all that nobody has taken yet.
         return {
@@ -265,6 +268,8 @@ class Feed:
         if peer is not self._peer:
             return
         if frame.kind == frames.ACK:
+            if frame.offset > peer.offset:
+                return  # nobody has what was not sent
             self._spool.ack(frame.offset)
             if self.ending and peer.said_last and frame.offset >= self._spool.end:
                 self.finished = True

@@ -9,6 +9,7 @@ from typing import Any, Iterator
 
 from . import frames
 from .frames import Decoder, FeedError, Frame
+from .jsonfile import parse_json
 
 #: Seconds for the whole handshake.
 HANDSHAKE_WITHIN = 5.0
@@ -44,16 +45,16 @@ class FeedClient:
             self.sock.sendall(frames.answer(self._secret, theirs, ours))
             frames.check_relay(self._secret, ours, theirs, self._line())
             self.sock.sendall(json.dumps(hello).encode("utf-8") + b"\n")
-            answer = json.loads(self._line())
-            if not isinstance(answer, dict):
-                raise FeedError("the relay's words make no sense")
+            answer = parse_json(self._line())
             if "refused" in answer:
                 owner, since = answer.get("owner"), answer.get("since")
                 raise Refused(
                     f"The relay belongs to {owner} since {since}: add --take-over to have it from now on."
                 )
-            int(answer["offset"]), int(answer["end"]), str(answer["spool"])
-        except (ValueError, KeyError, TypeError) as error:
+            frames.checked_offset(answer.get("offset"))
+            frames.checked_offset(answer.get("end"))
+            frames.checked_name(answer.get("spool"))
+        except ValueError as error:
             self.close()
             raise FeedError("the relay's words make no sense") from error
         except (OSError, FeedError, Refused):

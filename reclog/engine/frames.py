@@ -12,25 +12,30 @@ The secret itself is never sent, each answer holds for one pair of nonces only, 
 differ in their first word, so neither can be used for the other (RFC 2104).
 
 A frame is a header of 17 bytes, big-endian: kind (1 byte), length of the payload (4), offset (8), CRC-32 of
-the payload (4); then the payload.
+the header before it and the payload (4); then the payload.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 import struct
 import zlib
 from typing import Any, Iterator, NamedTuple
 
-PROTOCOL = 1
+from .jsonfile import parse_json
+
+PROTOCOL = 2
 _HEADER = struct.Struct("!cIQI")
+#: What the checksum covers beside the payload: D and E, H and J differ in one bit.
+_COVERED = struct.Struct("!cIQ")
 #: Bytes of a payload at most; more is no frame of ours.
 PAYLOAD_MAX = 1024 * 1024
 #: Bytes of a handshake line at most.
 LINE_MAX = 1024
+#: No offset is larger: a file has no more (off_t), and an ack of more would not fit into its header.
+OFFSET_MAX = 2**63 - 1
 
 # From the relay:
 DATA = b"D"  #: bytes of the spool, from `offset` on
@@ -57,12 +62,9 @@ class Frame(NamedTuple):
     def json(self) -> dict[str, Any]:
         """Return the payload's object. Raises FeedError."""
         try:
-            value = json.loads(self.payload or b"{}")
+            return parse_json(self.payload or b"{}")
         except ValueError as error:
-            raise FeedError("a payload is no JSON") from error
-        if not isinstance(value, dict):
-            raise FeedError("a payload is no JSON object")
-        return value
+            raise FeedError("a payload is no JSON object") from error
 
 
 def encode(kind: bytes, offset: int, payload: bytes = b"") -> bytes:
@@ -72,7 +74,11 @@ def encode(kind: bytes, offset: int, payload: bytes = b"") -> bytes:
 
 def header(kind: bytes, offset: int, payload: bytes) -> bytes:
     """Return the bytes of a frame that come before its payload."""
-    return _HEADER.pack(kind, len(payload), offset, zlib.crc32(payload))
+    return _HEADER.pack(kind, len(payload), offset, _crc(kind, len(payload), offset, payload))
+
+
+def _crc(kind: bytes, length: int, offset: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(_COVERED.pack(kind, length, offset)))
 
 
 class Decoder:
@@ -111,7 +117,7 @@ class Decoder:
                 return
             with memoryview(self._buffer) as view:
                 payload = bytes(view[begin : begin + length])
-            if zlib.crc32(payload) != crc:
+            if _crc(kind, length, offset, payload) != crc:
                 raise FeedError("a frame was damaged on its way")
             self._begin = begin + length
             self._due = _HEADER.size
@@ -175,6 +181,27 @@ def check_relay(secret: str, own_nonce: str, relay_nonce: str, line: bytes) -> N
     expected = proof(secret, "relay", own_nonce, relay_nonce).encode("ascii")
     if not hmac.compare_digest(line.strip(), expected):
         raise FeedError("who answers does not know the secret")
+
+
+def checked_offset(value: Any) -> int:
+    """Return `value` if it is an offset. Raises FeedError."""
+    if type(value) is not int or not 0 <= value <= OFFSET_MAX:
+        raise FeedError("an offset makes no sense")
+    return value
+
+
+def checked_name(value: Any) -> str:
+    """Return `value` if it is the name of a collector or a spool. Raises FeedError."""
+    if not isinstance(value, str) or not value:
+        raise FeedError("a name makes no sense")
+    return value
+
+
+def checked_secret(value: Any) -> str:
+    """Return `value` if it can be a secret: 16 bytes at least, in hex. Raises ValueError."""
+    if not isinstance(value, str) or len(bytes.fromhex(value)) < 16:
+        raise ValueError("the secret is none")
+    return value
 
 
 def _is_hex(word: bytes) -> bool:

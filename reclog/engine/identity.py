@@ -35,15 +35,14 @@ class Identity(NamedTuple):
     def from_json(cls, value: Any) -> Identity:
         """Return the identity that `_asdict` was saved from. Raises ValueError."""
         try:
-            return cls(
-                str(value["host"]),
-                str(value["boot"]),
-                str(value["pid_namespace"]),
-                int(value["pid"]),
-                str(value["started"]),
-            )
+            identity = cls(*(value[name] for name in cls._fields))
         except (KeyError, TypeError) as error:
-            raise ValueError(f"no process identity: {value!r}") from error
+            raise ValueError("it names no process") from error
+        words = (identity.host, identity.boot, identity.pid_namespace, identity.started)
+        known = all(isinstance(word, str) for word in words)
+        if not known or type(identity.pid) is not int or not 0 < identity.pid < 1 << 31:
+            raise ValueError("it names no process")
+        return identity
 
     def is_here(self) -> bool:
         """Tell whether this host, boot and pid namespace are the ones meant."""

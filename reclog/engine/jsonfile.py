@@ -1,12 +1,18 @@
-"""Small JSON files that are never seen half written."""
+"""Small JSON files that are never seen half written, and JSON that others wrote."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from typing import Any
+from typing import Any, Union
 
 from .disk import DISK, Disk
+
+#: Objects and lists in each other, at most: what Python can just read it can't always write or print.
+LEVELS = 20
+#: Digits of a number at most: more overflow a float.
+DIGITS = 300
 
 
 def write_json(path: str, value: Any, sync: bool = False, disk: Disk = DISK) -> None:
@@ -34,7 +40,46 @@ def read_json(path: str, disk: Disk = DISK) -> dict[str, Any]:
 
     Raises OSError if it can't be read, ValueError if it holds no JSON object.
     """
-    value = json.loads(disk.read_all(path).decode("utf-8"))
+    return parse_json(disk.read_all(path))
+
+
+def parse_json(text: Union[bytes, str]) -> dict[str, Any]:
+    """Return the object that `text` is. Raises ValueError, also for what Python's JSON alone lets pass.
+
+    That is what is nested too deep (a RecursionError), NaN, and numbers that no float holds.
+    """
+    try:
+        value = json.loads(
+            text.decode("utf-8") if isinstance(text, bytes) else text,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path} holds no JSON object")
+        raise ValueError("it is no JSON object")
+    if not _is_shallow(value, LEVELS):
+        raise ValueError("it is nested too deep")
     return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError("a number in it is too large")
+    return int(digits)
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError("a number in it is too large")
+    return value
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return levels > 0 and all(_is_shallow(one, levels - 1) for one in value)

@@ -10,6 +10,8 @@ import time
 from typing import Callable
 
 _NEVER = float("inf")
+#: Seconds of one wait at most: epoll_wait(2) counts milliseconds in an int, 24 days.
+_AT_MOST = 86400.0
 
 
 class Timer:
@@ -89,7 +91,7 @@ class Loop:
     def turn(self, at_most: float | None = None) -> None:
         """Wait until something is ready or due, at most `at_most` seconds, and deal with it."""
         due = min((timer.when for timer in self._timers), default=_NEVER)
-        timeout = None if due == _NEVER else max(0.0, due - time.monotonic())
+        timeout = None if due == _NEVER else min(max(0.0, due - time.monotonic()), _AT_MOST)
         if at_most is not None:
             timeout = at_most if timeout is None else min(timeout, at_most)
         for key, _ in self._selector.select(timeout):

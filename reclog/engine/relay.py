@@ -12,6 +12,7 @@ from .errors import EngineError, PortTaken
 from .events import timestamp
 from .feed import Feed, Owner
 from .files import COUNTERS, OWNER, SPOOL, STOPPING
+from .frames import checked_secret
 from .jsonfile import read_json, write_json
 from .listener import PATIENCE
 from .sink import last_line
@@ -47,7 +48,7 @@ class Relay:
         )
         self.owner = self._read_owner()
         self.feed = Feed(
-            self.loop, self.spool, str(config["secret"]), self.owner, daemon.log.say, self._facts
+            self.loop, self.spool, checked_secret(config["secret"]), self.owner, daemon.log.say, self._facts
         )
         self.feed.on_stop = self._asked_to_stop
         self.feed.on_owner = self._save_owner
@@ -174,9 +175,10 @@ class Relay:
     def _read_owner(self) -> Owner:
         try:
             saved = read_json(self.daemon.path(OWNER))
-            return Owner(str(saved["name"]), str(saved["since"]))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError):
             return Owner()
+        name, since = saved.get("name"), saved.get("since")
+        return Owner(name, str(since)) if isinstance(name, str) else Owner()
 
     def _save_owner(self) -> None:
         if not self._owner_unsaved:

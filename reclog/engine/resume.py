@@ -43,17 +43,19 @@ class Checkpoint(NamedTuple):
     def from_json(cls, value: Any) -> Checkpoint:
         """Return the checkpoint that `_asdict` was saved from. Raises ValueError."""
         try:
-            return cls(
-                str(value["spool"]),
-                int(value["offset"]),
-                int(value["device"]),
-                int(value["inode"]),
-                int(value["size"]),
-                str(value["tail"]),
-                bool(value["inside"]),
-            )
+            saved = cls(*(value[name] for name in cls._fields))
         except (KeyError, TypeError) as error:
-            raise ValueError("no checkpoint") from error
+            raise ValueError("it is no checkpoint") from error
+        numbers = (saved.offset, saved.device, saved.inode, saved.size)
+        if (
+            not all(type(one) is int and one >= 0 for one in numbers)
+            or max(saved.offset, saved.size) >= 1 << 63
+            or not isinstance(saved.spool, str)
+            or not isinstance(saved.tail, str)
+            or type(saved.inside) is not bool
+        ):
+            raise ValueError("it is no checkpoint")
+        return saved
 
     def fits(self, path: str, disk: Disk = DISK) -> bool:
         """Tell whether the file at `path` is the one meant, with at least what it held."""

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import stat
 import time
 import zlib
 from typing import Callable, Hashable, NamedTuple
@@ -104,9 +106,12 @@ class Spool:
             raise SpoolUnusable(f"The spool {self.folder} can't be used ({error}).") from error
 
     def close(self) -> None:
-        """Sync, and note that nothing is missing."""
-        self.sync()
-        self._save(clean=True)
+        """Sync, and note that nothing is missing; on a full disk the next start finds out by itself."""
+        try:
+            self.sync()
+            self._save(clean=True)
+        except OSError as error:
+            self._report("spool state not saved", reason=error.strerror or str(error))
         for fd in (self._fd, self._read_fd):
             if fd >= 0:
                 self._disk.close(fd)
@@ -196,6 +201,9 @@ class Spool:
     def _recover(self) -> Jump | None:
         path = os.path.join(self.folder, _STATE)
         self._segments = [[start, size] for start, size in self._found()]
+        for one, other in zip(self._segments, self._segments[1:]):
+            if sum(one) > other[0]:
+                raise ValueError(f"two of its files hold offset {other[0]}")
         self.size = sum(length for _, length in self._segments)
         try:
             state = read_json(path, self._disk)
@@ -207,12 +215,14 @@ class Spool:
             return None
         if state["version"] != VERSION:
             raise ValueError(f"it was written by another version of reclog ({state['version']})")
-        self.id = str(state["id"])
-        self._mark = int(state["mark"])
+        if not isinstance(state["id"], str) or type(state["clean"]) is not bool:
+            raise ValueError("its state makes no sense")
+        self.id = state["id"]
+        self._mark = _offset(state["mark"])
         # What is gone was acked, even if a full disk kept us from saving that.
-        self.acked = max(int(state["acked"]), self._segments[0][0] if self._segments else 0)
+        self.acked = max(_offset(state["acked"]), self._segments[0][0] if self._segments else 0)
         found = sum(self._segments[-1]) if self._segments else 0
-        known = int(state["end"])
+        known = _offset(state["end"])
         same_boot = bool(state["boot"]) and state["boot"] == self._boot
         if state["clean"]:
             self.end = max(found, known)
@@ -220,6 +230,8 @@ class Spool:
             self.end = max(found, known, self.acked)
         else:
             self.end = max(found, self._mark)
+        if self.acked > self.end:  # what comes next would count as acked, and never be sent
+            raise ValueError(f"its end is {self.end}, and {self.acked} is acked")
         if self._segments:  # the last process may have died before it synced what it wrote
             self._disk.sync(self._path(self._segments[-1][0]))
         self.synced = self.end
@@ -246,8 +258,14 @@ class Spool:
 
     def _found(self) -> list[tuple[int, int]]:
         disk = self._disk
-        names = sorted(name for name in disk.listdir(self.folder) if name.endswith(".seg"))
-        return [(int(name[:-4]), disk.stat(os.path.join(self.folder, name)).st_size) for name in names]
+        found = []
+        for name in sorted(name for name in disk.listdir(self.folder) if name.endswith(".seg")):
+            now = disk.stat(os.path.join(self.folder, name))
+            if not re.fullmatch("[0-9]{20}[.]seg", name) or not stat.S_ISREG(now.st_mode):
+                raise ValueError(f"{name!r} in it is no segment")
+            _offset(int(name[:-4]) + now.st_size)
+            found.append((int(name[:-4]), now.st_size))
+        return found
 
     def _ends_inside_line(self) -> bool:
         start, length = self._segments[-1] if self._segments else (0, 0)
@@ -357,3 +375,10 @@ class Spool:
             self._read_fd = self._disk.open(self._path(start), os.O_RDONLY)
             self._read_start = start
         return self._disk.pread(self._read_fd, count, position)
+
+
+def _offset(value: object) -> int:
+    """Return `value` if it can be an offset: those of all time to come still fit into 63 bits."""
+    if type(value) is not int or not 0 <= value <= 1 << 62:
+        raise ValueError(f"{value!r} is no offset"[:100])
+    return value

@@ -16,7 +16,7 @@ from typing import Any, Callable, Mapping
 
 from .child import Child
 from .feedclient import FeedClient, Refused
-from .frames import FeedError
+from .frames import FeedError, checked_secret
 from .loop import Loop
 
 #: Seconds between dials while the tunnel is up and the relay does not answer.
@@ -53,7 +53,7 @@ class Tunnel:
         #: Why there is no connection; empty while there is one.
         self.trouble = ""
         self._port = int(config["port_local"])
-        self._secret = str(config["secret"])
+        self._secret = checked_secret(config["secret"])
         self._hello = hello
         self._say = say
         self._connected = False

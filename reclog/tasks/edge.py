@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from reclog.errors import ReclogError
+from reclog.errors import ReclogError, UsageError
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -28,6 +28,11 @@ def sentences(body: Body) -> Body:
 
 
 def configured(c: Context) -> Mapping[str, Any]:
-    """Return the `reclog:` part of the config; empty where a task is called without a namespace."""
+    """Return the `reclog:` part of the config; empty where a task is called without a namespace.
+
+    Raises UsageError.
+    """
     part = c.config.get("reclog", {})
+    if part and not hasattr(part, "keys"):  # Invoke's own mapping is no Mapping
+        raise UsageError("`reclog:` in the config holds no settings: give them as `reclog: {port: 55514}`.")
     return dict(part) if part else {}

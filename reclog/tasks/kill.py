@@ -8,7 +8,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import DrainProgress, counted, note, size
+from reclog.console import DrainProgress, counted, note, size, visible
 from reclog.errors import NotDrainedError, ReclogError
 from reclog.registry import Recording, Registry
 from reclog.ssh import Target, resolve
@@ -70,6 +70,8 @@ def _stop(recordings: list[Recording], registry: Registry, discard: bool) -> lis
         print(_sentence(one))
         if not one.complete:
             problems.append(_loss(one))
+        if one.left_over:
+            problems.append(one.left_over)
     for recording in recordings:
         if recording.kind == "tremplin":
             from reclog.farewell import stop_tremplin
@@ -87,7 +89,7 @@ def _sentence(one: Stopped) -> str:
     if one.was_dead:
         return f"{one.name} was dead; cleaned up."
     recorded = "" if one.lines is None else f", {counted(one.lines, 'line')} recorded"
-    return f"{one.name} stopped{recorded}: {one.file}"
+    return f"{one.name} stopped{recorded}: {visible(one.file)}"
 
 
 def _loss(one: Stopped) -> str:

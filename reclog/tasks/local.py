@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from reclog import foreground as front
-from reclog.console import note
+from reclog.console import note, visible
 from reclog.engine.address import with_port
 from reclog.launch import start_local
 from reclog.registry import Registry
@@ -62,9 +62,12 @@ def local(
     for sentence in started.notes:
         note(sentence)
     recording = started.recording
-    listening = recording.facts.get("listener")
-    print(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {settings.file}")
+    listening = recording.fact("listener")
+    file = visible(settings.file)
+    print(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {file}")
     if settings.foreground:
         front.say_how_it_ended(front.stay_with(recording, started.process, clean=True))
     else:
-        print(f"Follow: tail -f {shlex.quote(settings.file)}   Stop: inv kill --port {settings.port}")
+        print(
+            f"Follow: tail -f {visible(shlex.quote(settings.file))}   Stop: inv kill --port {settings.port}"
+        )

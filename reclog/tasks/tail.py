@@ -9,6 +9,8 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from reclog.console import visible
+from reclog.errors import ReclogError
 from reclog.follow import follow as follow_file
 from reclog.registry import Registry
 from reclog.settings import count, merged
@@ -34,6 +36,8 @@ def tail(c: Context, lines: Any = None, file: Any = None, port: Any = None, foll
     """
     number = count("--lines", merged({"lines": lines}, configured(c))["lines"])
     recording = the_one(list(Registry().here()), port, None, file)
+    if not recording.file:
+        raise ReclogError(f"{recording.name} does not tell its file: `inv kill` cleans it up.")
     try:
         for line in follow_file(recording.file, number, lambda: follow):
             print(line, flush=True)
@@ -41,3 +45,7 @@ def tail(c: Context, lines: Any = None, file: Any = None, port: Any = None, foll
         pass  # the way to end it
     except BrokenPipeError:  # `inv tail | head`: who read us has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+    except OSError as error:
+        raise ReclogError(
+            f"{visible(recording.file)} can't be read ({error.strerror}): is it still what was recorded?"
+        ) from error
