@@ -71,7 +71,7 @@ class Collector:
         self.tunnel.on_refused = self._refused
         self._sync_failing = False
         self._look_timer = self.loop.timer(self._look)
-        self._ack_timer = self.loop.timer(self._sync_and_ack)
+        self._ack_timer = self.loop.timer(self._ack_in_time)
         self._retry_timer = self.loop.timer(self._retry)
         self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
 
@@ -116,8 +116,7 @@ class Collector:
                 raise NotTaken(self.refused)
         elif not self.finished:
             self.daemon.keep_config = True
-        else:
-            self.landing.forget()
+        # The checkpoint stays: the relay may never have had the last ack, and is then asked once more.
         self.landing.close()
 
     # -- the feed -------------------------------------------------------------------------------
@@ -138,7 +137,12 @@ class Collector:
         self._client = client
         self.take_over = False  # once is enough: the relay knows its owner now
         offset, spool, known = answer["offset"], answer["spool"], self.landing.spool
-        if self.landing.begin(spool, offset) and known:
+        try:
+            new = self.landing.begin(spool, offset)
+        except FeedError as error:
+            self._disconnected(str(error))
+            return
+        if new and known:
             self.say("another spool", known=known, found=spool, offset=offset)
         self.end = answer["end"]
         lag = self.end - offset
@@ -152,10 +156,15 @@ class Collector:
         if not self._answered:
             self._answered = True
             self.daemon.ready(spool=spool, lag_bytes=lag)
-        if self._client is client and not self.sink.paused:
-            self.loop.watch(client.sock, self._readable)
+        self._listen()
         if self._stop_wanted:
             self._ask_to_stop()
+
+    def _listen(self) -> None:
+        """Take what comes, if all is ready for it."""
+        if self._client is not None and not self.sink.paused and self.landing.anchored:
+            self._heard_at = _now()  # if it was us who did not listen
+            self.loop.watch(self._client.sock, self._readable)
 
     def _disconnected(self, why: str) -> None:
         if self._client is None:
@@ -213,8 +222,8 @@ class Collector:
             return
         landing = self.landing
         if self._last_came and landing.position >= self.end:
-            self._sync_and_ack()
-            self.finished = True
+            # What is not settled is not over: the timer tries again, and a new connection acks again.
+            self.finished = self._sync_and_ack()
         elif landing.position > landing.settled:
             if self._unacked_bytes >= ACK_AT:
                 self._sync_and_ack()
@@ -223,30 +232,43 @@ class Collector:
 
     def _retry(self) -> None:
         self._flush()
-        if not self.sink.paused and self._client is not None:
-            self._heard_at = _now()  # it was us who did not listen
-            self.loop.watch(self._client.sock, self._readable)
+        if not self.landing.anchored:
+            self._sync_and_ack()
+        self._listen()
 
-    def _sync_and_ack(self) -> None:
+    def _ack_in_time(self) -> None:
+        anchored = self.landing.anchored
+        if self._last_came:
+            self._flush()
+        else:
+            self._sync_and_ack()
+        if not anchored:
+            self._listen()
+
+    def _sync_and_ack(self) -> bool:
+        """Settle and ack what has landed; True if the ack is on its way."""
         self._ack_timer.off()
         self._unacked_bytes = 0
         try:
             if not self.landing.settle():
-                return
+                return False
             reach(self.daemon.disk, "ack.before-send")
         except OSError as error:
             if not self._sync_failing:
                 self.say("sync failed", reason=error.strerror or str(error))
             self._sync_failing = True
             self._ack_timer.at(time.monotonic() + 1.0)
-            return
+            return False
         self._sync_failing = False
-        if self._client is not None:
-            try:
-                self._client.send(ACK, self.landing.settled)
-                reach(self.daemon.disk, "ack.after-send")
-            except OSError as error:
-                self._disconnected(error.strerror or str(error))
+        if self._client is None:
+            return False
+        try:
+            self._client.send(ACK, self.landing.settled)
+            reach(self.daemon.disk, "ack.after-send")
+        except OSError as error:
+            self._disconnected(error.strerror or str(error))
+            return False
+        return True
 
     # -- the rest -------------------------------------------------------------------------------
 

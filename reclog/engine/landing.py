@@ -13,6 +13,7 @@ import os
 from typing import Callable
 
 from .disk import DISK, Disk
+from .errors import FileUnusable
 from .frames import FeedError
 from .jsonfile import read_json, write_json
 from .resume import Checkpoint, Comparer
@@ -35,6 +36,9 @@ class Landing:
         self.position = 0
         #: Up to here all is on disk, and a checkpoint says so.
         self.settled = 0
+        #: Whether a checkpoint on disk is about this spool: before that, nothing may be taken, or a new
+        #: process would not know what it has of it.
+        self.anchored = False
         self._disk = disk
         self._path = checkpoint
         self._say = say
@@ -47,27 +51,25 @@ class Landing:
     def open(self) -> None:
         """Open the file and find where to go on. Raises FileUnusable, FileTaken."""
         self.sink.open()
-        self._read_checkpoint()
+        try:
+            self._read_checkpoint()
+        except OSError as error:
+            raise FileUnusable(f"{self.sink.path} can't be read ({error.strerror}).") from error
 
     def close(self) -> None:
         """Let go of the file."""
         self._end_comparing()
         self.sink.close()
 
-    def forget(self) -> None:
-        """Remove the checkpoint: all is here, and the spool is gone."""
-        try:
-            self._disk.unlink(self._path)
-        except FileNotFoundError:
-            pass
-
     def begin(self, spool: str, offset: int) -> bool:
         """Take note from where a relay sends; True if it is not what was asked for."""
         if (spool, offset) == (self.spool, self.position):
             return False
+        self._write_all_taken()
         self._end_comparing()
         self.spool = spool
         self.position = self.settled = offset
+        self.anchored = False
         self._who += 1
         return True
 
@@ -77,14 +79,21 @@ class Landing:
             raise FeedError(f"the feed jumped to {offset}, {self.position} was due")
         self.position += len(data)
         if self._comparer is not None:
-            found = self._comparer.feed(data)
+            try:
+                found = self._comparer.feed(data)
+            except OSError as error:  # nobody can tell what is there: a new process is to find out
+                raise FileUnusable(f"{self.sink.path} can't be read ({error.strerror}).") from error
             if found is None:
                 return
             data, goes_on = found
-            self._leave_compared(self.position - len(data))
+            comparer, other = self._comparer, not self._comparing_own()
             self._end_comparing()
             if goes_on:
                 self.sink.go_on(self._who)
+            elif other or comparer.matched != self.sink.size:
+                # Ours does not go on right behind what the checkpoint covers. Killed before the next one, we
+                # would not find it again, and write all twice: so one is saved before anything is written.
+                self.sink.touch()
         self.sink.add(self._who, data)
         if self.sink.queued >= self.sink.FLUSH_AT:
             self.sink.flush()
@@ -93,6 +102,7 @@ class Landing:
         """Take note that the spool has nothing before `offset`. Raises FeedError if that was taken."""
         if offset <= self.position:
             raise FeedError(f"the feed jumped back to {offset} from {self.position}")
+        self._write_all_taken()
         if self._comparer is not None:
             self._comparer.break_line()
         self.position = offset
@@ -102,11 +112,23 @@ class Landing:
         """Sync the file and save the checkpoint, up to `settled`; False if nothing can be. Raises OSError."""
         if not self.spool or not self.sink.flush():
             return False
+        comparer = self._comparer
+        if comparer is not None and comparer.position == self.sink.size and self._comparing_own():
+            # All that the file holds is ours. A half line at its end is settled, too: else a stop that finds
+            # one waits for ever for the ack of it.
+            self._end_comparing()
+            if comparer.inside or comparer.held:
+                self.sink.go_on(self._who)
         self.sink.sync()
         self.settled = self._save_checkpoint()
         return True
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _write_all_taken(self) -> None:
+        # What is not written must be right before `position`, or a checkpoint could not say where it begins.
+        if not self.sink.flush():
+            raise FeedError(f"what came before can't be written now ({self.sink.paused})")
 
     def _save_checkpoint(self, touched: bool = False) -> int:
         """Save what the file holds; return the offset up to which it holds the spool. Raises OSError."""
@@ -124,6 +146,7 @@ class Landing:
     def _save(self, fd: int, size: int, offset: int, inside: bool) -> None:
         self._checkpoint = Checkpoint.of(fd, size, self.spool, offset, inside, self._disk)
         write_json(self._path, self._checkpoint._asdict(), sync=True, disk=self._disk)
+        self.anchored = True
 
     def _checkpoint_in_passing(self) -> None:
         # Somebody touched the file: what we wrote so far is behind us, wherever it is now.
@@ -141,6 +164,7 @@ class Landing:
             return
         self.spool, self.position, self.settled = saved.spool, saved.offset, saved.offset
         self._checkpoint = saved
+        self.anchored = True
         path = saved.find(self.sink.path, self._disk)
         if not path:
             self._say("file changed", how="truncated or replaced while nobody recorded", offset=saved.offset)
@@ -149,23 +173,15 @@ class Landing:
         if not same:
             self._say("file changed", how="renamed while nobody recorded", now=path)
         fd = self._compared_fd = self._disk.open(path, os.O_RDONLY)
+        self._disk.fdatasync(fd)  # whoever wrote it may have been killed before it synced
         self._comparer = Comparer(self._reader(fd), saved.size, same, saved.inside)
 
     def _reader(self, fd: int) -> Callable[[int, int], bytes]:
         return lambda position, count: self._disk.pread(fd, count, position)
 
-    def _leave_compared(self, offset: int) -> None:
-        """Where the file compared is not ours to append to: say that ours begins at `offset`.
-
-        Killed before the next checkpoint, we would else compare with the wrong file, and write all twice.
-        """
-        if self._checkpoint is None or _same(self._disk, self._compared_fd, self.sink.fd):
-            return
-        try:
-            self._disk.fdatasync(self._compared_fd)
-            self._save(self.sink.fd, self.sink.size, offset, False)
-        except OSError as error:
-            self._say("sync failed", reason=error.strerror or str(error))
+    def _comparing_own(self) -> bool:
+        """Tell whether the file compared is the one that is appended to."""
+        return _same(self._disk, self._compared_fd, self.sink.fd)
 
     def _end_comparing(self) -> None:
         self._comparer = None

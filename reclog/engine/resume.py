@@ -129,6 +129,11 @@ class Comparer:
         """Bytes of the stream that were compared and belong to a line not yet decided."""
         return len(self._line)
 
+    @property
+    def position(self) -> int:
+        """Up to here the file holds what the stream said, whole lines or not."""
+        return self._position
+
     def break_line(self) -> None:
         """Take note that the stream does not go on with its line: something is missing between."""
         self._line.clear()

@@ -123,7 +123,12 @@ class Spool:
             if fd >= 0:
                 self._disk.close(fd)
         self._fd = self._read_fd = -1
-        for name in self._disk.listdir(self.folder):
+        try:
+            self._save(clean=True)
+        except OSError:
+            pass  # a full disk: there is nothing to lose any more
+        # The state last: killed in between, the next start finds a spool that it can open, and its end.
+        for name in sorted(self._disk.listdir(self.folder), key=lambda name: name == _STATE):
             self._disk.unlink(os.path.join(self.folder, name))
         self._disk.rmdir(self.folder)
 
@@ -268,9 +273,10 @@ class Spool:
         return found
 
     def _ends_inside_line(self) -> bool:
-        start, length = self._segments[-1] if self._segments else (0, 0)
-        if length:
-            return self._pread(start, length - 1, 1) != b"\n"
+        # The last one may be empty: made by a process that died before it deleted those before.
+        for start, length in reversed(self._segments):
+            if length:
+                return start + length == self.end and self._pread(start, length - 1, 1) != b"\n"
         return self._inside_line
 
     def _save(self, clean: bool, mark: int | None = None) -> None:

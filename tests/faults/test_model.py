@@ -1,0 +1,533 @@
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from model import FILE, Broken, World, small
+from simdisk import AFTER, BEFORE, WITHIN
+
+from reclog.engine import spool as spool_module
+
+EXAMPLES = int(os.environ.get("RECLOG_MODEL_EXAMPLES", "150"))
+#: Always the same examples, and no time spent on making the one that fails small.
+SEEDED = "RECLOG_MODEL_SEEDED" in os.environ
+
+KEPT = st.lists(st.integers(0, 4), max_size=5)
+WHEN = st.sampled_from([BEFORE, WITHIN, AFTER])
+MACHINE = st.sampled_from(["tremplin", "laptop"])
+
+
+def choice(kept: list[int]) -> Callable[[int], int]:
+    """How much of what was not synced a power cut leaves, in quarters; then nothing."""
+    left = iter(kept)
+    return lambda most: most * next(left, 0) // 4
+
+
+class Tremplin(RuleBasedStateMachine):
+    """All that can happen, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.number = 0
+        self.failed = False
+
+    def do(self, step: Callable[..., None], *words: Any) -> None:
+        try:
+            step(*words)
+        except BaseException:
+            self.failed = True
+            raise
+
+    def teardown(self) -> None:
+        if not self.failed:
+            self.world.drain()
+
+    # -- senders, relay
+
+    @rule(who=st.integers(0, 2), shape=st.sampled_from(["line", "line", "lines", "half", "end", "long"]))
+    def add(self, who: int, shape: str) -> None:
+        self.number += 1
+        name = b"%c%d." % (b"abc"[who], self.number)
+        text = {
+            "line": name + b"\n",
+            "lines": name + b"\n" + name * 3 + b"x\n\n" + name + b"y\n",
+            "half": name,
+            "end": b"\n",
+            "long": name * 12 + b"\n",
+        }[shape]
+        self.do(self.world.add, who, text)
+        if shape != "half":
+            self.do(self.world.flush_spool)
+
+    @rule()
+    def flush_spool(self) -> None:
+        self.do(self.world.flush_spool)
+
+    @rule()
+    def sync_spool(self) -> None:
+        self.do(self.world.sync_spool)
+
+    @rule(arrives=st.sampled_from([0, 5, 40, 500]))
+    def kill_relay(self, arrives: int) -> None:
+        self.do(self.world.kill_relay, arrives)
+
+    @rule()
+    def close_relay(self) -> None:
+        self.do(self.world.close_relay)
+
+    @rule()
+    def start_relay(self) -> None:
+        self.do(self.world.start_relay)
+
+    @rule(kept=KEPT)
+    def cut_power_of_tremplin(self, kept: list[int]) -> None:
+        self.do(self.world.cut_power_of_tremplin, choice(kept))
+
+    @rule(sure=st.integers(0, 3))
+    def wipe_spool(self, sure: int) -> None:
+        if sure == 3:
+            self.do(self.world.wipe_spool)
+
+    # -- connection
+
+    @rule(reaches=st.sampled_from([True, True, True, False]))
+    def connect(self, reaches: bool) -> None:
+        self.do(self.world.connect, reaches)
+
+    @rule(count=st.sampled_from([10000, 10000, 1, 3, 16, 17, 18, 25, 60, 100]))
+    def pump(self, count: int) -> None:
+        self.do(self.world.pump, count)
+
+    @rule(notices=st.booleans())
+    def cut(self, notices: bool) -> None:
+        self.do(self.world.cut, notices)
+
+    @rule(late=st.sampled_from([False, False, True]))
+    def deliver_acks(self, late: bool) -> None:
+        self.do(self.world.deliver_acks, late)
+
+    @rule()
+    def lose_acks(self) -> None:
+        self.do(self.world.lose_acks)
+
+    @rule()
+    def all_goes_well(self) -> None:
+        """One round of what happens most of the time."""
+        self.do(self.world.start_relay)
+        self.do(self.world.start_collector)
+        self.do(self.world.flush_spool)
+        if not self.world.connected:
+            self.do(self.world.connect)
+        self.do(self.world.pump, 10000)
+        self.do(self.world.settle)
+        self.do(self.world.deliver_acks)
+
+    # -- collector
+
+    @rule()
+    def settle(self) -> None:
+        self.do(self.world.settle)
+
+    @rule()
+    def retry(self) -> None:
+        self.do(self.world.retry)
+
+    @rule()
+    def kill_collector(self) -> None:
+        self.do(self.world.kill_collector)
+
+    @rule()
+    def end_collector(self) -> None:
+        self.do(self.world.end_collector)
+
+    @rule()
+    def start_collector(self) -> None:
+        self.do(self.world.start_collector)
+
+    @rule(kept=KEPT)
+    def cut_power_of_laptop(self, kept: list[int]) -> None:
+        self.do(self.world.cut_power_of_laptop, choice(kept))
+
+    @rule()
+    def ask_to_stop(self) -> None:
+        self.do(self.world.ask_to_stop)
+
+    # -- strangers
+
+    @rule()
+    def truncate(self) -> None:
+        self.do(self.world.truncate)
+
+    @rule(whole=st.booleans())
+    def write_beside(self, whole: bool) -> None:
+        self.do(self.world.write_beside, whole)
+
+    @rule(new=st.booleans())
+    def rotate(self, new: bool) -> None:
+        self.do(self.world.rotate, new)
+
+    @rule()
+    def remove(self) -> None:
+        self.do(self.world.remove)
+
+    @rule()
+    def replace(self) -> None:
+        self.do(self.world.replace)
+
+    # -- faults
+
+    @rule(where=MACHINE, nth=st.integers(1, 8), when=WHEN, kept=st.none() | KEPT)
+    def kill_at(self, where: str, nth: int, when: str, kept: list[int] | None) -> None:
+        disk = getattr(self.world, where)
+        self.do(self.world.kill_at, disk, nth, when, None if kept is None else choice(kept))
+
+    @rule(where=MACHINE, room=st.sampled_from([None, None, 0, 1, 7, 30, 200, 300]))
+    def give_room(self, where: str, room: int | None) -> None:
+        getattr(self.world, where).give_room(room)
+
+    @rule(where=MACHINE, nth=st.integers(1, 5), number=st.sampled_from([errno.EIO, errno.ENOSPC]))
+    def fail_at(self, where: str, nth: int, number: int) -> None:
+        getattr(self.world, where).fail_at(nth, number)
+
+    @rule(where=MACHINE, nth=st.integers(1, 5))
+    def fail_to_read(self, where: str, nth: int) -> None:
+        getattr(self.world, where).fail_at(nth, reads=True)
+
+    @rule(where=MACHINE, size=st.integers(1, 6))
+    def write_short(self, where: str, size: int) -> None:
+        getattr(self.world, where).short = size
+
+    @rule()
+    def drain(self) -> None:
+        self.do(self.world.drain)
+
+
+def test_whatever_happens_the_promises_hold() -> None:
+    with small():
+        run_state_machine_as_test(
+            Tremplin,
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=40,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                print_blob=True,
+                database=None,
+                derandomize=SEEDED,
+                phases=[Phase.generate] if SEEDED else list(Phase),
+                report_multiple_bugs=False,
+            ),
+        )
+
+
+# -- stories, with a death at every change on a disk -------------------------------------------------------
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with small():
+        yield World()
+
+
+def take(world: World, *texts: bytes, who: int = 1) -> None:
+    """Have texts of a sender spooled and sent; the collector writes them, and that is all."""
+    world.start_relay()
+    world.start_collector()
+    for text in texts:
+        world.add(who, text)
+    world.flush_spool()
+    if not world.connected:
+        world.connect()
+    world.retry()
+    world.pump(10000)
+
+
+def go(world: World, *texts: bytes, who: int = 1) -> None:
+    """The same, settled and acked."""
+    take(world, *texts, who=who)
+    world.settle()
+    world.deliver_acks()
+
+
+def plain(world: World) -> None:
+    """Lines and half lines of two senders, more than a spool holds at a time."""
+    for number in range(4):
+        go(world, b"a%d." % number, b"half\n", b"a%d: %s\n" % (number, b"long " * 6))
+        take(world, b"b%d." % number, who=2)
+        world.sync_spool()
+        go(world, b"a%d!\n\n" % number)
+        take(world, b"a%d?" % number)
+
+
+def lossy(world: World) -> None:
+    """Connections break, acks are lost, frames are cut; the spool is never all acked."""
+    for number in range(4):
+        take(world, b"a%d\n" % number, b"a%d: %s\n" % (number, b"long " * 5))
+        world.lose_acks()
+        world.start_relay()
+        world.add(2, b"b%d\n" % number)
+        world.flush_spool()
+        world.start_collector()
+        world.connect()
+        world.pump(19 + number)
+        world.cut(relay_notices=number % 2 == 0)
+        go(world, b"a%d." % number)
+        world.deliver_acks(late=True)
+
+
+def edited(world: World) -> None:
+    """Strangers write, rename, remove, truncate, while it runs and while it doesn't."""
+    go(world, b"a0\n")
+    acts = [world.rotate_anew, world.truncate, world.remove, world.rotate_away, world.rotate_anew]
+    for number, act in enumerate(acts, 1):
+        take(world, b"a%d\n" % number)
+        world.write_beside(whole=number % 2 == 0)
+        take(world, b"a%d\n" % number, b"a%d." % number)
+        act()
+        take(world, b"half\n", b"b%d\n" % number, who=2)
+        if number == 3:
+            world.end_collector()
+        if number > 3:
+            world.kill_collector()
+        act()
+        go(world, b"c%d\n" % number, who=3)
+
+
+def cramped(world: World) -> None:
+    """Disks are full and writes short, on both sides; lines are cut in the middle."""
+    for number in range(3):
+        go(world, b"a%d\n" % number)
+        world.laptop.give_room(5 + 2 * number)
+        take(world, b"line of a%d\n" % number, b"b%d\n" % number)
+        world.retry()
+        if number % 3 == 1:
+            world.write_beside(whole=False)
+        if number % 3 == 2:
+            world.kill_collector()
+        world.laptop.give_room(None)
+        world.laptop.short = 3
+        take(world, b"c%d\n" % number, who=2)
+        world.tremplin.give_room(4 + number)
+        go(world, b"d%d and more\n" % number)
+        world.tremplin.give_room(None)
+        world.tremplin.short = 2
+        go(world, b"e%d\n" % number, who=2)
+    world.cut()
+    for number in range(20):  # more than the spool holds
+        world.start_relay()
+        world.add(1, b"f%d: %s\n" % (number, b"long " * 6))
+        world.flush_spool()
+
+
+def ended(world: World) -> None:
+    """Recordings end in order, and others begin."""
+    for number in range(3):
+        go(world, b"a%d\n" % number)
+        take(world, b"a%d." % number)
+        world.ask_to_stop()
+        world.add(2, b"last of %d\n" % number)
+        world.deliver_acks()
+        world.flush_spool()
+        for _ in range(2):
+            go(world)
+        world.close_relay()
+        world.end_collector()
+
+
+STORIES = [plain, lossy, edited, cramped, ended]
+
+
+@pytest.mark.parametrize("where", ["tremplin", "laptop"])
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_a_death_at_every_change(story: Callable[[World], None], where: str) -> None:
+    """The process is killed before, within and after each of its changes, or the power goes there."""
+    with small():
+        for when, kept in (WITHIN, None), (AFTER, None), (AFTER, []):
+            for nth in range(1, 1000):
+                world = World()
+                disk = getattr(world, where)
+                world.kill_at(disk, nth, when, None if kept is None else choice(kept))
+                story(world)
+                world.drain()
+                if not disk.deaths:
+                    break
+
+
+# -- one story each: what was found, and what a random example rarely tells -------------------------------
+
+
+def holds(world: World, text: bytes) -> None:
+    found = world.laptop.find(FILE)
+    assert found is not None
+    if found.cache.data != text:
+        raise Broken(f"torn: the file holds {bytes(found.cache.data)!r}, not {text!r}")
+
+
+def test_a_segment_acked_in_part_stays(world: World) -> None:
+    for number in range(30):
+        world.add(1, b"line %d\n" % number)
+        world.flush_spool()
+    world.connect()
+    for _ in range(12):
+        world.pump(45)
+        world.settle()
+        world.deliver_acks()
+    world.drain()
+
+
+def test_the_engine_meant_is_the_one_that_runs() -> None:
+    meant = os.environ.get("RECLOG_MODEL_ENGINE")
+    assert meant is None or Path(meant).samefile(Path(spool_module.__file__).parent)
+
+
+def test_power_goes_between_sync_and_checkpoint(world: World) -> None:
+    go(world, b"one\n")
+    for nth in range(1, 10):
+        go(world, b"line %d\n" % nth)
+        world.add(1, b"another %d\n" % nth)
+        world.flush_spool()
+        world.pump(10000)
+        world.kill_at(world.laptop, nth, AFTER, lambda most: 0)
+        world.settle()
+        world.drain()
+
+
+def test_a_gap_within_a_line_ends_it(world: World) -> None:
+    go(world, b"half")
+    world.add(1, b" of a line\n")
+    world.flush_spool()
+    world.cut_power_of_tremplin(lambda most: 0)
+    world.drain()
+    go(world, b"next\n")
+    world.drain()
+    holds(world, b"half\nnext\n")
+
+
+def test_a_half_line_that_a_stranger_went_on_with_is_written_again(world: World) -> None:
+    go(world, b"one\n")
+    world.add(1, b"half of a line\n")
+    world.flush_spool()
+    world.laptop.give_room(4)
+    world.pump(10000)
+    world.kill_collector()
+    world.write_beside(whole=True)
+    world.drain()
+    holds(world, b"one\nhalf#0#\nhalf of a line\n")
+
+
+def test_a_file_truncated_and_grown_is_noticed(world: World) -> None:
+    go(world, b"one\n")
+    world.kill_collector()
+    world.truncate()
+    world.write_beside(whole=True)
+    world.write_beside(whole=True)
+    world.start_collector()
+    if "file changed" not in world.events:
+        raise Broken(f"unsaid: the file was truncated, and the events are {world.events}")
+    world.drain()
+
+
+def test_an_ack_on_its_way_when_the_end_is_said_is_not_the_last(world: World) -> None:
+    go(world, b"one\n")
+    world.ask_to_stop()
+    world.add(1, b"two\n")
+    world.flush_spool()
+    world.pump(10000)
+    world.settle()  # an ack of this leaves, and the relay says its last word before it comes
+    world.add(1, b"three\n")
+    world.flush_spool()
+    assert world.feed is not None
+    world.feed.ending = True
+    world._move(10000)
+    world.deliver_acks()
+    world.stopping = True
+    world.drain()
+
+
+def test_a_new_files_name_is_on_disk_before_an_ack(world: World) -> None:
+    go(world, b"one\n")
+    world.rotate(new=False)
+    go(world, b"two\n")
+    world.cut_power_of_laptop(lambda most: 0)
+    world.drain()
+
+
+def test_nothing_is_taken_before_a_checkpoint_of_that_spool_is_saved(world: World) -> None:
+    world.laptop.give_room(7)
+    go(world, b"one\n")
+    world.kill_collector()
+    world.drain()
+
+
+def test_a_stop_whose_last_ack_gets_lost_can_be_tried_again(world: World) -> None:
+    go(world, b"one\n")
+    world.ask_to_stop()
+    world.add(1, b"two\n")
+    world.flush_spool()
+    world.laptop.give_room(7)
+    for _ in range(3):
+        go(world)
+    world.drain()
+
+
+def test_nothing_goes_to_a_new_file_before_a_checkpoint_says_so(world: World) -> None:
+    go(world)
+    world.rotate(new=False)
+    world.laptop.give_room(4)
+    take(world, b"one\n")
+    world.retry()
+    world.kill_collector()
+    world.drain()
+
+
+def test_a_line_behind_a_strangers_is_not_written_twice(world: World) -> None:
+    go(world)
+    world.kill_collector()
+    world.write_beside(whole=True)
+    take(world, b"one\n")
+    world.kill_collector()
+    world.drain()
+
+
+def test_a_removal_cut_short_leaves_a_spool_that_opens(world: World) -> None:
+    go(world, b"one\n")
+    world.ask_to_stop()
+    world.deliver_acks()
+    world.kill_at(world.tremplin, 3)
+    for _ in range(2):
+        go(world)
+    world.drain()
+
+
+def test_a_checkpoint_on_the_way_over_a_gap_is_right(world: World) -> None:
+    go(world, b"one\n")
+    world.add(1, b"two\n")
+    world.flush_spool()
+    world.sync_spool()
+    world.add(1, b"lost\n")
+    world.flush_spool()
+    world.cut_power_of_tremplin(lambda most: 0)
+    world.start_relay()
+    world.add(1, b"three\n")
+    world.flush_spool()
+    world.connect()
+    world.rotate(new=True)
+    world.pump(10000)
+    world.kill_collector()
+    world.rotate(new=True)
+    world.drain()
+
+
+def test_a_half_line_found_in_the_file_is_acked(world: World) -> None:
+    go(world)
+    take(world, b"half")
+    world.kill_collector()
+    world.drain()
