@@ -55,6 +55,12 @@ def launch(
 
 def start_local(settings: LocalSettings, registry: Registry) -> Started:
     """Start the recorder of `settings`. Raises a ReclogError that says why it can't."""
+    registry.make()
+    with registry.alone():
+        return _start_alone(settings, registry)
+
+
+def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
     began = time.monotonic()
     cleaned = _make_way(settings, registry)
     config = {**dataclasses.asdict(settings), "kind": "local", "host": None}

@@ -26,7 +26,7 @@ from reclog.engine.files import (
     STATE,
 )
 from reclog.engine.identity import Identity, boot_id
-from reclog.engine.jsonfile import parse_json, read_json, write_json
+from reclog.engine.jsonfile import clear_unfinished, parse_json, read_json, write_json
 
 from .errors import StateError
 
@@ -164,6 +164,10 @@ class Recording:
                 pass
             except OSError as error:
                 left = error
+        try:
+            clear_unfinished(str(self.folder))
+        except OSError as error:
+            left = error
         if left is not None:
             raise StateError(f"{left.filename} can't be removed ({left.strerror}): remove it by hand.")
         if not (self.folder / EVENTS).exists():
@@ -191,6 +195,24 @@ class Registry:
             return []
         except OSError as error:
             raise self._unusable(error) from error
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only command that starts or stops local recordings: each would clean up the other's folder.
+
+        Whoever is second waits, no longer than a start or a stop takes.
+        """
+        try:
+            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            yield  # nothing was ever started, or `new` will say why it can't be
+            return
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     def here(self) -> Iterator[Recording]:
         """Yield the recordings that are of this machine, running or dead."""

@@ -33,6 +33,8 @@ class Child:
         self.on_end: Callable[[int], None] = lambda status: None
         #: Called when it is time to start it again.
         self.on_due: Callable[[], None] = self.start
+        #: Called in the child before its program runs.
+        self.prepare: Callable[[], object] = lambda: None
         self.last_words = ""
         self._loop = loop
         self._cwd = cwd
@@ -50,6 +52,11 @@ class Child:
     def start(self) -> None:
         """Start it now, from the main thread (prctl(2): its death follows the thread's). Raises OSError."""
         me = os.getpid()
+
+        def prepare() -> None:
+            die_with_parent(me)
+            self.prepare()
+
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reading, False)
         self._started_at = time.monotonic()
@@ -63,7 +70,7 @@ class Child:
                 stdout=subprocess.DEVNULL,
                 stderr=writing,
                 pass_fds=self.pass_fds,
-                preexec_fn=lambda: die_with_parent(me),
+                preexec_fn=prepare,
             )
         except OSError:
             os.close(reading)

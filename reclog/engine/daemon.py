@@ -15,7 +15,7 @@ from .events import EventLog, timestamp
 from .faultpoints import disk
 from .files import CONFIG, COUNTERS, EVENTS, LOCK, STATE
 from .identity import Identity
-from .jsonfile import read_json, write_json
+from .jsonfile import clear_unfinished, read_json, write_json
 from .kernel import die_with_parent
 from .loop import Loop
 
@@ -138,6 +138,7 @@ class Daemon:
                 os.unlink(self.path(name))
             except FileNotFoundError:
                 pass
+        clear_unfinished(self.folder)
 
     def _stop(self) -> None:
         self.stopping = True

@@ -150,8 +150,13 @@ class SocatListener:
 
     def _ended(self, status: int) -> None:
         parent = self._parent
-        self._say("listener died", wait_status=status, said=parent.child.last_words)
+        lost = parent.queue is not None and not _listens(parent.queue)
+        facts = {"queue": "lost"} if lost else {}
+        self._say("listener died", wait_status=status, said=parent.child.last_words, **facts)
         self._down_since = time.monotonic()
+        if parent.queue is not None and lost and not _listen_again(parent.queue):
+            parent.queue.close()
+            parent.queue = None
         if parent.queue is not None:
             queue = _Queue(parent.queue)
             parent.queue = None
@@ -182,6 +187,19 @@ class SocatListener:
             seconds = round(time.monotonic() - self._down_since, 3)
             self._say("listener restarted", seconds=seconds)
         parent.child.on_end = self._ended
+
+
+def _listens(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _listen_again(sock: socket.socket) -> bool:
+    """Make a socket that was shut down listen again: what waited is gone, nobody else is turned away."""
+    try:
+        sock.listen(BACKLOG)
+    except OSError:
+        return False  # its port is another's by now
+    return True
 
 
 class _Queue(NamedTuple):

@@ -46,7 +46,8 @@ class Journal:
             for event, facts in self._events:
                 self.say(event, **facts)
         else:
-            hosts = self._hosts.most_common(10)
+            # Not most_common: it imports a module, which fails where no descriptor is left, as in a flood.
+            hosts = sorted(self._hosts.items(), key=lambda item: -item[1])[:10]
             self.say("many connections", counts=dict(self._kinds), busiest=dict(hosts))
         self._events.clear()
         self._hosts.clear()

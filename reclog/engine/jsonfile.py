@@ -35,6 +35,20 @@ def write_json(path: str, value: Any, sync: bool = False, disk: Disk = DISK) -> 
         disk.sync(os.path.dirname(path) or ".")
 
 
+def clear_unfinished(folder: str) -> None:
+    """Remove what writers of JSON files that were killed have left in `folder`."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.endswith(".new"):  # the name that write_json gives them
+            try:
+                os.unlink(os.path.join(folder, name))
+            except FileNotFoundError:
+                pass
+
+
 def read_json(path: str, disk: Disk = DISK) -> dict[str, Any]:
     """Return the object in the file at `path`.
 

@@ -24,11 +24,16 @@ LINUX = sys.platform.startswith("linux")
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 _SYS_PIDFD_OPEN = 434  # the same on every architecture (Linux 5.3)
 _SYS_PIDFD_GETFD = 438  # likewise (Linux 5.6)
 #: A classic BPF program of one instruction: BPF_RET | BPF_K, 0, "keep 0 bytes of the packet".
 _DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
+#: By machine: its name for the kernel's audit, the numbers of seccomp(2) and shutdown(2).
+_SECCOMP = {"x86_64": (0xC000003E, 317, 48), "aarch64": (0xC00000B7, 277, 210)}
+_SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 1, 4  # linux/seccomp.h
+_SECCOMP_RET_ALLOW, _SECCOMP_RET_ERRNO = 0x7FFF0000, 0x00050000
 
 
 def _libc() -> Any:
@@ -49,6 +54,36 @@ def die_with_parent(parent: int, how: int = signal.SIGKILL) -> None:
 def adopt_orphans() -> bool:
     """Become the parent of every descendant whose own parent ends, so that waitpid(2) sees it."""
     return _LIBC is not None and _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def forbid_shutdown() -> bool:
+    """Have shutdown(2) of both directions do nothing in this process and all that it starts (seccomp(2)).
+
+    A process that ends closes its sockets anyway; what it shares with another one stays as it is.
+    Returns False where that can't be done.
+    """
+    known = _SECCOMP.get(os.uname().machine)
+    if _LIBC is None or known is None or sys.maxsize < 1 << 32 or sys.byteorder != "little":
+        return False
+    machine, seccomp, shutdown = known
+    load, equal, answer = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
+    program = [  # code, jump if true, jump if false, number; the offsets are those of struct seccomp_data
+        (load, 0, 0, 4),
+        (equal, 0, 5, machine),
+        (load, 0, 0, 0),
+        (equal, 0, 3, shutdown),
+        (load, 0, 0, 24),
+        (equal, 0, 1, socket.SHUT_RDWR),
+        (answer, 0, 0, _SECCOMP_RET_ERRNO),  # errno 0: it says that it did it
+        (answer, 0, 0, _SECCOMP_RET_ALLOW),
+    ]
+    raw = b"".join(struct.pack("HBBI", *step) for step in program)
+    steps = ctypes.create_string_buffer(raw, len(raw))
+    filter_ = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(steps)))
+    if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        return False
+    flags = _SECCOMP_FILTER_FLAG_SPEC_ALLOW  # it guards no secrets: nothing is to be slower for it
+    return int(_LIBC.syscall(seccomp, _SECCOMP_SET_MODE_FILTER, flags, filter_)) == 0
 
 
 def drop_incoming(sock: socket.socket) -> bool:

@@ -8,6 +8,8 @@ What is known about it and decides the shape here (each point measured, socat 1.
 - At max-children it lets newcomers queue without a word; when fork(2) fails the parent exits.
 - On SIGTERM the parent's accept queue is lost. So the daemon holds a copy of the listening socket
   (pidfd_getfd(2)): to close it to newcomers, to take the queue over, and to serve while socat is down.
+- Ended by anything but SIGKILL (SIGTERM, a fork(2) or accept(2) that fails) it shuts its listening socket
+  down, also for whoever has a copy, and what waits in its queue is reset: seccomp(2) keeps it from that.
 - shutdown(2) of that copy makes the parent's next accept(2) fail, after the fork it is at: no connection
   is lost between the two.
 """
@@ -25,7 +27,7 @@ from typing import Callable, Iterator, NamedTuple, Sequence
 from .address import Network, reachable
 from .child import Child
 from .errors import SocatUnusable
-from .kernel import children_of, drop_incoming, reset_on_close, sockets_of, unread
+from .kernel import children_of, drop_incoming, forbid_shutdown, reset_on_close, sockets_of, unread
 from .listener import BACKLOG, KEEPALIVE, PATIENCE, accept_tcp, bound_socket
 from .loop import Loop
 
@@ -113,8 +115,11 @@ class SocatParent:
         #: Its argv; the flag tells whether it is to listen beside a socket of ours.
         self.command = command
         self.child = Child(loop, command(False), cwd, lambda words: say("socat says", text=words))
+        self.child.prepare = forbid_shutdown
         #: Our copy of its listening socket; None where the kernel gives none.
         self.queue: socket.socket | None = None
+        # Whether the kernel ever gave one: then it gives us its forks' sockets, too.
+        self._shares = False
         self._loop = loop
         self._doomed: list[socket.socket] = []
         self._stopped: set[int] = set()
@@ -144,7 +149,7 @@ class SocatParent:
         except OSError as error:
             raise SocatUnusable(f"socat does not start ({error.strerror}).") from error
         give_up_at = time.monotonic() + START_WITHIN
-        while not self._listens():
+        while not self._listens(beside):
             reap(self.child)
             if not self.child.pid or time.monotonic() > give_up_at:
                 said = self.child.last_words or "no word from it"
@@ -152,15 +157,24 @@ class SocatParent:
                 raise SocatUnusable(f"socat does not listen on port {self.door.port}: {said}.")
             time.sleep(0.002)
 
-    def _listens(self) -> bool:
-        self.queue = listening_copy(self.child.pid)
-        if self.queue is not None:
-            self.queue.setblocking(False)
+    def _listens(self, beside: bool) -> bool:
+        if self._copy_queue():
             return True
+        if beside:
+            return False  # whoever connects now is let in by our own old socket
         try:
             socket.create_connection((reachable(self.door.bind), self.door.port), timeout=1).close()
         except OSError:
             return False
+        self._copy_queue()  # it may have begun to listen after we looked and before we connected
+        return True
+
+    def _copy_queue(self) -> bool:
+        self.queue = listening_copy(self.child.pid)
+        if self.queue is None:
+            return False
+        self.queue.setblocking(False)
+        self._shares = True
         return True
 
     def refuse_newcomers(self) -> None:
@@ -216,7 +230,7 @@ class SocatParent:
         while not reap(self.child):
             if time.monotonic() >= until:
                 return False
-            if self.queue is not None:
+            if self._shares:  # also while it is down, between its death and its restart
                 self.finish_forks()
             elif not self.child.pid and quiet():
                 break

@@ -34,8 +34,10 @@ def kill(c: Context, port: Any = None, host: Any = None, file: Any = None, disca
     recorded (a full disk, a tremplin out of reach) is said, and the exit status is then 1.
     """
     registry = Registry()
-    recordings = chosen(list(registry.here()), port, host, file)
-    problems = _stop(recordings, registry, discard)
+    with registry.alone():
+        recordings = chosen(list(registry.here()), port, host, file)
+        problems = _stop_local(recordings, registry)
+    problems += _stop_tremplins(recordings, discard)
     strays = stop_strays(registry) if (port, host, file) == (None, None, None) else 0
     if strays:
         note(f"Stopped what had lost its state: {counted(strays, 'process', 'processes')}.")
@@ -53,7 +55,7 @@ def stop_host(target: Target, take_over: bool, discard: bool) -> None:
     login = resolve(target).login  # the host may have been given another name, and the name another port
     tremplins = [one for one in registry.here() if one.kind == "tremplin"]
     recordings = [one for one in tremplins if one.facts.get("login") == login]
-    problems = _stop(recordings, registry, discard)
+    problems = _stop_tremplins(recordings, discard)
     if problems:
         raise NotDrainedError("\n".join(problems))
     said = stop_on_host(target, registry, take_over, discard)
@@ -63,8 +65,8 @@ def stop_host(target: Target, take_over: bool, discard: bool) -> None:
         print(f"Nothing to stop on {target.host}.")
 
 
-def _stop(recordings: list[Recording], registry: Registry, discard: bool) -> list[str]:
-    """Stop recordings of both kinds; print how, return what went wrong."""
+def _stop_local(recordings: list[Recording], registry: Registry) -> list[str]:
+    """Stop those on this machine; print how, return what went wrong."""
     problems = []
     for one in stop([r for r in recordings if r.kind != "tremplin"], registry):
         print(_sentence(one))
@@ -72,6 +74,12 @@ def _stop(recordings: list[Recording], registry: Registry, discard: bool) -> lis
             problems.append(_loss(one))
         if one.left_over:
             problems.append(one.left_over)
+    return problems
+
+
+def _stop_tremplins(recordings: list[Recording], discard: bool) -> list[str]:
+    """Stop those through a tremplin; print how, return what went wrong."""
+    problems = []
     for recording in recordings:
         if recording.kind == "tremplin":
             from reclog.farewell import stop_tremplin

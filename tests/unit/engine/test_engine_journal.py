@@ -134,3 +134,18 @@ def test_after_a_flood_each_is_named_again(journal: Journal, heard: Heard) -> No
 def test_what_is_said_at_once_is_said_at_once(journal: Journal, heard: Heard) -> None:
     journal.say("paused", reason="full")
     assert heard.events == [{"event": "paused", "reason": "full"}]
+
+
+def test_many_are_summed_up_without_a_file_to_open(
+    journal: Journal, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    for number in range(EACH_UP_TO + 1):
+        journal.connected(f"192.0.2.{number % 12}:{4000 + number}")
+    monkeypatch.setattr("builtins.__import__", no_more)
+    journal.write()
+    monkeypatch.undo()
+    assert [event["event"] for event in heard.events] == ["many connections"]
+    assert len(heard.events[0]["busiest"]) == 10
