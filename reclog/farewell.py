@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shlex
 import signal
 import tempfile
@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from reclog.engine.events import timestamp
 from reclog.engine.files import CONFIG, SSH_CONFIG
@@ -20,7 +22,7 @@ from .again import ports_words
 from .console import size
 from .errors import HostError, NotOursError, ReclogError, RelayError
 from .launch import launch
-from .processes import end, exact
+from .processes import end, exact, marked, runs
 from .registry import Recording, Registry, number
 from .remote import clear_script, end_script, look
 from .ssh import Target, login, resolve
@@ -129,17 +131,19 @@ def _end_unknown(
 
 def _ask(recording: Recording) -> None:
     """Have the collector ask the relay to stop; a dead collector is started for that."""
-    daemon = exact(recording.identity) if recording.identity is not None else None
+    daemon = _daemon(recording)
     if daemon is not None:
-        os.kill(daemon.pid, signal.SIGUSR1)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            daemon.send_signal(signal.SIGUSR1)
         return
     if not recording.facts.get("ssh_command") or not recording.fact("relay_folder"):
         raise RelayError(
             f"{recording.name} has lost its config: `fab -H {recording.host} kill` stops the relay."
         )
     _have_relay(recording)
-    # Not who ran, nor whose terminal it belonged to: with that it would end.
-    past = ("identity", "started", "foreground_of")
+    # Not who ran, nor whose terminal it belonged to: with that it would end. Nor what was asked for once: the
+    # relay may have been taken over since, and then it is not ours to stop.
+    past = ("identity", "started", "foreground_of", "take_over")
     facts = {key: value for key, value in recording.facts.items() if key not in past}
     write_json(str(recording.folder / CONFIG), {**facts, "stop_at_once": True})
     _, answer = launch("collector", recording, within=PATIENCE + 3.0)
@@ -192,7 +196,7 @@ def _await_end(recording: Recording, progress: Progress) -> int:
     until = time.monotonic() + PATIENCE
     while True:
         now = Recording(recording.folder)
-        if not now.is_alive():
+        if _daemon(now) is None:
             return lag
         lag = now.count("lag_bytes")
         state = (lag, now.count("offset"), now.word("state") == "recording" and lag > 0)
@@ -205,8 +209,16 @@ def _await_end(recording: Recording, progress: Progress) -> int:
         time.sleep(0.02)
 
 
+def _daemon(recording: Recording) -> psutil.Process | None:
+    """Return the collector; by its mark if its state file is lost."""
+    if recording.identity is not None:
+        return exact(recording.identity)
+    family = marked(recording.folder.parent).get(recording.folder, [])
+    return next((process for process in family if runs(process)), None)  # the eldest: it started the others
+
+
 def _end_collector(recording: Recording) -> None:
-    daemon = exact(recording.identity) if recording.identity is not None else None
+    daemon = _daemon(recording)
     if daemon is not None:
         end([daemon], term_within=5.0)
 

@@ -51,6 +51,25 @@ def runs(identity: Any) -> bool:
     return same and fields[0] not in (b"Z", b"X")
 
 
+def marked(folder: str) -> int:
+    """Return the pid of the relay with that folder by the mark in its environment; 0 if there is none."""
+    for path in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(path + "/environ", "rb") as file:
+                marks = file.read().split(b"\0")
+            with open(path + "/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue  # another's, or it has ended
+        if (
+            b"RECLOG_RECORDING=" + os.fsencode(folder) in marks
+            and b"relay" in words
+            and b"start" not in words
+        ):
+            return int(os.path.basename(path))
+    return 0
+
+
 def program(path: str) -> str:
     """Return the hash of a program file; empty if there is none."""
     try:
@@ -88,13 +107,14 @@ for folder in sorted(glob.glob(glob.escape(base) + "/*/")):
     spool = read(folder + "spool/spool.json")
     counters = read(folder + "counters.json")
     identity = state.get("identity")
-    alive = runs(identity)
+    # Its state file may be lost; its mark is not.
+    pid = marked(folder[:-1]) if identity is None else identity["pid"] if runs(identity) else 0
     relays[os.path.basename(folder[:-1])] = {
         "config": read(folder + "config.json"),
         "owner": read(folder + "owner.json"),
         "program": program(folder + "reclog.pyz"),
-        "alive": alive,
-        "pid": identity["pid"] if alive else None,
+        "alive": bool(pid),
+        "pid": pid or None,
         "spool": spool.get("id"),
         "left": undelivered(folder + "spool", [counters.get("acked"), spool.get("acked")]),
         "stopping": os.path.exists(folder + "stopping"),

@@ -214,6 +214,31 @@ class Registry:
         finally:
             os.close(fd)
 
+    @contextlib.contextmanager
+    def one_at_a_time(self, name: str) -> Iterator[None]:
+        """Have a second command for the same recording wait for the first. Raises StateError."""
+        self.make()
+        folder = self.folder / name
+        while True:
+            try:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # the first command has just removed it
+            except OSError as error:
+                raise StateError(f"{folder} can't be used ({error.strerror}): make it yours.") from error
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(fd), os.stat(folder)):
+                    break
+            os.close(fd)
+        try:
+            yield
+        finally:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # it is empty where nothing was opened
+
     def here(self) -> Iterator[Recording]:
         """Yield the recordings that are of this machine, running or dead."""
         return (recording for recording in self.recordings() if not recording.is_elsewhere())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import getpass
 import os
 import re
@@ -13,7 +12,7 @@ import shlex
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from .errors import (
     ReclogError,
     RelayError,
     RelayRunsError,
-    StateError,
 )
 from .launch import launch
 from .probe import find_line
@@ -66,7 +64,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
     Raises a ReclogError that says why it can't be done; then nothing of this call is left on either side.
     """
     host = resolve(target)
-    with _one_at_a_time(registry, _name(host, settings)):
+    with registry.one_at_a_time(_name(host, settings)):
         return _open_alone(host, settings, registry, say)
 
 
@@ -226,32 +224,6 @@ def _own_recording(host: Host, settings: TremplinSettings, registry: Registry) -
         if same and other.port == settings.port_remote_in:
             return other
     return None
-
-
-@contextlib.contextmanager
-def _one_at_a_time(registry: Registry, name: str) -> Iterator[None]:
-    """Have a second call for the same recording wait for the first. Raises StateError."""
-    registry.make()
-    folder = registry.folder / name
-    while True:
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # the first call has just removed it
-        except OSError as error:
-            raise StateError(f"{folder} can't be used ({error.strerror}): make it yours.") from error
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(fd), os.stat(folder)):
-                break
-        os.close(fd)
-    try:
-        yield
-    finally:
-        os.close(fd)
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # it is empty where nothing was opened
 
 
 def _refuse_recorded_file(file: str, registry: Registry, own: Recording | None) -> None:

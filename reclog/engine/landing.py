@@ -94,6 +94,9 @@ class Landing:
                 # Ours does not go on right behind what the checkpoint covers. Killed before the next one, we
                 # would not find it again, and write all twice: so one is saved before anything is written.
                 self.sink.touch()
+                if not other:
+                    there = self.sink.size - comparer.matched
+                    self._say("file changed", how="added to while nobody recorded", bytes=there)
         self.sink.add(self._who, data)
         if self.sink.queued >= self.sink.FLUSH_AT:
             self.sink.flush()

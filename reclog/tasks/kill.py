@@ -37,7 +37,7 @@ def kill(c: Context, port: Any = None, host: Any = None, file: Any = None, disca
     with registry.alone():
         recordings = chosen(list(registry.here()), port, host, file)
         problems = _stop_local(recordings, registry)
-    problems += _stop_tremplins(recordings, discard)
+    problems += _stop_tremplins(recordings, registry, discard)
     strays = stop_strays(registry) if (port, host, file) == (None, None, None) else 0
     if strays:
         note(f"Stopped what had lost its state: {counted(strays, 'process', 'processes')}.")
@@ -55,7 +55,7 @@ def stop_host(target: Target, take_over: bool, discard: bool) -> None:
     login = resolve(target).login  # the host may have been given another name, and the name another port
     tremplins = [one for one in registry.here() if one.kind == "tremplin"]
     recordings = [one for one in tremplins if one.facts.get("login") == login]
-    problems = _stop_tremplins(recordings, discard)
+    problems = _stop_tremplins(recordings, registry, discard)
     if problems:
         raise NotDrainedError("\n".join(problems))
     said = stop_on_host(target, registry, take_over, discard)
@@ -77,7 +77,7 @@ def _stop_local(recordings: list[Recording], registry: Registry) -> list[str]:
     return problems
 
 
-def _stop_tremplins(recordings: list[Recording], discard: bool) -> list[str]:
+def _stop_tremplins(recordings: list[Recording], registry: Registry, discard: bool) -> list[str]:
     """Stop those through a tremplin; print how, return what went wrong."""
     problems = []
     for recording in recordings:
@@ -85,8 +85,13 @@ def _stop_tremplins(recordings: list[Recording], discard: bool) -> list[str]:
             from reclog.farewell import stop_tremplin
 
             try:
-                with DrainProgress(recording.name, sys.stderr) as progress:
-                    stopped = stop_tremplin(recording, discard, progress)
+                # A start that is under way ends first; another kill leaves nothing to do.
+                with registry.one_at_a_time(recording.name):
+                    now = Recording(recording.folder)
+                    if not now.facts:
+                        continue
+                    with DrainProgress(now.name, sys.stderr) as progress:
+                        stopped = stop_tremplin(now, discard, progress)
                 print(_sentence(stopped))
             except ReclogError as error:
                 problems.append(str(error))
