@@ -25,6 +25,9 @@ if [ "${1:-}" = tests ]; then
     need nft nftables
     need sshd openssh-server
     need ssh openssh-client
+    need tc iproute2
+    need cc 'gcc libc6-dev'
+    need mount mount
 fi
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then as_root=

@@ -24,9 +24,10 @@ def fab_namespace() -> Collection:
 
 def namespace() -> Collection:
     """Return the collection of all Invoke tasks, with the names of their settings."""
-    from .tasks import kill, local, probe, status, tail
+    from .tasks import faults, kill, local, probe, status, tail
 
-    return _configured(Collection(local.local, kill.kill, probe.prove, status.status, tail.tail))
+    bodies = (local.local, kill.kill, probe.prove, status.status, tail.tail, faults.faults)
+    return _configured(Collection(*bodies))
 
 
 def _configured(collection: Collection) -> Collection:

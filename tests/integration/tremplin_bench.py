@@ -148,11 +148,12 @@ class TremplinRecording(Running):
 
 @contextlib.contextmanager
 def tremplin(
-    home: Home, folder: Path, address: str = "127.0.0.1", within: Sequence[str] = ()
+    home: Home, folder: Path, address: str = "127.0.0.1", within: Sequence[str] = (), settings: str = ""
 ) -> Iterator[Tremplin]:
     """Run an sshd for one test; afterwards stop it, and see that nothing of reclog's is left there.
 
-    `within` is a command that runs another elsewhere: sshd is started with it.
+    `within` is a command that runs another elsewhere: sshd is started with it. `settings` are further lines
+    of its configuration.
     """
     user = account()
     folder.mkdir(mode=0o700)
@@ -168,7 +169,7 @@ def tremplin(
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress {address}\nHostKey {folder}/host_key\nPidFile {folder}/pid\n"
         "AuthorizedKeysFile .ssh/authorized_keys\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n"
-        "Subsystem sftp internal-sftp\nMaxStartups 100:30:200\n"
+        f"Subsystem sftp internal-sftp\nMaxStartups 100:30:200\n{settings}"
     )
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
     (folder / "known_hosts").write_text(f"[{address}]:{port} {host_key}\n")

@@ -1,0 +1,54 @@
+"""`inv faults`: the bench of faults, for developers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from reclog.checkout import run_beside
+
+from .edge import sentences
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "minutes": "How long (default 3).",
+        "seed": "Seed of all that is random; it is printed when it is not given.",
+        "system": "Systems to run side by side, with commas between (default: all of reclog's own).",
+        "fault": "Only faults with this in their name.",
+        "round": "Only this round, to see a failure again.",
+        "json": "File for the results.",
+        "markdown": "Print the tables as Markdown.",
+    },
+)
+@sentences
+def faults(
+    c: Context,
+    minutes: Any = None,
+    seed: Any = None,
+    system: Any = None,
+    fault: Any = None,
+    round: Any = None,  # noqa: A002 the flag's name
+    json: Any = None,
+    markdown: bool = False,
+) -> None:
+    """Kill, fill, freeze, cut and edit for a while, and count what is lost (in a clone; as root).
+
+    Needs what the tests need (`sh bootstrap.sh tests`). The exit status is 1 if a promise was broken.
+    """
+    given = {
+        "minutes": minutes,
+        "seed": seed,
+        "system": system,
+        "fault": fault,
+        "round": round,
+        "json": json,
+    }
+    words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    status = run_beside("tests/faults", [*words, *(["--markdown"] if markdown else [])])
+    if status:
+        raise Exit(code=status)

@@ -1,0 +1,239 @@
+"""reclog on a LAN, as a system on the stage."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from bench import Home, Running, free_port, wait_until
+from swarm import runs
+
+from reclog.engine.faultpoints import VARIABLE
+from reclog.engine.listener import someone_listens
+
+#: The file of a round is far smaller.
+ROOM = "2g"
+
+
+class Disk:
+    """A file system for the recorded file alone, whose room can be taken away while it is used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        _mount("-t", "tmpfs", "-o", f"size={ROOM}", "reclog-faults", str(path))
+
+    def fill(self, left: int) -> None:
+        """Leave room for `left` bytes, rounded up to a page."""
+        wait_until(lambda: self._bound(left), 5, "its size is what is used")
+
+    def _bound(self, left: int) -> bool:
+        now = os.statvfs(self.path)
+        used = (now.f_blocks - now.f_bfree) * now.f_frsize
+        try:
+            _mount("-o", f"remount,size={used + left}", str(self.path))
+        except subprocess.CalledProcessError:
+            return False  # more is used already
+        return True
+
+    def make_room(self) -> None:
+        """Have room for everything again."""
+        _mount("-o", f"remount,size={ROOM}", str(self.path))
+
+    def close(self) -> None:
+        """Unmount it; nobody should use it any more."""
+        subprocess.run(["umount", str(self.path)], check=True, capture_output=True)
+
+
+def _mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True, capture_output=True)
+
+
+class Lan:
+    """`inv local`, with one of the listeners."""
+
+    def __init__(
+        self, home: Home, listener: str, *words: str, file: Path | None = None, disk: bool | None = None
+    ) -> None:
+        """`disk`: whether its file has a file system of its own; None: if we may make one."""
+        self.name = f"lan, {listener}"
+        self.listener = listener
+        self.port = free_port()
+        home.ports.append(self.port)
+        self.home = home
+        may = os.geteuid() == 0 and file is None
+        self.disk = Disk(home.path / f"disk-{self.port}") if (may if disk is None else disk) else None
+        self.file = file or (self.disk.path if self.disk else home.path) / f"{self.port}.log"
+        self.files = [self.file]
+        self.running = Running(home, self.port, self.file)
+        #: Connections that say nothing and stay.
+        self.guests: list[socket.socket] = []
+        #: Where a fault point is armed, by a file with its name.
+        self.faultpoints = home.path / "faultpoints"
+        self.faultpoints.mkdir(exist_ok=True)
+        home.env[VARIABLE] = str(self.faultpoints)
+        self.words = ["local", "--port", str(self.port), "--file", str(self.file), "--listener", listener]
+        # A sender that pauses longer inside a line has it split, as it is promised; ours never mean to.
+        self.words += ["--partial-after", "20", *words]
+        self._folder = home.recordings / f"local-{self.port}"
+
+    def start(self) -> None:
+        """Start it."""
+        self.again()
+
+    def again(self) -> None:
+        """Run the same `inv local` again; fine if it runs already."""
+        done = self.home.inv(*self.words)
+        assert done.returncode == 0 or "already" in done.stderr, done.stderr
+        assert self.recorder() is not None, f"no recorder runs: {done.stdout}{done.stderr}"
+
+    def stop(self) -> None:
+        """Stop it; see that nothing is left."""
+        done = self.home.inv("kill", "--port", str(self.port))
+        assert done.returncode == 0, done.stderr
+        self.see_nothing_left()
+        self.say_goodbye()
+
+    def close(self) -> None:
+        """End whatever is left of it, and keep its files where no file system of their own is needed."""
+        self.say_goodbye()
+        for process in self.running.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        wait_until(lambda: not self.running.family(), 10, "what was killed ends")
+        if self.disk is not None:
+            self._keep_files(self.disk.path.with_name(f"files-{self.port}"))
+            self.disk.close()
+            self.disk = None
+
+    def connect(self) -> socket.socket:
+        """Connect as a sender."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+
+    def processes(self, role: str) -> list[psutil.Process]:
+        """Return its recorder; or the socat that listens; or the socats that serve senders who write."""
+        recorder = self.recorder()
+        if role == "recorder":
+            return [recorder] if recorder else []
+        listening = _listening_child(recorder) if recorder else None
+        if role == "socat":
+            return [listening] if listening else []
+        assert role == "fork", role
+        silent = {guest.getsockname()[1] for guest in self.guests}
+        found = []
+        for one in self.running.family():
+            with contextlib.suppress(psutil.Error):
+                if one.name() == "socat" and one != listening:
+                    peers = {c.raddr.port for c in one.net_connections("tcp") if c.raddr}
+                    if peers and not peers & silent:
+                        found.append(one)
+        return found
+
+    # -- what its faults look at and use ----------------------------------------------------------
+
+    def recorder(self) -> psutil.Process | None:
+        """Return its recorder; None while none runs."""
+        found = {}
+        for process in self.running.family():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                if "recorder" in words and runs(process):
+                    found[process.pid] = process, Path(words[words.index("--folder") + 1])
+        # It forks to start socat, and that one looks like itself for a moment.
+        for process, folder in found.values():
+            with contextlib.suppress(psutil.Error):
+                if process.ppid() not in found:
+                    self._folder = folder
+                    return process
+        return None
+
+    @property
+    def folder(self) -> Path:
+        """The state folder of the recording that runs, or ran last."""
+        return self._folder
+
+    def listens(self) -> bool:
+        """Tell whether anybody listens on its port."""
+        return someone_listens(self.port)
+
+    def events(self, event: str, since: str) -> list[dict[str, Any]]:
+        """Return the events of a name since a time, as the event log writes it."""
+        found = []
+        for name in ("events.log.1", "events.log"):
+            path = self.folder / name
+            for line in path.read_bytes().splitlines() if path.exists() else []:
+                with contextlib.suppress(ValueError):  # a line that was cut
+                    one = json.loads(line)
+                    if one["event"] == event and one["time"] >= since:
+                        found.append(one)
+        return found
+
+    def wait_for(self, event: str, since: str, within: float = 15.0) -> dict[str, Any]:
+        """Return the first such event since then; fail if none comes."""
+        found: list[dict[str, Any]] = wait_until(
+            lambda: self.events(event, since), within, f"{event!r} is in the event log"
+        )
+        return found[0]
+
+    def arm(self, point: str, words: str) -> None:
+        """Arm a fault point."""
+        self._reached(point).unlink(missing_ok=True)
+        new = self.faultpoints / f"{point}.armed"
+        new.write_text(words)
+        new.rename(self.faultpoints / point)  # nobody reads half a word
+
+    def is_reached(self, point: str) -> bool:
+        """Tell whether a point that was armed has been reached."""
+        return self._reached(point).exists()
+
+    def see_nothing_left(self) -> None:
+        """See that no process runs, nobody listens, and no state is left."""
+        left = [" ".join(process.cmdline()) for process in self.running.family()]
+        assert not left, f"left behind: {left}"
+        assert not self.listens(), "its port still listens"
+        names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        assert names <= {"events.log", "events.log.1", "daemon.log"}, f"left behind: {sorted(names)}"
+
+    def say_goodbye(self) -> None:
+        """Close the connections that stayed."""
+        for guest in self.guests:
+            guest.close()
+        self.guests.clear()
+
+    def _reached(self, point: str) -> Path:
+        return self.faultpoints / f"{point}.reached"
+
+    def _keep_files(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        for number, path in enumerate(self.files):
+            if path.exists():
+                kept = folder / f"{number:03} {path.name}"
+                kept.write_bytes(path.read_bytes())
+                self.files[number] = kept
+
+
+@contextlib.contextmanager
+def lan(home: Home, listener: str) -> Iterator[Lan]:
+    """Give a system; whatever happens, nothing of it is left running or mounted."""
+    system = Lan(home, listener)
+    try:
+        yield system
+    finally:
+        system.close()
+
+
+def _listening_child(recorder: psutil.Process) -> psutil.Process | None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in recorder.children():
+            with contextlib.suppress(psutil.Error):
+                connections = child.net_connections("tcp") if child.name() == "socat" else []
+                if any(c.status == psutil.CONN_LISTEN for c in connections):
+                    return child
+    return None

@@ -1,0 +1,67 @@
+"""The systems that a campaign can run, and the faults of each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from bench import Home
+from campaign import Lane
+from stage import System
+
+#: What `inv faults` runs if it is not told otherwise.
+OURS = ("lan-socat", "lan-builtin", "tremplin")
+#: What people use instead.
+PLAIN = ("socat", "socat-tuned", "socat-ssh")
+ALL = (*OURS, *PLAIN)
+#: They stand on network namespaces.
+NEED_ROOT = ("tremplin", "socat-ssh")
+
+
+def lane(name: str) -> Lane:
+    """Return a lane by its name. Raises KeyError."""
+    return _MAKERS[name]()
+
+
+def _lan(listener: str) -> Lane:
+    from lan import lan
+    from lan_faults import faults_for
+
+    return Lane(f"lan-{listener}", lambda home: lan(home, listener), faults_for(listener))
+
+
+def _tremplin() -> Lane:
+    import through_faults
+    from through import Through
+
+    @contextlib.contextmanager
+    def system(home: Home) -> Iterator[System]:
+        with Through(home, home.path / "hosts") as hosts:
+            yield hosts
+
+    return Lane("tremplin", system, through_faults.FAULTS)
+
+
+def _plain(tuned: bool) -> Lane:
+    import plain_faults
+    from plain import plain_lan
+
+    name = "socat-tuned" if tuned else "socat"
+    return Lane(name, lambda home: plain_lan(home, tuned), plain_faults.LAN, promises=False)
+
+
+def _plain_through() -> Lane:
+    import plain_faults
+    from plain_through import plain_through
+
+    return Lane("socat-ssh", plain_through, plain_faults.THROUGH, promises=False)
+
+
+_MAKERS: dict[str, Callable[[], Lane]] = {
+    "lan-socat": lambda: _lan("socat"),
+    "lan-builtin": lambda: _lan("builtin"),
+    "tremplin": _tremplin,
+    "socat": lambda: _plain(tuned=False),
+    "socat-tuned": lambda: _plain(tuned=True),
+    "socat-ssh": _plain_through,
+}

@@ -1,0 +1,116 @@
+"""Faults of a recording on a LAN, a few on each: nothing is lost but what the design says may be."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from bench import Home
+from lan import lan
+from lan_faults import ROOT, faults_for
+from stage import Stage
+
+BOTH, SOCAT, BUILTIN = ("socat", "builtin"), ("socat",), ("builtin",)
+#: Faults that share a recording, to save its start and its stop: a name, the listeners, the faults.
+#: What is the same for both listeners is done with one of them here; a campaign does all with both.
+GROUPS = [
+    ("recorder", BOTH, ["recorder killed", "recorder told to end", "recorder frozen"]),
+    ("socat", SOCAT, ["socat killed", "fork killed", "socat frozen", "fork frozen", "fork told to end"]),
+    ("socat told", SOCAT, ["socat told to end", "no open files left for socat"]),
+    ("fork(2)", SOCAT, ["no processes left for socat"]),
+    ("commands", SOCAT, ["stopped twice at once", "started twice at once"]),
+    ("more commands", BUILTIN, ["stopped", "stopped and started at once"]),
+    ("a second", BUILTIN, ["a second on the file", "a second on the port"]),
+    ("writes", BOTH, ["killed before a write", "killed after a write", "writes are short"]),
+    (
+        "state written",
+        BUILTIN,
+        ["killed before new counters", "killed after new counters", "counters can't be written"],
+    ),
+    ("start", SOCAT, ["killed at the start"]),
+    ("writes fail", BOTH, ["writes fail, EIO", "writes fail, ENOSPC"]),
+    ("disk", BOTH, ["disk full", "disk full, killed", "disk full, stopped"]),
+    (
+        "file",
+        BOTH,
+        [
+            "file truncated",
+            "file renamed",
+            "file renamed, a new one made",
+            "file replaced",
+            "file removed",
+            "file added to, a line",
+            "file added to, half a line",
+        ],
+    ),
+    (
+        "file when dead",
+        SOCAT,
+        ["file truncated when dead", "file renamed when dead", "file added to, half a line when dead"],
+    ),
+    (
+        "file when dead",
+        BUILTIN,
+        [
+            "file renamed, a new one made when dead",
+            "file replaced when dead",
+            "file removed when dead",
+            "file added to, a line when dead",
+        ],
+    ),
+    ("clock", BUILTIN, ["clock jumps"]),
+    (
+        "senders",
+        BOTH,
+        [
+            "200 silent senders stay",
+            "1,000 senders vanish",
+            "2,000 senders at once",
+            "no open files left",
+            "nothing",
+        ],
+    ),
+    ("state", SOCAT, ["state cut short"]),
+    ("state", BUILTIN, ["killed, state cut short"]),
+]
+
+
+def _cases() -> list[object]:
+    return [
+        pytest.param(
+            listener,
+            names,
+            id=f"{listener}-{group}",
+            marks=[pytest.mark.root] if set(names) & set(ROOT) else [],
+        )
+        for group, listeners, names in GROUPS
+        for listener in listeners
+    ]
+
+
+@pytest.mark.parametrize(("listener", "names"), _cases())
+def test_nothing_is_lost(home: Home, listener: str, names: list[str]) -> None:
+    if set(names) & set(ROOT) and os.geteuid() != 0 and not os.environ.get("CI"):
+        pytest.skip("needs root, to mount a file system")
+    faults = faults_for(listener)
+    wanted = [name for name in names if name in faults]
+    if not wanted:
+        pytest.skip("can't be done on this system")
+    with lan(home, listener) as system:
+        system.start()
+        stage = Stage(system, seed=len(str(names)))
+        try:
+            for name in wanted:
+                stage.inject(name, faults[name])
+            verdict = stage.finish()
+        except BaseException:
+            stage.give_up()
+            raise
+    assert verdict.good, str(verdict)
+    assert verdict.owed > 0
+    assert [stage.injected[name].times for name in wanted] == [1] * len(wanted)
+
+
+def test_every_fault_has_its_test() -> None:
+    for listener in BOTH:
+        assert not {*faults_for(listener)} - {name for _, _, names in GROUPS for name in names}

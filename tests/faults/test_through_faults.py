@@ -1,0 +1,58 @@
+"""reclog through a tremplin under every fault of its catalogue: nothing lost, doubled, torn, invented."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from pathlib import Path
+
+import pytest
+from bench import Home
+from stage import Stage
+from through import Through
+from through_faults import FAULTS
+
+pytestmark = pytest.mark.root
+
+#: Each is done on a stage with some others: to start and stop one takes as long as a fault.
+STAGES = 9
+#: The long campaign does these: they take long, and others of their kind are done here.
+LONG = re.compile(
+    "|".join(
+        (
+            "link cut|stopped while|stopped with a dead collector",
+            r".* at owner\.json\.(?!before-replace)",
+            r".* killed at (counters\.json|(checkpoint|spool)\.json\.after-(write|sync))",
+            r".* at its start at state\.json\.(?!before-replace)",
+            "file (renamed, and a new one made|replaced|removed|added to), collector killed",
+            "file (renamed, and a new one made|replaced|added to) while nobody",
+            r"collector's counters\.json cut|collector's config\.json cut short while",
+            r"relay's owner\.json cut short(?! while)|relay's state\.json cut short while",
+            r"relay's counters\.json cut",
+        )
+    )
+)
+SHORT = [name for name in FAULTS if not LONG.match(name)]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("first", range(STAGES))
+def test_faults_of_a_tremplin(home: Home, tmp_path: Path, first: int) -> None:
+    if os.geteuid() != 0 and not os.environ.get("CI"):
+        pytest.skip("needs root, to make network namespaces and to mount file systems")
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    with Through(home, tmp_path / "hosts") as system:
+        system.start()
+        stage = Stage(system, seed)
+        try:
+            # Neighbours in the catalogue are alike: those of one stage are taken from all over it.
+            for name in SHORT[first::STAGES]:
+                print(name)
+                stage.inject(name, FAULTS[name])
+            verdict = stage.finish()
+        finally:
+            stage.give_up()
+    assert verdict.good, verdict
+    assert verdict.owed > 0

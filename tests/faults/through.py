@@ -1,0 +1,309 @@
+"""reclog through a tremplin, as a system on the stage: two hosts, a real link, a real sshd."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import psutil
+from bench import ROOT, Home, free_port
+from netns import Namespace, link, run
+from swarm import runs
+from tremplin_bench import Tremplin, TremplinRecording, account, tremplin
+
+from reclog.engine.daemon import MARK
+from reclog.engine.faultpoints import VARIABLE
+
+ADDRESS = "10.77.2.1"
+#: Room of the two file systems; a fault takes it away for a while.
+ROOM = "1g"
+#: Small, so that segments (an eighth) are opened and deleted all the time.
+SPOOL_MAX = "16MiB"
+#: What makes the library of clocks that can be set; empty where there is no compiler.
+COMPILER = shutil.which("cc") or ""
+
+
+class SmallDisk:
+    """A file system of its own, mounted at `path`, whose room can be taken away."""
+
+    def __init__(self, path: Path, owner: int) -> None:
+        self.path = path
+        # Before any namespace is entered: one made later sees what is mounted now, and nothing after.
+        words = f"size={ROOM},mode=700,uid={owner},gid={owner}"
+        run("mount", "-t", "tmpfs", "-o", words, "faults", str(path))
+
+    def room(self, size: int | None = None) -> None:
+        """Leave `size` bytes of room beyond what is used; all that there is without it."""
+        until = time.monotonic() + 5
+        while True:
+            now = os.statvfs(self.path)
+            used = (now.f_blocks - now.f_bfree) * now.f_frsize
+            try:
+                wanted = ROOM if size is None else used + size
+                run("mount", "-o", f"remount,size={wanted}", str(self.path))
+            except AssertionError:
+                assert time.monotonic() < until, "it grows too fast"
+            else:
+                return
+
+    def remove(self) -> None:
+        run("umount", "--lazy", str(self.path))
+
+
+class Through:
+    """`fab tremplin` from a laptop's namespace to a jump host's; senders are on the jump host.
+
+    To be entered: that makes the hosts, and leaving it sees that nothing is left on them.
+    """
+
+    def __init__(self, home: Home, folder: Path, clocks: bool = bool(COMPILER)) -> None:
+        """With `clocks` the two sides have clocks that a fault can set: that needs a C compiler."""
+        self.name = "tremplin"
+        self.home = home
+        self.folder = folder
+        self.clocks = clocks
+        self.jump: Namespace
+        self.laptop: Namespace
+        self.trem: Tremplin
+        self.disk_here: SmallDisk
+        self.disk_there: SmallDisk
+        self.recording: TremplinRecording
+        #: Every file that was recorded into, in the order in which that was done; the last is the one now.
+        self.files: list[Path] = []
+        self.words = ["--partial-after", "20", "--spool-max", SPOOL_MAX]
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Through:
+        with contextlib.ExitStack() as stack:
+            self._make(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _make(self, stack: contextlib.ExitStack) -> None:
+        self.folder.mkdir(exist_ok=True)
+        user = account()
+        # The account can't reach a test's folder; two of them, so that a point is armed for one side.
+        public = Path(tempfile.mkdtemp(prefix="reclog-through-"))
+        public.chmod(0o755)
+        stack.callback(shutil.rmtree, public)
+        self.points_here, self.points_there = public / "here", public / "there"
+        self.clock_here, self.clock_there = public / "clock-here", public / "clock-there"
+        for path in (self.points_here, self.points_there):
+            path.mkdir()
+            path.chmod(0o777)
+        for path in (self.clock_here, self.clock_there):
+            path.write_text("0\n")
+        self._library = public / "clock.so"
+        if self.clocks:
+            source = Path(__file__).with_name("clock.c")
+            run(COMPILER, "-shared", "-fPIC", "-O", "-o", str(self._library), str(source))
+        self.disk_here = SmallDisk(_made(self.folder / "disk"), 0)
+        stack.callback(self.disk_here.remove)
+        state = Path(user.pw_dir) / ".local/state"
+        for path in (state.parent, state):
+            path.mkdir(exist_ok=True)
+            os.chown(path, user.pw_uid, user.pw_gid)
+        self.disk_there = SmallDisk(state, user.pw_uid)
+        stack.callback(self.disk_there.remove)
+        self.jump, self.laptop = Namespace("j"), Namespace("l")
+        stack.callback(self._leave)
+        link(self.laptop, "laptop", 2, self.jump)
+        self.environment_here = self._environment(self.points_here, self.clock_here)
+        self.home.env.update(self.environment_here)
+        there = self._environment(self.points_there, self.clock_there)
+        self.home.within = self.laptop.within
+        settings = "SetEnv " + " ".join(f"{name}={value}" for name, value in there.items()) + "\n"
+        bench = tremplin(self.home, self.folder / "tremplin", ADDRESS, self.jump.within, settings)
+        self.trem = stack.enter_context(bench)
+        # Before it waits for its sshd: a cut leaves sessions that it would keep for hours.
+        stack.callback(self._end_sessions)
+        file = self.disk_here.path / "file.log"
+        ports = free_port(), free_port(), free_port()
+        self.recording = TremplinRecording(self.home, ports[0], file, self.trem, *ports[1:])
+        self.files = [file]
+
+    def _environment(self, points: Path, clock: Path) -> dict[str, str]:
+        clocks = {"LD_PRELOAD": str(self._library), "FAULTS_CLOCK": str(clock)} if self.clocks else {}
+        return {VARIABLE: str(points), **clocks}
+
+    def _end_sessions(self) -> None:
+        self.home.inv("kill")
+        for session in self.trem.sessions():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                session.kill()
+
+    def _leave(self) -> None:
+        self.home.within = []
+        for name in self.environment_here:
+            del self.home.env[name]
+        left = []
+        for host in (self.jump, self.laptop):
+            until = time.monotonic() + 5
+            while _lingering(host) and time.monotonic() < until:
+                time.sleep(0.01)
+            left += [(pid, _words_of(pid)) for pid in _lingering(host)]
+            for pid, _ in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            host.remove()
+        assert not left, f"left in the namespaces: {left}"
+
+    # -- what a system does -----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start it."""
+        self.again()
+
+    def again(self) -> None:
+        """Run the same `fab tremplin` again; fine if it records already."""
+        done = self.open()
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    def open(self, *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        """Run the same `fab tremplin`, with more words, in a checkout."""
+        done = self.recording.again(*self.words, *words, cwd=cwd)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def stop(self) -> None:
+        """Stop it; see that nothing is left."""
+        done = self.home.inv("kill")
+        assert done.returncode == 0, done.stderr + done.stdout
+        self.see_nothing()
+
+    def see_nothing(self) -> None:
+        """See that nothing of it runs, listens or lies about."""
+        left = [*self.home.processes(), *self.trem.processes()]
+        assert not left, f"left behind: {[' '.join(one.cmdline()) for one in left]}"
+        assert not self.trem.files(), f"left there: {self.trem.files()}"
+        ports = [(self.jump, self.recording.port), (self.jump, self.recording.port_out)]
+        for host, port in [*ports, (self.laptop, self.recording.port_local)]:
+            assert not _listens(host, port), f"port {port} still listens"
+
+    def connect(self) -> socket.socket:
+        """Connect as a sender."""
+        port = self.recording.port
+        return self.jump.call(lambda: socket.create_connection(("127.0.0.1", port), timeout=5))
+
+    def processes(self, role: str) -> list[psutil.Process]:
+        """Return its collector; its ssh; sshd's processes for the sessions of that; its relay."""
+        if role == "session":
+            return self._session()
+        if role == "relay":
+            return [one for one in self.trem.processes() if _is(one, "relay")]
+        collectors = [one for one in self.home.processes() if _is(one, "collector")]
+        if role == "collector":
+            return collectors
+        assert role == "ssh", role
+        return [one for collector in collectors for one in _children(collector) if "-L" in one.cmdline()]
+
+    def _session(self) -> list[psutil.Process]:
+        """Return the process of the account's that is the tunnel's other end (not its privileged monitor)."""
+        ours = {process.pid for process in self.processes("ssh")}
+        ports = {one.here for one in _connections(self.laptop) if ours & one.pids}
+        found = []
+        for pid in {pid for one in _connections(self.jump) if one.there in ports for pid in one.pids}:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if process.uids().real == self.trem.account.pw_uid and runs(process):
+                    found.append(process)
+        return found
+
+    # -- for faults -------------------------------------------------------------------------------
+
+    @property
+    def file(self) -> Path:
+        """The file that is recorded into now."""
+        return self.files[-1]
+
+    def keep(self, path: Path) -> None:
+        """Take note that `path` holds what was recorded before what the file holds now."""
+        self.files.insert(len(self.files) - 1, path)
+
+    def spare(self, name: str) -> Path:
+        """Return a path on the file's file system, not beside it, that nobody has."""
+        folder = self.disk_here.path / "kept"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{len(list(folder.iterdir()))}.{name}"
+
+    @property
+    def spool(self) -> Path:
+        return self.trem.relays / str(self.recording.port) / "spool"
+
+    @property
+    def relay_folder(self) -> Path:
+        return self.spool.parent
+
+
+class _Connection(NamedTuple):
+    """A TCP connection: its ports, and who has it."""
+
+    here: str
+    there: str
+    pids: set[int]
+
+
+def _connections(host: Namespace) -> list[_Connection]:
+    lines = [line.split() for line in host.run("ss", "-tnpH", "state", "established").splitlines()]
+    return [
+        _Connection(
+            words[2].rpartition(":")[2],
+            words[3].rpartition(":")[2],
+            {int(pid) for pid in re.findall(r"pid=(\d+)", " ".join(words[4:]))},
+        )
+        for words in lines
+    ]
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _is(process: psutil.Process, role: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()
+        # Not the command that starts it, nor a child between fork and exec, which has its parent's words.
+        mine = len(words) > 3 and words[3] == role and "-I" in words
+        parent = process.parent()
+        return mine and (parent is None or parent.cmdline() != words) and MARK in process.environ()
+    return False
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return [child for child in process.children() if runs(child)]
+    return []
+
+
+def _listens(host: Namespace, port: int) -> bool:
+    def attempt() -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", port)) == 0
+
+    return host.call(attempt)
+
+
+def _lingering(host: Namespace) -> list[str]:
+    return run("ip", "netns", "pids", host.name).split()
+
+
+def _words_of(pid: str) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(psutil.Process(int(pid)).cmdline())
+    return ""

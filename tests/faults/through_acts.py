@@ -1,0 +1,152 @@
+"""What faults of a recording through a tremplin are made of: freeze, arm, press, and see what was stated."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from bench import wait_until
+from stage import Stage
+from through import Through
+
+Fault = Callable[[Stage], None]
+
+#: The numbers of epoll_wait(2) and epoll_pwait(2).
+_WAITING = {"x86_64": {"232", "281"}, "aarch64": {"22"}}.get(platform.machine(), set())
+
+
+def system_of(stage: Stage) -> Through:
+    """Return the stage's system."""
+    assert isinstance(stage.system, Through)
+    return stage.system
+
+
+def the(stage: Stage, role: str) -> psutil.Process:
+    """Return the process of a role: of a system that is healthy there is one, soon."""
+    found: psutil.Process = wait_until(lambda: stage.victim(role), 20, f"there is a process: {role}")
+    return found
+
+
+def at_once(stage: Stage, processes: list[psutil.Process], number: int) -> None:
+    """Send all of them a signal that ends them, then wait until they have ended."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+    for process in processes:
+        stage.hit(process, number)
+
+
+def end_collector(stage: Stage, number: int = signal.SIGKILL) -> None:
+    """End it, and see that its ssh has ended too."""
+    family = [the(stage, "collector"), *system_of(stage).processes("ssh")]
+    stage.hit(family[0], number)
+    psutil.wait_procs(family, timeout=10)
+
+
+@contextlib.contextmanager
+def frozen(process: psutil.Process) -> Iterator[None]:
+    """Have it stopped meanwhile."""
+    process.suspend()
+    try:
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED, what="it is stopped")
+        yield
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+@contextlib.contextmanager
+def frozen_idle(process: psutil.Process) -> Iterator[None]:
+    """Have it stopped meanwhile where it waits for events: not between a look at its file and a write."""
+    until = time.monotonic() + 20
+    while True:
+        with frozen(process):
+            # What it was in when it was stopped: a number, and -1 in its own code (proc(5)).
+            number = Path(f"/proc/{process.pid}/syscall").read_text().split()[0]
+            if number in _WAITING or not _WAITING:
+                yield
+                return
+        assert time.monotonic() < until, "it never waits for events"
+        time.sleep(0.001)
+
+
+# -- what was stated ----------------------------------------------------------------------------------
+
+
+def events(stage: Stage, event: str, there: bool = False) -> list[dict[str, Any]]:
+    """Return the collector's events of a name; the relay's `there`."""
+    system = system_of(stage)
+    folder = system.relay_folder if there else system.recording.folder
+    found = []
+    for name in ("events.log.1", "events.log"):
+        with contextlib.suppress(FileNotFoundError):
+            found += (folder / name).read_bytes().splitlines()
+    quoted = json.dumps(event).encode()
+    return [json.loads(line) for line in found if quoted in line and json.loads(line)["event"] == event]
+
+
+@contextlib.contextmanager
+def stating(stage: Stage, *names: str, there: bool = False) -> Iterator[None]:
+    """See that what is done inside is stated, by an event of each name at least, soon after."""
+    before = [len(events(stage, name, there)) for name in names]
+    yield
+    for name, count in zip(names, before):
+        wait_until(
+            lambda name=name, count=count: len(events(stage, name, there)) > count,  # type: ignore[misc]
+            25,
+            f"{name!r} is stated",
+        )
+
+
+def counters(folder: Path) -> dict[str, Any]:
+    """Return what a daemon shows of itself; nothing while it shows nothing."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "counters.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+# -- more to do ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def pressing(stage: Stage) -> Iterator[None]:
+    """Have one more sender write as fast as it can meanwhile, what nobody is owed."""
+    over = threading.Event()
+    block = b"".join(b"beacon of pressure %04d %s\n" % (number, b"." * 70) for number in range(100))
+
+    def press() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError), system_of(stage).connect() as sock:
+                sock.settimeout(0.2)
+                left = block
+                while not over.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        left = left[sock.send(left) :] or block
+                _finish(sock, left)
+            over.wait(0.05)
+
+    thread = threading.Thread(target=press, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def _finish(sock: Any, left: bytes) -> None:
+    """End in a whole line, so that what is foreign can be told."""
+    sock.settimeout(20)
+    line, newline, _ = left.partition(b"\n")
+    sock.sendall(line + newline)
