@@ -326,18 +326,6 @@ def test_broken_recordings_beside_one_that_runs(home: Home) -> None:
     shutil.rmtree(home.recordings)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """Give a test its home; nothing of it may be left."""
-    home = Home(tmp_path)
-    yield home
-    home.inv("kill")
-    left = home.processes()
-    for process in left:
-        process.kill()
-    assert not left
-
-
 # -- the daemons' own files ---------------------------------------------------------------------
 
 RELAY = {
