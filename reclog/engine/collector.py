@@ -102,8 +102,8 @@ class Collector:
         self.tunnel.stop()
         self.say(
             "stopped",
-            lines=self.sink.lines,
-            bytes=self.sink.bytes,
+            lines=self.sink.batch.lines,
+            bytes=self.sink.batch.bytes,
             drained=self.finished,
             left_bytes=max(0, self.end - self.landing.position) + self.sink.queued,
             left_senders=0,
@@ -291,7 +291,7 @@ class Collector:
 
     def _changes(self) -> object:
         return (
-            self.sink.bytes,
+            self.sink.batch.bytes,
             self.sink.paused,
             self.landing.position,
             self.landing.settled,

@@ -122,7 +122,7 @@ class Entrance:
         senders, left = self.intake.left_behind()
         if self._socat is not None:
             left += self._socat.left_behind()
-        return Drained(complete and written, left + (0 if written else self._store.queued), senders)
+        return Drained(complete and written, left + (0 if written else self._store.batch.queued), senders)
 
     def _let_arrive(self) -> None:
         """Read on for a moment: who sent a lot and closed has no way left to learn that a part was cut."""

@@ -48,8 +48,8 @@ class Recorder:
         self.entrance.close()
         self.daemon.log.say(
             "stopped",
-            lines=self.sink.lines,
-            bytes=self.sink.bytes,
+            lines=self.sink.batch.lines,
+            bytes=self.sink.batch.bytes,
             drained=drained.complete,
             left_bytes=drained.left_bytes,
             left_senders=drained.left_senders,
@@ -59,7 +59,7 @@ class Recorder:
         self.sink.close()
 
     def _changes(self) -> object:
-        return self.sink.bytes, self.sink.paused, self.entrance.changes()
+        return self.sink.batch.bytes, self.sink.paused, self.entrance.changes()
 
     def _facts(self) -> dict[str, Any]:
         reason = self.sink.paused or self.entrance.down

@@ -18,11 +18,13 @@ import stat
 import time
 from typing import Any, Callable, Hashable
 
+from .batch import Batch, Bytes
 from .disk import DISK, Disk
 from .errors import FileTaken, FileUnusable
-from .merge import STRANGER, Merger
 
 Report = Callable[..., None]
+#: Bytes of one write at most.
+WRITE_SIZE = 16 * 1024 * 1024
 
 
 class Sink:
@@ -34,9 +36,9 @@ class Sink:
     def __init__(self, path: str, report: Report, disk: Disk = DISK) -> None:
         self.path = path
         self._disk = disk
-        self.lines = 0
-        self.bytes = 0
-        self.last_text = b""
+        #: What is to be written, and what was taken in so far.
+        self.batch = Batch()
+        #: When lines were last written (seconds of the epoch).
         self.last_time = 0.0
         #: Why writing pauses; empty while it goes on.
         self.paused = ""
@@ -47,14 +49,6 @@ class Sink:
         self._paused_at = 0.0
         self._report = report
         self._fd = -1
-        self._texts: list[tuple[Hashable, bytes, bytes]] = []
-        self._queued = 0
-        self._merger = Merger()
-        # What was merged and is not all written: the bytes, and how many of them are in the file.
-        self._batch = b""
-        self._done = 0
-        # How many of its first bytes are not of the texts: the newline that closes another's line.
-        self._inserted = 0
         self._file: tuple[int, int] = (0, 0)
         self._size = 0
         self._regular = True
@@ -83,12 +77,12 @@ class Sink:
     @property
     def queued(self) -> int:
         """Bytes taken in and not yet in the file."""
-        return self._queued + len(self._batch) - self._done
+        return self.batch.queued
 
     @property
     def unwritten(self) -> int:
         """Bytes of the texts taken in that are not in the file yet (where no stamps are added)."""
-        return self._queued + len(self._batch) - max(self._done, self._inserted)
+        return self.batch.unwritten
 
     @property
     def fd(self) -> int:
@@ -117,28 +111,24 @@ class Sink:
 
     def go_on(self, who: Hashable) -> None:
         """Take the half line at the file's end for one of `who`."""
-        self._merger.open_by = who
+        self.batch.open_by = who
 
     def is_open_by(self, who: Hashable) -> bool:
         """Tell whether the file, once all taken in is written, ends in a half line of `who`."""
-        return self._merger.open_by == who
+        return self.batch.open_by == who
 
-    def add(self, who: Hashable, text: bytes, stamp: bytes = b"") -> None:
+    def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
         """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
-        self._texts.append((who, text, stamp))
-        self._queued += len(text)
+        self.batch.add(who, text, stamp)
 
     def flush(self) -> bool:
         """Write all that is queued; False if that isn't possible now (`paused` says why)."""
-        if not self._texts and not self._batch:
+        if not self.batch.queued:
             return True
         try:
             if self._regular:
                 self._look()
             self._write()
-            while self._texts:
-                self._merge()
-                self._write()
         except OSError as error:
             self._pause(error)
             return False
@@ -152,32 +142,13 @@ class Sink:
             self._disk.close(self._fd)
             self._fd = -1
 
-    def _merge(self) -> None:
-        texts, self._texts, self._queued = self._texts, [], 0
-        add = self._merger.add
-        self._inserted = int(self._merger.open_by not in (None, texts[0][0]))
-        if len(texts) == 1:
-            self._batch = add(*texts[0])
-        else:
-            self._batch = b"".join([add(*text) for text in texts])
-        self._done = 0
-        taken = 0
-        for _, text, _ in texts:
-            self.lines += text.count(b"\n")
-            taken += len(text)
-        self.bytes += taken
-        self.last_text = texts[-1][1]
-        self.last_time = time.time()
-
     def _write(self) -> None:
-        batch = self._batch
-        while self._done < len(batch):
-            rest = memoryview(batch)[self._done :] if self._done else batch
-            written = self._disk.write(self._fd, rest)
-            self._done += written
+        batch, disk, fd = self.batch, self._disk, self._fd
+        while batch.queued:
+            written = disk.write(fd, batch.next(WRITE_SIZE))
+            batch.written(written)
             self._size += written
-        self._batch = b""
-        self._done = self._inserted = 0
+        self.last_time = time.time()
 
     def _look(self) -> None:
         """Notice what others did to the file since the last batch."""
@@ -227,15 +198,7 @@ class Sink:
 
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""
-        inside_line = self._regular and _ends_inside_line(self._disk, self._fd, self._size)
-        if self._batch:
-            # The half line that is in the file already lost its place: write that line again, whole.
-            start = max(self._batch.rfind(b"\n", 0, self._done) + 1, self._inserted)
-            self._batch = (b"\n" if inside_line else b"") + self._batch[start:]
-            self._inserted = int(inside_line)
-            self._done = 0
-        else:
-            self._merger.open_by = STRANGER if inside_line else None
+        self.batch.restart(self._regular and _ends_inside_line(self._disk, self._fd, self._size))
 
     def _pause(self, error: OSError) -> None:
         reason = error.strerror or str(error)
@@ -252,19 +215,17 @@ class Sink:
 def facts_of(sink: Sink) -> dict[str, Any]:
     """Return what `status` shows of a sink."""
     return {
-        "lines": sink.lines,
-        "bytes": sink.bytes,
+        "lines": sink.batch.lines,
+        "bytes": sink.batch.bytes,
         "paused_for": sink.paused,
-        "last_line": last_line(sink.last_text),
+        "last_line": last_line(sink.batch),
         "last_line_at": sink.last_time or None,
     }
 
 
-def last_line(text: bytes, at_most: int = 200) -> str:
-    """Return the last line of `text`, its first `at_most` bytes, for a person to read."""
-    end = len(text) - 1 if text.endswith(b"\n") else len(text)
-    start = text.rfind(b"\n", 0, end) + 1
-    return text[start : min(end, start + at_most)].rstrip(b"\r").decode("utf-8", "backslashreplace")
+def last_line(batch: Batch) -> str:
+    """Return the beginning of the last line that came, for a person to read."""
+    return batch.last_line.rstrip(b"\r").decode("utf-8", "backslashreplace")
 
 
 def _open(disk: Disk, path: str) -> int:

@@ -22,11 +22,11 @@ import time
 import zlib
 from typing import Callable, Hashable, NamedTuple
 
+from .batch import STRANGER, Batch, Bytes
 from .disk import DISK, Disk
 from .faultpoints import reach
 from .identity import boot_id
 from .jsonfile import read_json, write_json
-from .merge import STRANGER, Merger
 
 #: Bytes of offsets that are reserved at a time.
 RESERVE = 8 * 1024 * 1024
@@ -69,21 +69,14 @@ class Spool:
         self.synced = 0
         #: Bytes of all segments on disk.
         self.size = 0
-        self.lines = 0
-        self.bytes = 0
-        self.last_text = b""
-        self.last_time = 0.0
+        #: What is to be written, and what was taken in so far.
+        self.batch = Batch()
         self.paused = ""
         #: Running CRC-32 of every byte from offset `crc_from` on.
         self.crc = 0
         self.crc_from = 0
         self._paused_at = 0.0
         self._report = report
-        self._merger = Merger()
-        self._texts: list[tuple[Hashable, bytes, bytes]] = []
-        self._queued = 0
-        self._batch = b""
-        self._done = 0
         self._mark = 0
         # Whether the last byte before the end is no newline.
         self._inside_line = False
@@ -137,12 +130,11 @@ class Spool:
     @property
     def queued(self) -> int:
         """Bytes taken in and not yet written."""
-        return self._queued + len(self._batch) - self._done
+        return self.batch.queued
 
-    def add(self, who: Hashable, text: bytes, stamp: bytes = b"") -> None:
+    def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
         """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
-        self._texts.append((who, text, stamp))
-        self._queued += len(text)
+        self.batch.add(who, text, stamp)
 
     def flush(self) -> bool:
         """Write all that is queued; False if there is no room now (`paused` says why)."""
@@ -150,9 +142,6 @@ class Spool:
             self._trim()
         try:
             self._write()
-            while self._texts:
-                self._merge()
-                self._write()
         except OSError as error:
             if not self.paused:
                 self._paused_at = time.monotonic()
@@ -251,7 +240,7 @@ class Spool:
         if jump is not None:
             self._inside_line = False  # the collector closes the line itself
         elif self._inside_line:
-            self._merger.open_by = STRANGER
+            self.batch.open_by = STRANGER
         self.crc_from = self.end
         try:
             self._save(clean=False)
@@ -293,19 +282,10 @@ class Spool:
         }
         write_json(path, state, sync=True, disk=self._disk)
 
-    def _merge(self) -> None:
-        texts, self._texts, self._queued = self._texts, [], 0
-        self._batch = b"".join([self._merger.add(*text) for text in texts])
-        self._done = 0
-        for _, text, _ in texts:
-            self.lines += text.count(b"\n")
-            self.bytes += len(text)
-        self.last_text = texts[-1][1]
-        self.last_time = time.time()
-
     def _write(self) -> None:
-        while self._done < len(self._batch):
-            piece = memoryview(self._batch)[self._done : self._done + self._segment_size]
+        batch = self.batch
+        while batch.queued:
+            piece = batch.next(self._segment_size)
             if self.size + len(piece) > self.limit:
                 raise OSError(errno.ENOSPC, f"spool full ({self.limit} bytes)")
             if self.end + len(piece) > self._mark:
@@ -320,9 +300,7 @@ class Spool:
             self._segments[-1][1] += written
             self.size += written
             self.end += written
-            self._done += written
-        self._batch = b""
-        self._done = 0
+            batch.written(written)
 
     def _path(self, start: int) -> str:
         return os.path.join(self.folder, f"{start:020d}.seg")

@@ -37,7 +37,9 @@ class Bench:
         self.spool = Spool(str(folder), 1 << 20, self.say)
         self.spool.open()
         self.owner = Owner()
-        self.feed = Feed(loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": self.spool.lines})
+        self.feed = Feed(
+            loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": self.spool.batch.lines}
+        )
         self.feed.on_stop = self._stop
         self.feed.on_owner = lambda: self.owners.append(self.owner.name)
         self.feed.listen(0)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from reclog.engine.batch import Batch
 from reclog.engine.disk import DISK, Data, Disk
 from reclog.engine.errors import FileTaken, FileUnusable
 from reclog.engine.sink import Sink, facts_of, last_line
@@ -100,7 +101,7 @@ def test_texts_are_appended_in_order(sink: Sink, path: Path) -> None:
     assert sink.flush()
     assert path.read_bytes() == b"one\ntwo\nthree\nfour\n"
     assert sink.queued == 0
-    assert (sink.lines, sink.bytes) == (4, path.stat().st_size)
+    assert (sink.batch.lines, sink.batch.bytes) == (4, path.stat().st_size)
 
 
 def test_what_was_there_stays(path: Path) -> None:
@@ -147,7 +148,7 @@ def test_an_open_line_is_closed_for_another_sender(sink: Sink, path: Path) -> No
     write(sink, 2, b"other\n")
     write(sink, 1, b" done\n")
     assert path.read_bytes() == b"half\nother\n done\n"
-    assert sink.lines == 2
+    assert sink.batch.lines == 2
 
 
 def test_stamps_go_before_each_line(sink: Sink, path: Path) -> None:
@@ -157,7 +158,7 @@ def test_stamps_go_before_each_line(sink: Sink, path: Path) -> None:
     assert sink.flush()
     write(sink, 1, b"four\n", b"T3 a ")
     assert path.read_bytes() == b"T1 a one\nT1 a two\nT1 a half\nT2 a three\nT2 b open\nT3 a four\n"
-    assert (sink.lines, sink.bytes) == (5, len(b"one\ntwo\nhalf\nthree\nopenfour\n"))
+    assert (sink.batch.lines, sink.batch.bytes) == (5, len(b"one\ntwo\nhalf\nthree\nopenfour\n"))
 
 
 def test_a_file_that_we_may_write_but_not_read_gets_a_newline_first(path: Path) -> None:
@@ -178,7 +179,7 @@ def test_a_file_that_we_may_write_but_not_read_gets_a_newline_first(path: Path) 
 def test_a_device_takes_all() -> None:
     with opened(Path("/dev/null")) as sink:
         write(sink, 1, b"gone\n")
-        assert sink.lines == 1
+        assert sink.batch.lines == 1
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
@@ -454,7 +455,7 @@ def test_a_line_that_was_cut_is_completed(
     assert sink.queued == 0
     assert path.read_bytes() == text + b"other\n"
     assert report.names == (["paused", "resumed"] if written < 12 else [])
-    assert sink.lines == 4
+    assert sink.batch.lines == 4
 
 
 def test_short_writes_are_no_pause(sink: Sink, path: Path, report: Report, disk: SmallDisk) -> None:
@@ -722,7 +723,9 @@ def test_each_line_is_whole_and_once_whatever_others_do(
     ],
 )
 def test_the_last_line(text: bytes, shown: str) -> None:
-    assert last_line(text) == shown
+    batch = Batch()
+    batch.add(1, text)
+    assert last_line(batch) == shown
 
 
 def test_what_status_shows(sink: Sink, disk: SmallDisk) -> None:

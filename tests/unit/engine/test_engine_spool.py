@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reclog.engine import spool as module
+from reclog.engine.batch import STRANGER
 from reclog.engine.disk import DISK, Data, Disk
-from reclog.engine.merge import STRANGER
 from reclog.engine.spool import Jump, Spool, SpoolUnusable
 
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None

@@ -1,0 +1,198 @@
+"""What is written next: one stream out of many senders' texts, in which no line mixes two of them.
+
+Rules kept here:
+
+- Texts of one sender stay in the order in which they are added.
+- A text without a newline at its end leaves the stream open. Only its own sender goes on there; anyone
+  else's text is preceded by a newline.
+- Bytes are never changed or dropped; the only byte with a meaning is the newline (0x0a). The newline that
+  closes an open line, and the stamps, are added.
+- What a socket says is received where it will be written from: only the beginning of a line that is not
+  finished is copied, out by its sender's next read and in again with the line's end.
+"""
+
+from __future__ import annotations
+
+from typing import Hashable, Union
+
+#: Stands for whoever wrote the open end of a file before we came, or beside us.
+STRANGER = "stranger"
+#: Bytes of the buffer to begin with, and after a batch that needed more. Untouched ones take no memory.
+ROOM = 1024 * 1024
+#: Bytes of the last line that are kept for a person to read.
+GLIMPSE = 200
+
+Bytes = Union[bytes, bytearray, memoryview]
+
+
+class Batch:
+    """Bytes on their way into a file: senders' texts come in at one end, writes go out at the other."""
+
+    def __init__(self) -> None:
+        #: Who may go on with the line at the stream's end; None when the stream ends in a newline.
+        self.open_by: Hashable | None = None
+        #: Newlines and bytes of all texts so far, without what was added between them.
+        self.lines = 0
+        self.bytes = 0
+        self._buffer = bytearray(ROOM)
+        self._view = memoryview(self._buffer)
+        # The batch is what is before `_end`; `_done` of it are written.
+        self._end = 0
+        self._done = 0
+        # How many of its first bytes are of no text: the newline that closes another's line.
+        self._inserted = 0
+        # The stamp that its first line would have, did that not go on with the stream's last.
+        self._owed = b""
+        # Where the last text is and what its lines begin with; what a person sees of it once it is written;
+        # where the next is received.
+        self._last = (0, 0)
+        self._stamp = b""
+        self._glimpse = b""
+        self._at = 0
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def room(self, who: Hashable, held: int, size: int) -> memoryview:
+        """Return where to receive up to `size` bytes of `who`, who has said `held` bytes of a line before."""
+        at = self._end + (self.open_by is not None and self.open_by != who) + held
+        if at + size > len(self._buffer):
+            self._grow(at + size)
+        self._at = at
+        return self._view[at : at + size]
+
+    def received(self, count: int) -> bytes:
+        """Return the `count` bytes that were put into `room`, of which nothing is taken."""
+        return bytes(self._view[self._at : self._at + count])
+
+    def take(self, who: Hashable, held: Bytes, count: int, stamp: bytes = b"") -> tuple[int, bytes] | None:
+        """Take whole lines of the `count` bytes that were put into `room(who, len(held), …)`.
+
+        Return how many, and the bytes behind them; None if there is no newline, and nothing was taken. A
+        `stamp` is put before each line that begins.
+        """
+        buffer, at, end = self._buffer, self._at, self._end
+        stop = at + count
+        cut = buffer.rfind(b"\n", at, stop) + 1
+        if not cut:
+            return None
+        rest = bytes(self._view[cut:stop]) if cut < stop else b""
+        lines = buffer.count(b"\n", at, cut)
+        begin = at - len(held)
+        if held:
+            self._view[begin:at] = held
+        if stamp:
+            self.add(who, bytes(self._view[begin:cut]), stamp)
+            return lines, rest
+        if begin > end:  # the newline that closes another's line
+            buffer[end] = 0x0A
+            self._inserted = self._inserted or int(not end)
+        self.open_by = None
+        self._last = (begin, cut)
+        self._stamp = b""
+        self._end = cut
+        self.lines += lines
+        self.bytes += cut - begin
+        return lines, rest
+
+    def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
+        """Take `text` of `who`; `stamp` goes before each line that begins in it."""
+        if not len(text):
+            return
+        goes_on = self.open_by == who
+        if not goes_on and self.open_by is not None:
+            self._inserted = self._inserted or int(not self._end)
+            self._put(b"\n")
+        ended = text[-1] == 0x0A
+        self.open_by = None if ended else who
+        self.bytes += len(text)
+        begin = self._end
+        if not stamp:
+            self._put(text)
+            self.lines += self._buffer.count(b"\n", begin, self._end)
+        else:
+            text = bytes(text)
+            self.lines += text.count(b"\n")
+            if goes_on and not begin:
+                self._owed = stamp
+            # One replace for the whole text: a stamp made once, not once a line.
+            body = text.replace(b"\n", b"\n" + stamp)
+            self._put((b"" if goes_on else stamp) + (body[: -len(stamp)] if ended else body))
+        self._last = (begin, self._end)
+        self._stamp = stamp
+
+    # -- out ------------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        """Bytes that are not written yet."""
+        return self._end - self._done
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes of the texts that are not written yet (where no stamps are added)."""
+        return self._end - max(self._done, self._inserted)
+
+    def next(self, at_most: int) -> memoryview:
+        """Return what is to be written next."""
+        return self._view[self._done : min(self._end, self._done + at_most)]
+
+    def written(self, count: int) -> None:
+        """Take note that the next `count` bytes are written."""
+        self._done += count
+        if self._done == self._end:
+            self._glimpse = self._look()
+            self._reset()
+
+    def restart(self, inside_line: bool) -> None:
+        """Begin anew at another place, which is inside of another's line or not.
+
+        The half line that is written already lost its place: that line comes again, whole.
+        """
+        if not self.queued:
+            self.open_by = STRANGER if inside_line else None
+            return
+        start = max(self._buffer.rfind(b"\n", 0, self._done) + 1, self._inserted)
+        stamp = self._owed if start == self._inserted else b""
+        rest = bytes(self._view[start : self._end])
+        last = self._last
+        self._reset()
+        self._put((b"\n" if inside_line else b"") + stamp + rest)
+        self._inserted = int(inside_line)
+        moved = self._end - len(rest) - start
+        self._last = (max(last[0] + moved, 0), last[1] + moved)
+
+    @property
+    def last_line(self) -> bytes:
+        """The first bytes of the last line that was taken, without its stamp."""
+        return self._look() if self._end else self._glimpse
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _look(self) -> bytes:
+        begin, end = self._last
+        end -= self._buffer[end - 1] == 0x0A
+        start = max(self._buffer.rfind(b"\n", begin, end) + 1, begin)
+        if self._stamp and self._buffer.startswith(self._stamp, start):
+            start += len(self._stamp)
+        return bytes(self._view[start : min(end, start + GLIMPSE)])
+
+    def _put(self, data: Bytes) -> None:
+        end = self._end + len(data)
+        if end > len(self._buffer):
+            self._grow(end)
+        self._view[self._end : end] = data
+        self._end = end
+
+    def _reset(self) -> None:
+        self._end = self._done = self._inserted = 0
+        self._owed = b""
+        if len(self._buffer) > 4 * ROOM:
+            self._buffer = bytearray(ROOM)
+            self._view = memoryview(self._buffer)
+
+    def _grow(self, size: int) -> None:
+        # Another one: views of the old one may be in use.
+        buffer = bytearray(max(size, 2 * len(self._buffer)))
+        buffer[: self._end] = self._view[: self._end]
+        self._buffer = buffer
+        self._view = memoryview(buffer)
