@@ -117,6 +117,9 @@ class Intake:
         self._time = b""
         self._read_in_turn = 0
         self._accepted_in_turn = 0
+        self._forks_in_turn = 0
+        # When senders last came or were heard.
+        self._busy_at = 0.0
         self._partial_timer = loop.timer(self._hand_on_quiet)
         self._retry_timer = loop.timer(self._retry)
         self._room_timer = loop.timer(self._reopen)
@@ -198,9 +201,10 @@ class Intake:
             sender = self._admit(sock, host, name)
             if sender is None:
                 continue
-            # A sender of one line has said it, and closed, by now: then there is nothing to watch.
-            if self._read(sender) and not self.held:
-                self._read(sender)
+            # A sender of one line has said it, and closed, by now: then there is nothing to watch. A fork
+            # of socat connects first and says it later.
+            if sender.host:
+                self._read_twice(sender)
             if sender.id in self._senders:
                 self._watch(sender)
 
@@ -216,6 +220,8 @@ class Intake:
                 self._refuse(sock, name, f"{here} connections from its address are open already")
                 return None
             self._per_address[host] = here + 1
+        else:
+            self._forks_in_turn += 1
         sock.setblocking(False)
         self._next_id += 1
         self.connects += 1
@@ -239,7 +245,16 @@ class Intake:
             self._loop.watch(sender.sock, sender.on_ready)
 
     def _on_ready(self, sender: Sender) -> None:
-        if not self.held:
+        if self.held:
+            return
+        if sender.bytes:
+            self._read(sender)
+        else:
+            self._read_twice(sender)
+
+    def _read_twice(self, sender: Sender) -> None:
+        """Read what may be a sender's only line, and whether it has closed then."""
+        if self._read(sender) and not self.held:
             self._read(sender)
 
     def _read(self, sender: Sender) -> int | None:
@@ -350,12 +365,16 @@ class Intake:
         self._time = b""
         read, self._read_in_turn = self._read_in_turn, 0
         accepted, self._accepted_in_turn = self._accepted_in_turn, 0
-        if read:
+        forks, self._forks_in_turn = self._forks_in_turn, 0
+        if read or forks:
             now = time.monotonic()
-            if not accepted and read < THICK and now - self.last_read_at < BUSY_WITHIN:
+            # Our newcomers come as quick as they can; a fork of socat has its sender's text a moment later.
+            if accepted == forks and read < THICK and now - self._busy_at < BUSY_WITHIN:
                 time.sleep(GATHER)
                 now = time.monotonic()
-            self.last_read_at = now
+            self._busy_at = now
+            if read:
+                self.last_read_at = now
 
     # -- holding back ---------------------------------------------------------------------------
 

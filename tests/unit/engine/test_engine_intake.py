@@ -253,7 +253,7 @@ def test_fragments_become_lines(bench: Bench) -> None:
 def test_one_line_and_goodbye_takes_one_turn(bench: Bench) -> None:
     intake = bench.serve()
     for number in range(10):
-        with bench.queue.comes() as sender:
+        with bench.queue.comes("192.0.2.1") as sender:
             sender.send(b"line %d\n" % number)
     bench.loop.turn(at_most=5)
     assert bench.store.text == b"".join(b"line %d\n" % number for number in range(10))
@@ -744,11 +744,20 @@ def test_a_sender_gone_while_held_is_recorded_after(bench: Bench) -> None:
     bench.turn_until(lambda: intake.senders == 0)
 
 
+def test_a_fork_says_its_line_later_and_goes_at_once(bench: Bench) -> None:
+    intake = bench.serve()
+    with bench.queue.comes() as sender:
+        bench.turn_until(lambda: intake.senders == 1)
+        sender.send(b"line\n")
+    bench.loop.turn(at_most=5)
+    assert (bench.store.text, intake.senders) == (b"line\n", 0)
+
+
 def test_a_newcomer_is_not_read_once_the_store_is_full(bench: Bench) -> None:
     bench.store.FLUSH_AT = 8
     intake = bench.serve()
     bench.store.full = True
-    sender = bench.queue.comes()
+    sender = bench.queue.comes("192.0.2.1")
     sender.send(b"first line\n")
 
     def goes_on() -> None:

@@ -13,6 +13,8 @@ def test_the_command_for_all_addresses() -> None:
         "/usr/bin/socat",
         "-b",
         "65536",
+        "-t",
+        "0",
         f"TCP4-LISTEN:55514,bind=0.0.0.0,reuseaddr,fork,backlog=4096,max-children=1000,{KEEPALIVE}",
         "UNIX-CONNECT:senders",
     ]
@@ -26,6 +28,8 @@ def test_the_command_for_one_network() -> None:
         "-d",
         "-b",
         "65536",
+        "-t",
+        "0",
         f"TCP4-LISTEN:1,bind=192.0.2.7,reuseaddr,fork,backlog=4096,max-children=7,{KEEPALIVE},range=192.0.2.0/24",
         "UNIX-CONNECT:senders",
     ]
@@ -37,6 +41,8 @@ def test_the_command_for_ipv6(bind: str, only: int) -> None:
         "socat",
         "-b",
         "65536",
+        "-t",
+        "0",
         f"TCP6-LISTEN:65535,bind=[{bind}],ipv6only={only},reuseaddr,fork,backlog=4096,max-children=1000,{KEEPALIVE}",
         "UNIX-CONNECT:senders",
     ]
@@ -48,6 +54,8 @@ def test_the_command_for_the_bare_sink() -> None:
         "-u",
         "-b",
         "65536",
+        "-t",
+        "0",
         f"TCP4-LISTEN:2,bind=127.0.0.1,reuseaddr,fork,backlog=4096,max-children=3,{KEEPALIVE}",
         "FD:9",
     ]
@@ -56,9 +64,9 @@ def test_the_command_for_the_bare_sink() -> None:
 def test_the_command_for_the_bare_sink_of_one_network() -> None:
     door = Door("0.0.0.0", 2, [parse_network("192.0.2.7")], max_children=3)
     command = socat_command("socat", door, "FD:9", one_way=True)
-    assert command[:5] == ["socat", "-u", "-d", "-b", "65536"]
-    assert command[5].endswith(f",max-children=3,{KEEPALIVE},range=192.0.2.7/32")
-    assert command[6:] == ["FD:9"]
+    assert command[:7] == ["socat", "-u", "-d", "-b", "65536", "-t", "0"]
+    assert command[7].endswith(f",max-children=3,{KEEPALIVE},range=192.0.2.7/32")
+    assert command[8:] == ["FD:9"]
 
 
 @pytest.mark.parametrize(
