@@ -28,7 +28,7 @@ from .tunnel import Tunnel
 SILENCE = 10.0
 RETRY_AFTER = 0.25
 #: Seconds, and bytes, after which what was written is synced and acked.
-ACK_EVERY, ACK_AT = 0.2, 8 * 1024 * 1024
+ACK_EVERY, ACK_AT = 0.2, 32 * 1024 * 1024
 LOOK_EVERY = 1.0
 
 

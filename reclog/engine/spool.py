@@ -13,6 +13,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import bisect
 import errno
 import os
 import re
@@ -179,15 +180,18 @@ class Spool:
 
         A chunk ends in a newline where there is one, unless it ends where the spool does. Raises OSError.
         """
-        for start, length in self._segments:
-            if offset < start:
-                return Jump(offset, start)
-            if offset < start + length:
-                data = self._pread(start, offset - start, min(most, start + length - offset))
-                if offset + len(data) < self.end:
-                    cut = data.rfind(b"\n") + 1
-                    data = data[:cut] if cut else data
-                return data
+        segments = self._segments
+        # The last one that begins at `offset` or before it: a spool may have thousands.
+        at = bisect.bisect_right(segments, [offset, self.end + 1]) - 1
+        if at >= 0 and offset < sum(segments[at]):
+            start, length = segments[at]
+            data = self._pread(start, offset - start, min(most, start + length - offset))
+            if offset + len(data) < self.end:
+                cut = data.rfind(b"\n") + 1
+                data = data[:cut] if cut else data
+            return data
+        if at + 1 < len(segments):
+            return Jump(offset, segments[at + 1][0])
         return Jump(offset, self.end) if offset < self.end else b""
 
     # -- inside ---------------------------------------------------------------------------------
@@ -330,13 +334,13 @@ class Spool:
                 if length and start + length == self.end <= self.acked:
                     self._close_segment()
                     self._open_segment(anew=True)
-            first = self._segments[:-1]
-            if not first or sum(first[0]) > self.acked:
-                return
-            try:
-                self._save(clean=False)
-            except OSError:
-                pass  # the disk is full, and to delete makes room; the segments' names tell enough
+            if len(self._segments) > 1 and not self._segments[-1][1]:
+                # Soon no byte tells any more whether the spool ends inside a line.
+                try:
+                    self._save(clean=False)
+                except OSError:
+                    pass  # the disk is full, and to delete makes room
+            # Else nothing is saved: the names of those that stay tell what is gone, and that was acked.
             while len(self._segments) > 1 and sum(self._segments[0]) <= self.acked:
                 self._delete_first()
         except OSError as error:
