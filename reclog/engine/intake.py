@@ -34,7 +34,7 @@ RETRY_AFTER = 0.25
 #: Bytes of one read at most. Fewer calls are cheaper, as long as the processor's cache holds what they bring.
 READ_SIZE = 512 * 1024
 #: Bytes of one turn from which on nothing is gained by gathering.
-THICK = 256 * 1024
+THICK = 128 * 1024
 ACCEPT_BATCH = 64
 
 
