@@ -14,13 +14,14 @@ import signal
 import time
 from typing import Any
 
+from .aside import Aside
 from .daemon import Daemon
 from .errors import EngineError
 from .faultpoints import reach
 from .feedclient import FeedClient
 from .files import CHECKPOINT, COUNTERS
 from .frames import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame
-from .landing import Landing
+from .landing import Landing, Settling
 from .sink import facts_of
 from .stats import Publisher
 from .tunnel import Tunnel
@@ -70,6 +71,7 @@ class Collector:
         self.tunnel.on_ended = self._disconnected
         self.tunnel.on_refused = self._refused
         self._sync_failing = False
+        self._aside = Aside(self.loop)
         self._look_timer = self.loop.timer(self._look)
         self._ack_timer = self.loop.timer(self._ack_in_time)
         self._retry_timer = self.loop.timer(self._retry)
@@ -226,7 +228,7 @@ class Collector:
             self.finished = self._sync_and_ack()
         elif landing.position > landing.settled:
             if self._unacked_bytes >= ACK_AT:
-                self._sync_and_ack()
+                self._settle_aside()
             elif self._ack_timer.when > time.monotonic() + ACK_EVERY:
                 self._ack_timer.at(time.monotonic() + ACK_EVERY)
 
@@ -237,13 +239,41 @@ class Collector:
         self._listen()
 
     def _ack_in_time(self) -> None:
-        anchored = self.landing.anchored
         if self._last_came:
             self._flush()
+        elif self.landing.anchored:
+            self._settle_aside()
         else:
             self._sync_and_ack()
-        if not anchored:
             self._listen()
+
+    def _settle_aside(self) -> None:
+        """Settle and ack what has landed, while more may come: a sync takes as long as the disk likes."""
+        if self._aside.busy:
+            return  # the next is begun when it ends
+        settling = self.landing.begin_settling()
+        if settling is None:
+            self._sync_and_ack()
+            return
+        self._ack_timer.off()
+        self._unacked_bytes = 0
+        self._aside.start(
+            lambda: self.daemon.disk.fdatasync(settling.fd), lambda error: self._synced(settling, error)
+        )
+
+    def _synced(self, settling: Settling, error: OSError | None) -> None:
+        try:
+            if error is not None:
+                raise error
+            settled = self.landing.end_settling(settling)
+        except OSError as failed:
+            self._not_synced(failed)
+            return
+        self._sync_failing = False
+        if settled:
+            self._ack()
+        if self.landing.position > self.landing.settled:
+            self._flush()
 
     def _sync_and_ack(self) -> bool:
         """Settle and ack what has landed; True if the ack is on its way."""
@@ -252,14 +282,25 @@ class Collector:
         try:
             if not self.landing.settle():
                 return False
-            reach(self.daemon.disk, "ack.before-send")
         except OSError as error:
-            if not self._sync_failing:
-                self.say("sync failed", reason=error.strerror or str(error))
-            self._sync_failing = True
-            self._ack_timer.at(time.monotonic() + 1.0)
+            self._not_synced(error)
             return False
         self._sync_failing = False
+        return self._ack()
+
+    def _not_synced(self, error: OSError) -> None:
+        if not self._sync_failing:
+            self.say("sync failed", reason=error.strerror or str(error))
+        self._sync_failing = True
+        self._ack_timer.at(time.monotonic() + 1.0)
+
+    def _ack(self) -> bool:
+        """Send what is settled; True if it is on its way."""
+        try:
+            reach(self.daemon.disk, "ack.before-send")
+        except OSError as error:
+            self._not_synced(error)
+            return False
         if self._client is None:
             return False
         try:

@@ -10,7 +10,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from .disk import DISK, Disk
 from .errors import FileUnusable
@@ -22,13 +22,22 @@ from .sink import Sink
 Report = Callable[..., None]
 
 
+class Settling(NamedTuple):
+    """What will be settled once `fd` is synced."""
+
+    fd: int
+    checkpoint: Checkpoint
+    #: What `Landing` counted at that time.
+    number: int
+
+
 class Landing:
     """One file that is given the bytes of a spool, in order, from an offset on."""
 
     def __init__(self, path: str, checkpoint: str, say: Report, disk: Disk = DISK) -> None:
         """`checkpoint` is the path of the checkpoint's file; `say` is told what happens to `path`."""
         self.sink = Sink(path, say, disk)
-        self.sink.before_leaving = disk.fdatasync
+        self.sink.before_leaving = self._leaving
         self.sink.on_touched = self._checkpoint_in_passing
         #: The spool's id; empty until one is known.
         self.spool = ""
@@ -39,6 +48,8 @@ class Landing:
         #: Whether a checkpoint on disk is about this spool: before that, nothing may be taken, or a new
         #: process would not know what it has of it.
         self.anchored = False
+        # Counts what makes a settling that was begun before it worthless: checkpoints, another file.
+        self._number = 0
         self._disk = disk
         self._path = checkpoint
         self._say = say
@@ -67,6 +78,7 @@ class Landing:
             return False
         self._write_all_taken()
         self._end_comparing()
+        self._number += 1
         self.spool = spool
         self.position = self.settled = offset
         self.anchored = False
@@ -108,6 +120,7 @@ class Landing:
         self._write_all_taken()
         if self._comparer is not None:
             self._comparer.break_line()
+        self._number += 1
         self.position = offset
         self._who += 1  # what follows begins on a line of its own
 
@@ -126,7 +139,34 @@ class Landing:
         self.settled = self._save_checkpoint()
         return True
 
+    def begin_settling(self) -> Settling | None:
+        """Return what a sync of its `fd`, done elsewhere, will settle; None if `settle` must do it.
+
+        Meanwhile more may be taken and written.
+        """
+        if not self.spool or self._comparer is not None or not self.sink.named or not self.sink.flush():
+            return None
+        sink = self.sink
+        inside = sink.is_open_by(self._who)
+        checkpoint = self._checkpoint_of(sink.fd, sink.size, self.position, inside)
+        return Settling(sink.fd, checkpoint, self._number)
+
+    def end_settling(self, settling: Settling) -> bool:
+        """Save the checkpoint of what is synced now; False if it is worth nothing any more.
+
+        Raises OSError.
+        """
+        if settling.number != self._number or self.sink.touched:
+            return False
+        self._save(settling.checkpoint)
+        self.settled = settling.checkpoint.offset
+        return True
+
     # -- inside ---------------------------------------------------------------------------------
+
+    def _leaving(self, fd: int) -> None:
+        self._number += 1
+        self._disk.fdatasync(fd)
 
     def _write_all_taken(self) -> None:
         # What is not written must be right before `position`, or a checkpoint could not say where it begins.
@@ -139,16 +179,20 @@ class Landing:
         if comparer is not None:
             # Still comparing: the file holds the spool up to the last whole line that was equal.
             offset = self.position - comparer.held
-            self._save(self._compared_fd, comparer.matched, offset, comparer.inside)
+            self._save(self._checkpoint_of(self._compared_fd, comparer.matched, offset, comparer.inside))
         else:
             offset = self.position - self.sink.unwritten
             inside = not touched and self.sink.is_open_by(self._who)
-            self._save(self.sink.fd, self.sink.size, offset, inside)
+            self._save(self._checkpoint_of(self.sink.fd, self.sink.size, offset, inside))
         return offset
 
-    def _save(self, fd: int, size: int, offset: int, inside: bool) -> None:
-        self._checkpoint = Checkpoint.of(fd, size, self.spool, offset, inside, self._disk)
-        write_json(self._path, self._checkpoint._asdict(), sync=True, disk=self._disk)
+    def _checkpoint_of(self, fd: int, size: int, offset: int, inside: bool) -> Checkpoint:
+        return Checkpoint.of(fd, size, self.spool, offset, inside, self._disk)
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        self._number += 1
+        self._checkpoint = checkpoint
+        write_json(self._path, checkpoint._asdict(), sync=True, disk=self._disk)
         self.anchored = True
 
     def _checkpoint_in_passing(self) -> None:

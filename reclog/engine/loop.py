@@ -7,7 +7,8 @@ import selectors
 import signal
 import socket
 import time
-from typing import Callable
+from collections import deque
+from typing import Callable, Deque
 
 _NEVER = float("inf")
 #: Seconds of one wait at most: epoll_wait(2) counts milliseconds in an int, 24 days.
@@ -48,6 +49,8 @@ class Loop:
         self._timers: list[Timer] = []
         self._after_turn: list[Callable[[], None]] = []
         self._signals: dict[int, Callable[[], None]] = {}
+        # What other threads want done. A deque's ends are safe to use from any.
+        self._calls: Deque[Callable[[], None]] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -88,6 +91,14 @@ class Loop:
         # Python's own handler must exist for the wake-up descriptor to be written.
         signal.signal(number, lambda *_: None)
 
+    def call(self, callback: Callable[[], None]) -> None:
+        """Call `callback` within a turn; this may be said by any thread."""
+        self._calls.append(callback)
+        try:
+            self._wake_in.send(b"\0")
+        except OSError:
+            pass  # full: it is awake already; closed: nobody waits any more
+
     def turn(self, at_most: float | None = None) -> None:
         """Wait until something is ready or due, at most `at_most` seconds, and deal with it."""
         due = min((timer.when for timer in self._timers), default=_NEVER)
@@ -120,3 +131,5 @@ class Loop:
             callback = self._signals.get(number)
             if callback is not None:
                 callback()
+        while self._calls:
+            self._calls.popleft()()

@@ -52,10 +52,10 @@ class Sink:
         self._file: tuple[int, int] = (0, 0)
         self._size = 0
         self._regular = True
-        # Whether the folder was synced since the file was opened: it may be we who made it.
-        self._named = False
-        # Whether somebody has touched the file, and `on_touched` was not told yet.
-        self._touched = False
+        #: Whether the folder was synced since the file was opened: it may be we who made it.
+        self.named = False
+        #: Whether somebody has touched the file, and `on_touched` was not told yet.
+        self.touched = False
 
     def open(self) -> int:
         """Open the file and become its only writer; its descriptor. Raises FileUnusable, FileTaken."""
@@ -97,17 +97,17 @@ class Sink:
     def sync(self) -> None:
         """Have what was written on disk, and the file's name. Raises OSError."""
         self._disk.fdatasync(self._fd)
-        if self._regular and not self._named:
+        if self._regular and not self.named:
             # fsync(2): "does not necessarily ensure that the entry in the directory has also reached disk".
             try:
                 self._disk.sync(os.path.dirname(self.path) or ".")
             except PermissionError:
                 pass  # a folder that we may use, and not read
-            self._named = True
+            self.named = True
 
     def touch(self) -> None:
         """Have `on_touched` called before anything more is written."""
-        self._touched = True
+        self.touched = True
 
     def go_on(self, who: Hashable) -> None:
         """Take the half line at the file's end for one of `who`."""
@@ -163,11 +163,11 @@ class Sink:
             how = "truncated" if now.st_size < self._size else "added to"
             self._report("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
             self._size = now.st_size
-            self._touched = True
+            self.touched = True
             self._begin_anew()
-        if self._touched:
+        if self.touched:
             self.on_touched()  # if that fails nothing is written, and it is tried again
-            self._touched = False
+            self.touched = False
 
     def _reopen(self, how: str) -> None:
         fd = _open(self._disk, self.path)
@@ -184,7 +184,7 @@ class Sink:
         except OSError:
             pass
         self._report("file reopened", how=how)
-        self._touched = True
+        self.touched = True
         self._take(fd)
 
     def _take(self, fd: int) -> None:
@@ -193,7 +193,7 @@ class Sink:
         self._file = (now.st_dev, now.st_ino)
         self._regular = stat.S_ISREG(now.st_mode)
         self._size = now.st_size if self._regular else 0
-        self._named = False
+        self.named = False
         self._begin_anew()
 
     def _begin_anew(self) -> None:

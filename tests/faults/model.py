@@ -123,6 +123,30 @@ class StubTunnel:
     def reap(self) -> None: ...
 
 
+class StubAside:
+    """Works at once, and says that it is done when the world lets it."""
+
+    def __init__(self, _loop: object) -> None:
+        self._said: Callable[[], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._said is not None
+
+    def start(self, work: Callable[[], None], done: Callable[[OSError | None], None]) -> None:
+        error: OSError | None = None
+        try:
+            work()
+        except OSError as raised:
+            error = raised
+        self._said = lambda: done(error)
+
+    def end(self) -> None:
+        said, self._said = self._said, None
+        if said is not None:
+            said()
+
+
 class StubPublisher:
     def __init__(self, *_args: Any) -> None: ...
 
@@ -219,7 +243,9 @@ def small() -> Iterator[None]:
     with (
         mock.patch.multiple(spool_module, RESERVE=RESERVE),
         mock.patch.multiple(feed_module, SEND_AHEAD=SEND_AHEAD),
-        mock.patch.multiple(collector_module, Tunnel=StubTunnel, Publisher=StubPublisher, ACK_AT=ACK_AT),
+        mock.patch.multiple(
+            collector_module, Tunnel=StubTunnel, Publisher=StubPublisher, Aside=StubAside, ACK_AT=ACK_AT
+        ),
         mock.patch.object(Sink, "FLUSH_AT", FLUSH_AT),
     ):
         yield
@@ -578,6 +604,12 @@ class World:
         if self.collector is not None and self.collector._ack_timer.when != float("inf"):
             self._on_laptop(self.collector._ack_timer.fire)
 
+    def synced(self) -> None:
+        """A sync that was begun beside the loop is over."""
+        if self.collector is not None:
+            aside: Any = self.collector._aside
+            self._on_laptop(aside.end)
+
     def retry(self) -> None:
         """The time to try again has come, after a pause."""
         if self.collector is not None and self.collector._retry_timer.when != float("inf"):
@@ -734,6 +766,7 @@ class World:
             self.retry()
             self.pump(10000)
             self.settle()
+            self.synced()
             self.deliver_acks()
             collector, spool = self.collector, self.spool
             if collector is None or spool is None or self.stopping:
