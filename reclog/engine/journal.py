@@ -27,17 +27,21 @@ class Journal:
 
     def connected(self, name: str) -> None:
         """A sender came."""
-        self._note("connect", name, {})
+        self._hosts[name.rpartition(":")[0]] += 1
+        if self._is_one_of_few("connect"):
+            self._events.append(("connect", {"at": timestamp(), "sender": name}))
 
     def disconnected(self, name: str, why: str, seconds: float, size: int, lines: int) -> None:
         """A sender went, after `seconds`, having sent `size` bytes in `lines` lines."""
-        self._note(
-            "disconnect", name, {"why": why, "seconds": round(seconds, 3), "bytes": size, "lines": lines}
-        )
+        if self._is_one_of_few("disconnect"):
+            facts = {"why": why, "seconds": round(seconds, 3), "bytes": size, "lines": lines}
+            self._events.append(("disconnect", {"at": timestamp(), "sender": name, **facts}))
 
     def refused(self, name: str, why: str) -> None:
         """A sender was turned away."""
-        self._note("refused", name, {"why": why})
+        self._hosts[name.rpartition(":")[0]] += 1
+        if self._is_one_of_few("refused"):
+            self._events.append(("refused", {"at": timestamp(), "sender": name, "why": why}))
 
     def write(self) -> None:
         """Write what was collected."""
@@ -53,11 +57,9 @@ class Journal:
         self._hosts.clear()
         self._kinds.clear()
 
-    def _note(self, event: str, name: str, facts: dict[str, Any]) -> None:
+    def _is_one_of_few(self, event: str) -> bool:
+        """Count an event; tell whether it may be one that is written by itself."""
         if not self._kinds:
             self._timer.at(time.monotonic() + COLLECT)
         self._kinds[event] += 1
-        if event != "disconnect":
-            self._hosts[name.rpartition(":")[0]] += 1
-        if len(self._events) <= EACH_UP_TO:
-            self._events.append((event, {"at": timestamp(), "sender": name, **facts}))
+        return len(self._events) <= EACH_UP_TO

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import socket
 import time
 from collections import deque
 from typing import Callable, Deque
+
+from .poller import Poller
 
 _NEVER = float("inf")
 #: Seconds of one wait at most: epoll_wait(2) counts milliseconds in an int, 24 days.
@@ -45,7 +46,7 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._poller = Poller()
         self._timers: list[Timer] = []
         self._after_turn: list[Callable[[], None]] = []
         self._signals: dict[int, Callable[[], None]] = {}
@@ -62,18 +63,11 @@ class Loop:
 
         Watching a thing again replaces what was asked before.
         """
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
-        try:
-            self._selector.register(thing, events, callback)
-        except KeyError:
-            self._selector.modify(thing, events, callback)
+        self._poller.watch(thing if isinstance(thing, int) else thing.fileno(), callback, writing)
 
     def unwatch(self, thing: socket.socket | int) -> None:
-        """Stop watching `thing`; nothing happens if it isn't watched."""
-        try:
-            self._selector.unregister(thing)
-        except (KeyError, ValueError):
-            pass
+        """Stop watching `thing`, before it is closed; nothing happens if it isn't watched."""
+        self._poller.unwatch(thing if isinstance(thing, int) else thing.fileno())
 
     def timer(self, callback: Callable[[], None]) -> Timer:
         """Return a new timer of this loop, not yet due."""
@@ -105,8 +99,8 @@ class Loop:
         timeout = None if due == _NEVER else min(max(0.0, due - time.monotonic()), _AT_MOST)
         if at_most is not None:
             timeout = at_most if timeout is None else min(timeout, at_most)
-        for key, _ in self._selector.select(timeout):
-            key.data()
+        for callback in self._poller.wait(timeout):
+            callback()
         if due != _NEVER:
             now = time.monotonic()
             for timer in self._timers:
@@ -118,7 +112,7 @@ class Loop:
     def close(self) -> None:
         """Give the descriptors and the signals' wake-up back."""
         signal.set_wakeup_fd(-1)
-        self._selector.close()
+        self._poller.close()
         self._wake_in.close()
         self._wake_out.close()
 
