@@ -31,6 +31,10 @@ RETRY_AFTER = 0.25
 #: Seconds, and bytes, after which what was written is synced and acked.
 ACK_EVERY, ACK_AT = 0.2, 32 * 1024 * 1024
 LOOK_EVERY = 1.0
+#: sshd sends with Nagle's algorithm (RFC 896), and a kernel that has nothing to send back delays its
+#: acknowledgement, 40 ms on Linux: lines that trickle, and the last ones of many, would wait for it. So,
+#: while data come, something goes back each so many seconds, and takes the acknowledgement along.
+ANSWER_EVERY = 0.005
 
 
 class NotTaken(EngineError):
@@ -65,6 +69,7 @@ class Collector:
         self._lost_at = _now()
         self._heard_at = _now()
         self._unacked_bytes = 0
+        self._answered_at = 0.0
         self._last_came = False
         self.tunnel = Tunnel(self.loop, config, daemon.folder, self.say, self._hello)
         self.tunnel.on_connected = self._connected
@@ -75,6 +80,7 @@ class Collector:
         self._look_timer = self.loop.timer(self._look)
         self._ack_timer = self.loop.timer(self._ack_in_time)
         self._retry_timer = self.loop.timer(self._retry)
+        self._answer_timer = self.loop.timer(self._answer)
         self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
 
     def run(self) -> None:
@@ -182,9 +188,12 @@ class Collector:
         client = self._client
         if client is None or self.sink.paused:
             return
+        position = self.landing.position
         try:
             for frame in client.frames():
                 self._take(frame)
+            if self.landing.position != position:
+                self._answer_timer.at(self._answered_at + ANSWER_EVERY)
         except FeedError as error:
             self._disconnected(str(error))
         except OSError as error:
@@ -287,6 +296,15 @@ class Collector:
             return False
         self._sync_failing = False
         return self._ack()
+
+    def _answer(self) -> None:
+        """Send something: the last ack again, which the relay knows."""
+        self._answered_at = time.monotonic()
+        if self._client is not None:
+            try:
+                self._client.send(ACK, self.landing.settled)
+            except OSError as error:
+                self._disconnected(error.strerror or str(error))
 
     def _not_synced(self, error: OSError) -> None:
         if not self._sync_failing:

@@ -33,7 +33,7 @@ BUSY_WITHIN = 0.003
 RETRY_AFTER = 0.25
 #: Bytes of one read at most. Fewer calls are cheaper, as long as the processor's cache holds what they bring.
 READ_SIZE = 512 * 1024
-#: Bytes of one turn from which on nothing is gained by gathering.
+#: Bytes of one read from which on nothing is gained by gathering: a fork of socat passes 64 KiB on and waits.
 THICK = 32 * 1024
 ACCEPT_BATCH = 64
 
@@ -115,7 +115,8 @@ class Intake:
         self._quiet_until: dict[Sender, float] = {}
         self._next_id = 0
         self._time = b""
-        self._read_in_turn = 0
+        # Bytes of the largest read.
+        self._most_in_turn = 0
         self._accepted_in_turn = 0
         self._forks_in_turn = 0
         # When senders last came or were heard.
@@ -270,7 +271,7 @@ class Intake:
         if count == 0:
             self._goodbye(sender, "closed")
             return None
-        self._read_in_turn += count
+        self._most_in_turn = max(self._most_in_turn, count)
         sender.bytes += count
         taken = batch.take(sender.id, held, count, self._stamp(sender) if self._limits.stamp else b"")
         if taken is None:
@@ -363,17 +364,17 @@ class Intake:
     def _end_turn(self) -> None:
         self._flush()
         self._time = b""
-        read, self._read_in_turn = self._read_in_turn, 0
+        most, self._most_in_turn = self._most_in_turn, 0
         accepted, self._accepted_in_turn = self._accepted_in_turn, 0
         forks, self._forks_in_turn = self._forks_in_turn, 0
-        if read or forks:
+        if most or forks:
             now = time.monotonic()
             # Our newcomers come as quick as they can; a fork of socat has its sender's text a moment later.
-            if accepted == forks and read < THICK and now - self._busy_at < BUSY_WITHIN:
-                time.sleep(GATHER)
-                now = time.monotonic()
+            if accepted == forks and most < THICK and now - self._busy_at < BUSY_WITHIN:
+                self._loop.rest(GATHER)
+                now += GATHER
             self._busy_at = now
-            if read:
+            if most:
                 self.last_read_at = now
 
     # -- holding back ---------------------------------------------------------------------------

@@ -50,6 +50,7 @@ class Loop:
         self._timers: list[Timer] = []
         self._after_turn: list[Callable[[], None]] = []
         self._signals: dict[int, Callable[[], None]] = {}
+        self._rest = 0.0
         # What other threads want done. A deque's ends are safe to use from any.
         self._calls: Deque[Callable[[], None]] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -78,6 +79,10 @@ class Loop:
     def after_turn(self, callback: Callable[[], None]) -> None:
         """Call `callback` at the end of every turn."""
         self._after_turn.append(callback)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep for `seconds` at the end of this turn, so that more is there for the next one."""
+        self._rest = seconds
 
     def on_signal(self, number: int, callback: Callable[[], None]) -> None:
         """Call `callback` within a turn after signal `number` came."""
@@ -108,6 +113,9 @@ class Loop:
                     timer.fire()
         for callback in self._after_turn:
             callback()
+        if self._rest:
+            time.sleep(self._rest)
+            self._rest = 0.0
 
     def close(self) -> None:
         """Give the descriptors and the signals' wake-up back."""

@@ -951,3 +951,27 @@ def test_handing_all_on_takes_every_unfinished_line(bench: Bench) -> None:
     assert intake.hand_on_all(soon())
     assert bench.store.text == b"abc"
     assert bench.store.written == 5  # newlines between
+
+
+# -- gathering ----------------------------------------------------------------------------------
+
+
+def test_small_input_that_comes_thick_is_gathered_and_large_input_is_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(bench.loop, "rest", rests.append)
+    monkeypatch.setattr(module, "BUSY_WITHIN", 60.0)
+    bench.serve()
+    sender = bench.queue.comes("192.0.2.1")
+    sender.send(b"first\n")  # its newcomer's turn
+    bench.until_stored(b"first\n")
+    rests.clear()
+    sender.send(b"small\n")
+    bench.loop.turn(at_most=5)
+    assert rests == [module.GATHER]
+    rests.clear()
+    sender.send(b"x" * (module.THICK - 1) + b"\n")
+    bench.loop.turn(at_most=5)
+    assert rests == []
+    assert len(bench.store.text) == 12 + module.THICK

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -223,3 +224,23 @@ def test_a_closed_loop_hears_no_signals() -> None:
     loop = Loop()
     loop.close()
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_rest_comes_after_all_else_and_once(loop: Loop) -> None:
+    seen: list[float] = []
+    loop.after_turn(lambda: seen.append(time.monotonic()))
+    loop.rest(0.05)
+    loop.turn(at_most=0)
+    ended = time.monotonic()
+    assert ended - seen[0] >= 0.05
+    loop.turn(at_most=0)
+    assert time.monotonic() - ended < 0.05
+
+
+def test_another_thread_may_call(loop: Loop, turn_until: TurnUntil) -> None:
+    seen: list[threading.Thread] = []
+    thread = threading.Thread(target=loop.call, args=(lambda: seen.append(threading.current_thread()),))
+    thread.start()
+    turn_until(lambda: bool(seen))
+    thread.join()
+    assert seen == [threading.main_thread()]
