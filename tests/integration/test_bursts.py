@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import threading
 
 import pytest
 from bench import BIN, Home, Running, free_port, wait_until
-from swarm import in_threads, is_turned_away, stays
+from swarm import in_threads, is_turned_away, listening_socat, stays
 
 SENDERS, THREADS = 2000, 200
 
@@ -118,3 +119,10 @@ def test_one_address_does_not_take_every_place(home: Home) -> None:
         first[2].sendall(b"still here\n")
         wait_until(lambda: recording.read().endswith(b"still here\n"))
     assert b"intruder" not in recording.read()
+
+
+def test_a_fork_is_made_as_cheap_as_it_can_be(home: Home) -> None:
+    recording = home.local("--listener", "socat")
+    socat = wait_until(lambda: listening_socat(recording))
+    assert os.sched_getscheduler(socat.pid) == os.SCHED_BATCH
+    assert socat.environ()["LD_BIND_NOW"] == "1"
