@@ -14,27 +14,21 @@ import signal
 import time
 from typing import Any
 
-from .aside import Aside
+from .acks import Acks
 from .daemon import Daemon
 from .errors import EngineError
 from .faultpoints import reach
 from .feedclient import FeedClient
 from .files import CHECKPOINT, COUNTERS
 from .frames import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame
-from .landing import Landing, Settling
+from .landing import Landing
 from .sink import facts_of
 from .stats import Publisher
 from .tunnel import Tunnel
 
 SILENCE = 10.0
 RETRY_AFTER = 0.25
-#: Seconds, and bytes, after which what was written is synced and acked.
-ACK_EVERY, ACK_AT = 0.2, 32 * 1024 * 1024
 LOOK_EVERY = 1.0
-#: sshd sends with Nagle's algorithm (RFC 896), and a kernel that has nothing to send back delays its
-#: acknowledgement, 40 ms on Linux: lines that trickle, and the last ones of many, would wait for it. So,
-#: while data come, something goes back each so many seconds, and takes the acknowledgement along.
-ANSWER_EVERY = 0.005
 
 
 class NotTaken(EngineError):
@@ -68,19 +62,16 @@ class Collector:
         self._answered = False
         self._lost_at = _now()
         self._heard_at = _now()
-        self._unacked_bytes = 0
-        self._answered_at = 0.0
         self._last_came = False
         self.tunnel = Tunnel(self.loop, config, daemon.folder, self.say, self._hello)
         self.tunnel.on_connected = self._connected
         self.tunnel.on_ended = self._disconnected
         self.tunnel.on_refused = self._refused
-        self._sync_failing = False
-        self._aside = Aside(self.loop)
+        self.acks = Acks(self.loop, self.landing, daemon.disk, self.say, self._send_ack)
+        self.acks.on_due = self._ack_in_time
+        self.acks.on_more = self._flush
         self._look_timer = self.loop.timer(self._look)
-        self._ack_timer = self.loop.timer(self._ack_in_time)
         self._retry_timer = self.loop.timer(self._retry)
-        self._answer_timer = self.loop.timer(self._answer)
         self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
 
     def run(self) -> None:
@@ -104,7 +95,7 @@ class Collector:
     def stop(self) -> None:
         """Write and ack what came, end the tunnel."""
         if self.sink.flush() and self._client is not None:
-            self._sync_and_ack()
+            self.acks.settle()
         if self._client is not None:
             self._client.close()
         self.tunnel.stop()
@@ -160,7 +151,7 @@ class Collector:
             self.reconnects += 1
         self._heard_at = _now()
         self._stop_sent = False
-        self._sync_and_ack()  # always: the last ack may have been lost with the last connection
+        self.acks.settle()  # always: the last ack may have been lost with the last connection
         if not self._answered:
             self._answered = True
             self.daemon.ready(spool=spool, lag_bytes=lag)
@@ -188,12 +179,9 @@ class Collector:
         client = self._client
         if client is None or self.sink.paused:
             return
-        position = self.landing.position
         try:
             for frame in client.frames():
                 self._take(frame)
-            if self.landing.position != position:
-                self._answer_timer.at(self._answered_at + ANSWER_EVERY)
         except FeedError as error:
             self._disconnected(str(error))
         except OSError as error:
@@ -209,7 +197,7 @@ class Collector:
         if frame.kind == DATA:
             landing.take(frame.offset, frame.payload)
             self.end = max(self.end, landing.position)
-            self._unacked_bytes += len(frame.payload)
+            self.acks.landed(len(frame.payload))
         elif frame.kind == JUMP:
             start = landing.position
             landing.jump(frame.offset)
@@ -234,95 +222,30 @@ class Collector:
         landing = self.landing
         if self._last_came and landing.position >= self.end:
             # What is not settled is not over: the timer tries again, and a new connection acks again.
-            self.finished = self._sync_and_ack()
-        elif landing.position > landing.settled:
-            if self._unacked_bytes >= ACK_AT:
-                self._settle_aside()
-            elif self._ack_timer.when > time.monotonic() + ACK_EVERY:
-                self._ack_timer.at(time.monotonic() + ACK_EVERY)
+            self.finished = self.acks.settle()
+        else:
+            self.acks.in_time()
 
     def _retry(self) -> None:
         self._flush()
         if not self.landing.anchored:
-            self._sync_and_ack()
+            self.acks.settle()
         self._listen()
 
     def _ack_in_time(self) -> None:
         if self._last_came:
             self._flush()
         elif self.landing.anchored:
-            self._settle_aside()
+            self.acks.settle_aside()
         else:
-            self._sync_and_ack()
+            self.acks.settle()
             self._listen()
 
-    def _settle_aside(self) -> None:
-        """Settle and ack what has landed, while more may come: a sync takes as long as the disk likes."""
-        if self._aside.busy:
-            return  # the next is begun when it ends
-        settling = self.landing.begin_settling()
-        if settling is None:
-            self._sync_and_ack()
-            return
-        self._ack_timer.off()
-        self._unacked_bytes = 0
-        self._aside.start(
-            lambda: self.daemon.disk.fdatasync(settling.fd), lambda error: self._synced(settling, error)
-        )
-
-    def _synced(self, settling: Settling, error: OSError | None) -> None:
-        try:
-            if error is not None:
-                raise error
-            settled = self.landing.end_settling(settling)
-        except OSError as failed:
-            self._not_synced(failed)
-            return
-        self._sync_failing = False
-        if settled:
-            self._ack()
-        if self.landing.position > self.landing.settled:
-            self._flush()
-
-    def _sync_and_ack(self) -> bool:
-        """Settle and ack what has landed; True if the ack is on its way."""
-        self._ack_timer.off()
-        self._unacked_bytes = 0
-        try:
-            if not self.landing.settle():
-                return False
-        except OSError as error:
-            self._not_synced(error)
-            return False
-        self._sync_failing = False
-        return self._ack()
-
-    def _answer(self) -> None:
-        """Send something: the last ack again, which the relay knows."""
-        self._answered_at = time.monotonic()
-        if self._client is not None:
-            try:
-                self._client.send(ACK, self.landing.settled)
-            except OSError as error:
-                self._disconnected(error.strerror or str(error))
-
-    def _not_synced(self, error: OSError) -> None:
-        if not self._sync_failing:
-            self.say("sync failed", reason=error.strerror or str(error))
-        self._sync_failing = True
-        self._ack_timer.at(time.monotonic() + 1.0)
-
-    def _ack(self) -> bool:
-        """Send what is settled; True if it is on its way."""
-        try:
-            reach(self.daemon.disk, "ack.before-send")
-        except OSError as error:
-            self._not_synced(error)
-            return False
+    def _send_ack(self, offset: int) -> bool:
         if self._client is None:
             return False
         try:
-            self._client.send(ACK, self.landing.settled)
+            self._client.send(ACK, offset)
             reach(self.daemon.disk, "ack.after-send")
         except OSError as error:
             self._disconnected(error.strerror or str(error))

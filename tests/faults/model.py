@@ -38,6 +38,7 @@ from unittest import mock
 
 from simdisk import BEFORE, Died, Inode, Opened, SimDisk
 
+from reclog.engine import acks as acks_module
 from reclog.engine import collector as collector_module
 from reclog.engine import feed as feed_module
 from reclog.engine import spool as spool_module
@@ -243,9 +244,8 @@ def small() -> Iterator[None]:
     with (
         mock.patch.multiple(spool_module, RESERVE=RESERVE),
         mock.patch.multiple(feed_module, SEND_AHEAD=SEND_AHEAD),
-        mock.patch.multiple(
-            collector_module, Tunnel=StubTunnel, Publisher=StubPublisher, Aside=StubAside, ACK_AT=ACK_AT
-        ),
+        mock.patch.multiple(collector_module, Tunnel=StubTunnel, Publisher=StubPublisher),
+        mock.patch.multiple(acks_module, Aside=StubAside, ACK_AT=ACK_AT),
         mock.patch.object(Sink, "FLUSH_AT", FLUSH_AT),
     ):
         yield
@@ -601,13 +601,13 @@ class World:
 
     def settle(self) -> None:
         """The time for an ack has come."""
-        if self.collector is not None and self.collector._ack_timer.when != float("inf"):
-            self._on_laptop(self.collector._ack_timer.fire)
+        if self.collector is not None and self.collector.acks.timer.when != float("inf"):
+            self._on_laptop(self.collector.acks.timer.fire)
 
     def synced(self) -> None:
         """A sync that was begun beside the loop is over."""
         if self.collector is not None:
-            aside: Any = self.collector._aside
+            aside: Any = self.collector.acks.aside
             self._on_laptop(aside.end)
 
     def retry(self) -> None:

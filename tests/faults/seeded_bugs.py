@@ -54,8 +54,8 @@ BUGS = [
     ),
     SeededBug(
         "no sync aside",
-        "collector.py",
-        "            lambda: self.daemon.disk.fdatasync(settling.fd), lambda error",
+        "acks.py",
+        "            lambda: self._disk.fdatasync(settling.fd), lambda error",
         "            lambda: None, lambda error",
         f"{DEATH}[plain-laptop]",
         "not on disk",

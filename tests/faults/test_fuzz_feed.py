@@ -407,7 +407,7 @@ class Here:
 
     def check_status(self) -> None:
         """What came must not break what a person asks for."""
-        self.collector._sync_and_ack()
+        self.collector.acks.settle()
         self.collector.publisher.publish()
         assert read_json(str(self.recording.folder / "counters.json"))
         check_overview(self.registry)

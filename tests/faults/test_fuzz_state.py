@@ -570,6 +570,7 @@ def check_checkpoint(root: Path, content: dict[str, str] | bytes) -> None:
             str(file), str(checkpoint), ours.daemon.log.say, ShakyDisk()
         )
         ours.collector.sink = landing.sink
+        ours.collector.acks._landing = landing
         landing.open()
         assert type(landing.position) is int
         assert 0 <= landing.position <= OFFSET_MAX
@@ -583,7 +584,7 @@ def check_checkpoint(root: Path, content: dict[str, str] | bytes) -> None:
         ours.dial([handshake(json.dumps(answer).encode()) + said], closes=False)
         assert ours.collector._client is not None, ours.tunnel.trouble
         assert landing.position == len(TEXT)
-        ours.collector._sync_and_ack()
+        ours.collector.acks.settle()
         written = file.read_bytes()
         assert written.startswith(TEXT[:HELD])
         rest = TEXT[max(start, HELD) :].splitlines()[1:]  # the first may be cut by an offset inside it
