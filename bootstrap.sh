@@ -1,5 +1,6 @@
 #!/bin/sh
-# Make .venv with reclog in it. `sh bootstrap.sh tests` adds what the tests need.
+# Make .venv with reclog in it. `sh bootstrap.sh tests` adds what the tests need; `sh bootstrap.sh bench`
+# adds that and what the benchmark needs.
 # Debian packages are installed only where something is missing that can't be done without.
 set -eu
 cd "$(dirname "$0")"
@@ -12,7 +13,12 @@ need python3 python3
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3-venv"
 fi
-if [ "${1:-}" = tests ]; then
+case "${1:-}" in
+    tests) what='.[dev]' ;;
+    bench) what='.[dev,bench]' ;;
+    *) what=. ;;
+esac
+if [ "$what" != . ]; then
     PATH="$PATH:/usr/sbin:/sbin"
     need socat socat
     need nc netcat-openbsd
@@ -28,6 +34,12 @@ if [ "${1:-}" = tests ]; then
     need tc iproute2
     need cc 'gcc libc6-dev'
     need mount mount
+fi
+if [ "${1:-}" = bench ]; then
+    need ncat ncat
+    # Other recorders' packages are fetched and unpacked, not installed.
+    need apt-get apt
+    need dpkg-deb dpkg
 fi
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then as_root=
@@ -50,6 +62,4 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
     exit 1
 }
 [ -x .venv/bin/python ] || python3 -m venv .venv
-what=.
-[ "${1:-}" != tests ] || what='.[dev]'
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$what"

@@ -24,9 +24,9 @@ def fab_namespace() -> Collection:
 
 def namespace() -> Collection:
     """Return the collection of all Invoke tasks, with the names of their settings."""
-    from .tasks import faults, kill, local, probe, status, tail
+    from .tasks import bench, faults, kill, local, probe, status, tail
 
-    bodies = (local.local, kill.kill, probe.prove, status.status, tail.tail, faults.faults)
+    bodies = (local.local, kill.kill, probe.prove, status.status, tail.tail, faults.faults, bench.bench)
     return _configured(Collection(*bodies))
 
 
