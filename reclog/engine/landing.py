@@ -57,7 +57,6 @@ class Landing:
         self._who = 0
         self._comparer: Comparer | None = None
         self._compared_fd = -1
-        self._checkpoint: Checkpoint | None = None
 
     def open(self) -> None:
         """Open the file and find where to go on. Raises FileUnusable, FileTaken."""
@@ -191,7 +190,6 @@ class Landing:
 
     def _save(self, checkpoint: Checkpoint) -> None:
         self._number += 1
-        self._checkpoint = checkpoint
         write_json(self._path, checkpoint._asdict(), sync=True, disk=self._disk)
         self.anchored = True
 
@@ -210,7 +208,6 @@ class Landing:
             self._say("checkpoint lost", reason=str(error))
             return
         self.spool, self.position, self.settled = saved.spool, saved.offset, saved.offset
-        self._checkpoint = saved
         self.anchored = True
         path = saved.find(self.sink.path, self._disk)
         if not path:
