@@ -81,7 +81,11 @@ class Acks:
         """The same, while more may come."""
         if self.aside.busy:
             return  # the next is begun when it ends
-        settling = self._landing.begin_settling()
+        try:
+            settling = self._landing.begin_settling()
+        except OSError as error:
+            self._failed(error)
+            return
         if settling is None:
             self.settle()
             return

@@ -141,7 +141,7 @@ class Landing:
     def begin_settling(self) -> Settling | None:
         """Return what a sync of its `fd`, done elsewhere, will settle; None if `settle` must do it.
 
-        Meanwhile more may be taken and written.
+        Meanwhile more may be taken and written. Raises OSError.
         """
         if not self.spool or self._comparer is not None or not self.sink.named or not self.sink.flush():
             return None
