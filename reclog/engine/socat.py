@@ -4,8 +4,8 @@ What is known about it and decides the shape here (each point measured, socat 1.
 
 - Without `-u` a fork ends within 1.5 s when the recorder is gone, so a sender's next send fails; with
   `-u` it lives on and swallows lines.
-- Half a millisecond of CPU goes into each fork, a tenth of it into looking up symbols anew
-  (LD_BIND_NOW), and into waiting for an answer once its sender has closed (`-t`, 0.5 s by default).
+- Each fork costs half a millisecond of CPU. A tenth of that went into looking symbols up anew, which
+  LD_BIND_NOW spares, and into waiting for an answer once its sender had closed, which `-t 0` spares.
 - A fork that is woken for each line interrupts its sender for it: with SCHED_BATCH 8 senders of one send a
   line cost a tenth of the CPU.
 - A UNIX path over 108 bytes fails silently: it connects to a relative name, with the state folder as cwd.
