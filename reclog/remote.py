@@ -160,15 +160,18 @@ class RemoteRelay:
         self._run(["mkdir", "-p", "-m", "700", os.path.dirname(self.folder), self.folder])
         program = build()
         try:
-            if digest(program) != known_program:
-                self._put(program, "reclog.pyz")
-            self._put(json.dumps(config).encode("utf-8"), "config.json", replace=not new)
-        except paramiko.SFTPError as error:
+            self.connection.sftp()  # opened once, and kept
+        except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
+            # What goes wrong here is not the disk: words of a login script in its way, or none at all.
             raise HostError(
                 f"{self.connection.host} does not transfer files ({error}): its sftp must work, and "
                 "`ssh HOST true` print nothing."
             ) from error
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        try:
+            if digest(program) != known_program:
+                self._put(program, "reclog.pyz")
+            self._put(json.dumps(config).encode("utf-8"), "config.json", replace=not new)
+        except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
             raise HostError(
                 f"{self.folder} can't be written there ({error}): make room, check the rights."
             ) from error
