@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import os
 import signal
 import subprocess
@@ -180,19 +181,31 @@ def link_slow(stage: Stage) -> None:
 # -- room ---------------------------------------------------------------------------------------------
 
 
-def _filled(stage: Stage, disk: SmallDisk, there: bool) -> None:
-    """Take away all room, give a little of it again and again, so that lines are cut, then all."""
+def _filled(stage: Stage, disk: SmallDisk, there: bool, *idle: str) -> None:
+    """Take away all room, give a little of it again and again, so that lines are cut, then all.
+
+    Processes of the roles in `idle` are frozen meanwhile.
+    """
     before = len(events(stage, "paused", there))
-    with stating(stage, "paused", "resumed", there=there), pressing(stage):
+    # When there is room again the spool may be full too: that ends with the next ack, when nobody is frozen.
+    with stating(stage, "paused", "resumed", there=there), contextlib.ExitStack() as stack:
+        for role in idle:
+            stack.enter_context(frozen(the(stage, role)))
+        # Before there is more to write: a mount takes so long that the spool would be full first.
         disk.room(0)
-        try:
-            wait_until(lambda: len(events(stage, "paused", there)) > before or _full(disk), 20, "it is full")
-            for _ in range(3):
+        with pressing(stage):
+            try:
+                wait_until(
+                    lambda: len(events(stage, "paused", there)) > before or _full(disk), 20, "it is full"
+                )
+                for _ in range(3):
+                    stage.busy(stage.dice.random() * 0.4)
+                    disk.room(4096 * stage.dice.randint(1, 4))
                 stage.busy(stage.dice.random() * 0.4)
-                disk.room(4096 * stage.dice.randint(1, 4))
-            stage.busy(stage.dice.random() * 0.4)
-        finally:
-            disk.room()
+            finally:
+                disk.room()
+    reasons = {event["reason"] for event in events(stage, "paused", there)[before:]}
+    assert os.strerror(errno.ENOSPC) in reasons, reasons
 
 
 def _full(disk: SmallDisk) -> bool:
@@ -204,10 +217,8 @@ def disk_full_here(stage: Stage) -> None:
 
 
 def disk_full_there(stage: Stage) -> None:
-    system = system_of(stage)
     # Or it makes room by itself, as fast as its lines are acked.
-    with frozen(the(stage, "collector")):
-        _filled(stage, system.disk_there, True)
+    _filled(stage, system_of(stage).disk_there, True, "collector")
 
 
 def spool_full(stage: Stage) -> None:
