@@ -1,14 +1,13 @@
-"""The senders' side of a daemon: accept them, assemble their lines, hand whole lines to a store.
+"""The senders' side of a daemon: admit them, assemble their lines, hand whole lines to a store.
 
 Rules kept here:
 
 - A sender is read only while the store takes what it says; held back, TCP holds it back in turn.
-- Text without a newline is handed on when its sender closes, when it grows over `LINE_MAX`, after
-  `partial_after` seconds without more, and when all unfinished text together exceeds `PENDING_MAX`.
+- Text without a newline is handed on when its sender closes, and when `unfinished` says that it is due.
 - Small input is gathered for `GATHER` seconds before the next write when it comes thick; a line that
   comes after a quiet moment is written at once.
-- No sender is turned away silently: at the cap newcomers wait in the listener's queue, an address that
-  is not allowed or has too many connections is closed; the event log says so.
+- No sender is turned away silently: at the cap newcomers wait (`doors`), an address that is not allowed or
+  has too many connections is closed; the event log says so.
 """
 
 from __future__ import annotations
@@ -16,17 +15,18 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from typing import Callable, NamedTuple, Protocol, Sequence
+from typing import NamedTuple, Protocol, Sequence
 
 from .address import Network, allows
 from .batch import Batch
+from .doors import Doors, Source
 from .events import timestamp
 from .journal import Journal
 from .kernel import drop_incoming, reset_on_close, unread
 from .loop import Loop
+from .sender import Sender
+from .unfinished import Unfinished
 
-LINE_MAX = 1024 * 1024
-PENDING_MAX = 32 * 1024 * 1024
 GATHER = 0.001
 #: Turns that follow each other within this many seconds count as busy.
 BUSY_WITHIN = 0.003
@@ -35,7 +35,6 @@ RETRY_AFTER = 0.25
 READ_SIZE = 512 * 1024
 #: Bytes of one read from which on nothing is gained by gathering: a fork of socat passes 64 KiB on and waits.
 THICK = 32 * 1024
-ACCEPT_BATCH = 64
 
 
 class Store(Protocol):
@@ -50,17 +49,6 @@ class Store(Protocol):
         """Write what its batch holds; False if that isn't possible now."""
 
 
-class Source(Protocol):
-    """A listening socket that senders come from."""
-
-    @property
-    def sock(self) -> socket.socket:
-        """What to watch."""
-
-    def accept(self) -> tuple[socket.socket, str, str]:
-        """Return a connection, its host (empty: unknown) and its name. Raises OSError."""
-
-
 class Limits(NamedTuple):
     """Who may send, how many at once, how their text is treated."""
 
@@ -70,24 +58,6 @@ class Limits(NamedTuple):
     allow: Sequence[Network] = ()
     senders: int = 1000
     senders_per_address: int = 1000
-
-
-class Sender:
-    """One connection and its unfinished line."""
-
-    __slots__ = ("bytes", "held", "host", "id", "lines", "name", "on_ready", "since", "sock")
-
-    def __init__(self, number: int, sock: socket.socket, host: str, name: str) -> None:
-        self.id = number
-        self.sock = sock
-        self.host = host
-        self.name = name
-        self.since = time.monotonic()
-        self.bytes = 0
-        self.lines = 0
-        #: The beginning of a line whose newline has not come.
-        self.held: bytes | bytearray = b""
-        self.on_ready: Callable[[], None] | None = None
 
 
 class Intake:
@@ -109,10 +79,8 @@ class Intake:
         self._limits = limits
         self._senders: dict[int, Sender] = {}
         self._per_address: dict[str, int] = {}
-        self._sources: dict[Source, Callable[[], None]] = {}
-        self._full_since = 0.0
-        self._pending = 0
-        self._quiet_until: dict[Sender, float] = {}
+        self._doors = Doors(loop, self._welcome, lambda: self.senders, journal.say)
+        self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, journal.say)
         self._next_id = 0
         self._time = b""
         # Bytes of the largest read.
@@ -121,9 +89,7 @@ class Intake:
         self._forks_in_turn = 0
         # When senders last came or were heard.
         self._busy_at = 0.0
-        self._partial_timer = loop.timer(self._hand_on_quiet)
         self._retry_timer = loop.timer(self._retry)
-        self._room_timer = loop.timer(self._reopen)
         loop.after_turn(self._end_turn)
 
     # -- what the daemon sees -------------------------------------------------------------------
@@ -136,18 +102,15 @@ class Intake:
     @property
     def full(self) -> bool:
         """Tell whether newcomers wait because there is no place for one more."""
-        return bool(self._full_since)
+        return self._doors.full
 
     def serve(self, source: Source) -> None:
         """Accept the senders of `source` from now on."""
-        self._sources[source] = lambda: self._accept_batch(source)
-        if not self.held and not self.full:
-            self._loop.watch(source.sock, self._sources[source])
+        self._doors.serve(source)
 
     def leave(self, source: Source) -> None:
         """Accept none of `source` any more."""
-        self._loop.unwatch(source.sock)
-        self._sources.pop(source, None)
+        self._doors.leave(source)
 
     def drain(self, source: Source, until: float) -> bool:
         """Take in every connection that waits in the queue of `source`, and all it has sent.
@@ -174,8 +137,7 @@ class Intake:
 
     def hand_on_all(self, until: float) -> bool:
         """Hand every unfinished line on and write all; False if the store did not take it by `until`."""
-        for sender in list(self._quiet_until):
-            self._hand_on(sender)
+        self._unfinished.hand_on_all()
         return self._written(until)
 
     def left_behind(self) -> tuple[int, int]:
@@ -184,30 +146,16 @@ class Intake:
 
     # -- a turn ---------------------------------------------------------------------------------
 
-    def _accept_batch(self, source: Source) -> None:
-        for _ in range(ACCEPT_BATCH):
-            if self.held or self.full or source not in self._sources:
-                return
-            try:
-                sock, host, name = source.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno == errno.ECONNABORTED:
-                    continue
-                # No descriptor or no memory left: the newcomers keep waiting in the queue.
-                self._close_doors(error.strerror or str(error))
-                self._room_timer.at(time.monotonic() + RETRY_AFTER)
-                return
-            sender = self._admit(sock, host, name)
-            if sender is None:
-                continue
-            # A sender of one line has said it, and closed, by now: then there is nothing to watch. A fork
-            # of socat connects first and says it later.
-            if sender.host:
-                self._read_twice(sender)
-            if sender.id in self._senders:
-                self._watch(sender)
+    def _welcome(self, sock: socket.socket, host: str, name: str) -> None:
+        sender = self._admit(sock, host, name)
+        if sender is None:
+            return
+        # A sender of one line has said it, and closed, by now: then there is nothing to watch. A fork
+        # of socat connects first and says it later.
+        if sender.host:
+            self._read_twice(sender)
+        if sender.id in self._senders:
+            self._watch(sender)
 
     def _admit(self, sock: socket.socket, host: str, name: str) -> Sender | None:
         self._accepted_in_turn += 1
@@ -229,7 +177,7 @@ class Intake:
         self._senders[sender.id] = sender
         self._journal.connected(name)
         if len(self._senders) >= limits.senders:
-            self._close_doors(f"{limits.senders} senders are connected")
+            self._doors.fill(f"{limits.senders} senders are connected")
         return sender
 
     def _refuse(self, sock: socket.socket, name: str, why: str) -> None:
@@ -275,68 +223,26 @@ class Intake:
         sender.bytes += count
         taken = batch.take(sender.id, held, count, self._stamp(sender) if self._limits.stamp else b"")
         if taken is None:
-            self._hold_back(sender, batch.received(count))
+            self._unfinished.keep(sender, batch.received(count))
         else:
             lines, rest = taken
             sender.lines += lines
-            if held or rest:
-                self._pending -= len(held)
-                self._quiet_until.pop(sender, None)
-                sender.held = b""
-                if rest:
-                    self._hold_back(sender, rest)
+            if held:
+                self._unfinished.take(sender)
+            if rest:
+                self._unfinished.keep(sender, rest)
         if batch.queued >= self._flush_at:
             self._flush()
         return count
 
-    def _hold_back(self, sender: Sender, text: bytes) -> None:
-        """Keep `text`, which is no whole line, until more of it comes or it is due to be handed on."""
-        if sender.held:
-            # In place: a line sent byte by byte costs no quadratic copying.
-            if not isinstance(sender.held, bytearray):
-                sender.held = bytearray(sender.held)
-            sender.held += text
-            del self._quiet_until[sender]
-        else:
-            sender.held = text
-        self._pending += len(text)
-        when = time.monotonic() + self._limits.partial_after
-        if not self._quiet_until:
-            self._partial_timer.at(when)
-        self._quiet_until[sender] = when
-        if len(sender.held) >= LINE_MAX:
-            self._hand_on(sender)
-        elif self._pending > PENDING_MAX:
-            self._relieve()
-
-    def _relieve(self) -> None:
-        """Hand the longest unfinished lines on, until half of the memory for them is free."""
-        self._journal.say("unfinished lines handed on", reason="memory", bytes=self._pending)
-        for sender in sorted(self._quiet_until, key=lambda sender: -len(sender.held)):
-            self._hand_on(sender)
-            if self._pending <= PENDING_MAX // 2:
-                break
-
     def _hand_on(self, sender: Sender) -> None:
         """Give the store what the sender has not finished; its line stays open there."""
-        self._quiet_until.pop(sender, None)
-        text, sender.held = sender.held, b""
+        text = self._unfinished.take(sender)
         if text:
-            self._pending -= len(text)
             self.splits += 1
             self._batch.add(sender.id, text, self._stamp(sender))
             if self._batch.queued >= self._flush_at:
                 self._flush()
-
-    def _hand_on_quiet(self) -> None:
-        now = time.monotonic()
-        # A dict keeps the order of insertion, and every deadline is inserted as the latest.
-        while self._quiet_until:
-            sender, when = next(iter(self._quiet_until.items()))
-            if when > now:
-                self._partial_timer.at(when)
-                return
-            self._hand_on(sender)
 
     def _stamp(self, sender: Sender) -> bytes:
         if not self._limits.stamp:
@@ -358,8 +264,8 @@ class Intake:
                 del self._per_address[sender.host]
         seconds = time.monotonic() - sender.since
         self._journal.disconnected(sender.name, why, seconds, sender.bytes, sender.lines)
-        if self._full_since and len(self._senders) < self._limits.senders:
-            self._reopen()
+        if self._doors.full and len(self._senders) < self._limits.senders:
+            self._doors.have_room()
 
     def _end_turn(self) -> None:
         self._flush()
@@ -388,8 +294,7 @@ class Intake:
 
     def _hold(self) -> None:
         self.held = True
-        for source in self._sources:
-            self._loop.unwatch(source.sock)
+        self._doors.hold()
         for sender in self._senders.values():
             self._loop.unwatch(sender.sock)
         self._retry_timer.at(time.monotonic() + RETRY_AFTER)
@@ -404,29 +309,7 @@ class Intake:
         self._retry_timer.off()
         for sender in self._senders.values():
             self._watch(sender)
-        if not self.full:
-            self._open_doors()
-
-    def _close_doors(self, why: str) -> None:
-        if not self._full_since:
-            self._full_since = time.monotonic()
-            self._journal.say("listener full", reason=why, senders=len(self._senders))
-            for source in self._sources:
-                self._loop.unwatch(source.sock)
-
-    def _reopen(self) -> None:
-        if self._full_since:
-            seconds = round(time.monotonic() - self._full_since, 3)
-            self._full_since = 0.0
-            self._room_timer.off()
-            self._journal.say("listener has room again", full_seconds=seconds)
-            if not self.held:
-                self._open_doors()
-
-    def _open_doors(self) -> None:
-        for source, callback in self._sources.items():
-            self._loop.unwatch(source.sock)
-            self._loop.watch(source.sock, callback)
+        self._doors.release()
 
     # -- the end --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from fuzz import ShakyDisk, cases, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reclog.engine import intake as module
+from reclog.engine import intake, unfinished
 from reclog.engine.events import EventLog
 from reclog.engine.intake import Intake, Limits
 from reclog.engine.journal import Journal
@@ -122,7 +122,7 @@ class Chain:
     def turn(self) -> None:
         self.loop.turn(at_most=0)
         # What is held: unfinished lines, what waits for the disk, and the one read that went over either.
-        assert self.intake._pending <= PENDING_MAX + READ_SIZE
+        assert self.intake._unfinished.size <= PENDING_MAX + READ_SIZE
         # (A stamp of nine bytes goes before each line, and a line may be its newline alone.)
         held = FLUSH_AT + PENDING_MAX + 2 * READ_SIZE + SENDERS * READ_SIZE
         assert self.store.queued <= held * (10 if self.stamp else 2)
@@ -179,15 +179,10 @@ def check(written: bytes, sent: list[bytes], stamp: bool) -> None:
 
 def play(steps: list[Step], into: str, stamp: bool, at_once: bool, writes: list[int]) -> None:
     patched = mock.patch.multiple(
-        module,
-        LINE_MAX=LINE_MAX,
-        PENDING_MAX=PENDING_MAX,
-        READ_SIZE=READ_SIZE,
-        RETRY_AFTER=0.0,
-        GATHER=0.0,
-        timestamp=lambda: "TIME",
+        intake, READ_SIZE=READ_SIZE, RETRY_AFTER=0.0, GATHER=0.0, timestamp=lambda: "TIME"
     )
-    with patched, tempfile.TemporaryDirectory() as folder:
+    smaller = mock.patch.multiple(unfinished, LINE_MAX=LINE_MAX, PENDING_MAX=PENDING_MAX)
+    with patched, smaller, tempfile.TemporaryDirectory() as folder:
         chain = Chain(Path(folder), into, stamp, at_once, writes)
         for who, what, text in steps:
             chain.do(who, what, of_sender(who, text))

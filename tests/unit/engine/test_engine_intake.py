@@ -17,15 +17,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reclog.engine import intake as module
+from reclog.engine import unfinished
 from reclog.engine.address import parse_network
 from reclog.engine.batch import Batch, Bytes
 from reclog.engine.events import EventLog
-from reclog.engine.intake import LINE_MAX, PENDING_MAX, READ_SIZE, Intake, Limits
+from reclog.engine.intake import READ_SIZE, Intake, Limits
 from reclog.engine.journal import Journal
 from reclog.engine.kernel import LINUX
 from reclog.engine.listener import TcpListener
 from reclog.engine.loop import Loop
 from reclog.engine.sink import Sink
+from reclog.engine.unfinished import LINE_MAX, PENDING_MAX
 
 if TYPE_CHECKING:
     TurnUntil = Callable[[Callable[[], bool]], None]
@@ -487,7 +489,7 @@ def test_unfinished_text_of_all_is_bounded(bench: Bench) -> None:
 def test_the_longest_lines_go_first_when_memory_is_short(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PENDING_MAX", 100)
+    monkeypatch.setattr(unfinished, "PENDING_MAX", 100)
     bench.serve(partial_after=60)
     short, long, middle = bench.queue.comes(), bench.queue.comes(), bench.queue.comes()
     long.send(b"l" * 60)
