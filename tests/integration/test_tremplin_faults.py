@@ -41,6 +41,10 @@ class Stream:
         wanted = sum(self.sent) + lines
         wait_until(lambda: sum(self.sent) >= wanted, 30, "senders go on")
 
+    def begun(self, number: int) -> int:
+        """Return how many lines of a sender may have been recorded by now: it is counted after it is sent."""
+        return self.sent[number] + 1
+
     def end(self) -> None:
         self._over.set()
         self._crowd.join()
@@ -399,14 +403,14 @@ def test_after_a_truncation_or_removal_all_that_comes_is_there(trem: Tremplin, e
     stream.more(100)
     wait_until(lambda: len(recording.read().splitlines()) > 50)
     edit(recording.file)
-    at_edit = stream.sent[0]
+    at_edit = stream.begun(0)
     stream.more(100)
     wait_until(lambda: recording.events("file changed") or recording.events("file reopened"))
     wait_until(lambda: len(lines_of(recording.read(), 0)) > 50)
     assert lines_of(recording.read(), 0)[0] <= line_of(0, at_edit)
     kill_collector(recording)
     edit(recording.file)
-    at_edit = stream.sent[0]
+    at_edit = stream.begun(0)
     stream.more(50)
     again(recording)
     stream.more(50)
