@@ -2,4 +2,4 @@
 
 from reclog.program import fab_namespace
 
-ns = fab_namespace()
+ns = fab_namespace(__file__)

@@ -2,4 +2,4 @@
 
 from reclog.program import namespace
 
-ns = namespace()
+ns = namespace(__file__)

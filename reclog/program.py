@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
@@ -11,30 +12,40 @@ from invoke.program import Program
 
 from .engine import __version__
 from .settings import DEFAULTS
+from .tasks import config_file
+
+#: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a
+#: number, a list): it finds none, and settings.merged supplies the built-in value.
+_KNOWN = {"reclog": {name: value if isinstance(value, bool) else None for name, value in DEFAULTS.items()}}
 
 
-def fab_namespace() -> Collection:
-    """Return the collection of all Fabric tasks, with the names of their settings."""
+def fab_namespace(beside: str = "") -> Collection:
+    """Return the collection of all Fabric tasks, with the names of their settings.
+
+    `beside` is the path of the fabfile. Raises Exit for what Fabric would stumble over with a traceback.
+    """
     from .tasks import edge, tremplin
 
-    # Here, because Fabric reads these words before it runs a task, and stumbles with a traceback.
     edge.sentences(tremplin.check_words)(sys.argv)
+    if beside:
+        edge.sentences(config_file.check)(Path(beside).parent, config_file.FabricsFile, _KNOWN)
     return _configured(Collection(tremplin.tremplin, tremplin.kill_there))
 
 
-def namespace() -> Collection:
-    """Return the collection of all Invoke tasks, with the names of their settings."""
-    from .tasks import bench, faults, kill, local, probe, status, tail
+def namespace(beside: str) -> Collection:
+    """Return the collection of all Invoke tasks, with the names of their settings.
 
+    `beside` is the path of tasks.py. Raises Exit for what Invoke would stumble over with a traceback.
+    """
+    from .tasks import bench, edge, faults, kill, local, probe, status, tail
+
+    edge.sentences(config_file.check)(Path(beside).parent, config_file.InvokesFile, _KNOWN)
     bodies = (local.local, kill.kill, probe.prove, status.status, tail.tail, faults.faults, bench.bench)
     return _configured(Collection(*bodies))
 
 
 def _configured(collection: Collection) -> Collection:
-    # Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it
-    # can't (a number, a list): it finds none, and settings.merged supplies the built-in value.
-    known = {name: value if isinstance(value, bool) else None for name, value in DEFAULTS.items()}
-    collection.configure({"reclog": known})
+    collection.configure(_KNOWN)
     return collection
 
 

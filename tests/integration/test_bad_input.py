@@ -468,3 +468,28 @@ def test_a_config_that_is_wrong_is_refused_as_a_flag_is(home: Home) -> None:
     for config in ("reclog: {port: 0}", "reclog: {partial_after: soon}", "reclog: {allow: [lan]}"):
         (tree / "invoke.yaml").write_text(config)
         refused(home, home.inv("local", cwd=tree), status=2)
+
+
+WRONG_FILES = [
+    ("invoke.yaml", "reclog: [", "line 2"),
+    ("invoke.yaml", "- port: 6000", "'list'"),
+    ("invoke.yaml", "reclog: 6000", "a value stands where settings belong"),
+    ("invoke.yaml", "reclog: {port: {tcp: 6000}}", "a value stands where settings belong"),
+    ("invoke.json", '{"reclog": ', "line 2"),
+    ("invoke.py", "reclog = port", "'port' is not defined"),
+    ("fabric.yaml", "reclog: [", "line 2"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "why"), WRONG_FILES, ids=[" ".join(one[:2]) for one in WRONG_FILES])
+def test_a_config_file_that_can_not_be_read(home: Home, name: str, text: str, why: str) -> None:
+    tree = home.path / "tree"
+    tree.mkdir()
+    shutil.copytree(ROOT / "reclog", tree / "reclog", ignore=shutil.ignore_patterns("__pycache__"))
+    for tasks in ("tasks.py", "fabfile.py"):
+        shutil.copy(ROOT / tasks, tree)
+    (tree / name).write_text(f"{text}\n")
+    words = ("fab", "-H", "nobody@127.0.0.1", "tremplin") if name.startswith("fabric") else ("inv", "local")
+    said = refused(home, home.run(str(BIN / words[0]), *words[1:], cwd=tree), status=2)
+    assert str(tree / name) in said
+    assert why in said
