@@ -24,9 +24,9 @@ def fab_namespace(beside: str = "") -> Collection:
 
     `beside` is the path of the fabfile. Raises Exit for what Fabric would stumble over with a traceback.
     """
-    from .tasks import edge, tremplin
+    from .tasks import edge, fabric_words, tremplin
 
-    edge.sentences(tremplin.check_words)(sys.argv)
+    edge.sentences(fabric_words.check_words)(sys.argv)
     if beside:
         edge.sentences(config_file.check)(Path(beside).parent, config_file.FabricsFile, _KNOWN)
     return _configured(Collection(tremplin.tremplin, tremplin.kill_there))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reclog.errors import UsageError
-from reclog.tasks.tremplin import check_words
+from reclog.tasks.fabric_words import check_words
 
 
 @pytest.mark.parametrize(
