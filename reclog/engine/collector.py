@@ -31,12 +31,6 @@ RETRY_AFTER = 0.25
 LOOK_EVERY = 1.0
 
 
-class NotTaken(EngineError):
-    """The relay does not let this collector have its spool."""
-
-    cause = "refused"
-
-
 class Collector:
     """One tremplin's recording here."""
 
@@ -55,7 +49,8 @@ class Collector:
         self.reconnects = 0
         self.gaps = 0
         self.finished = False
-        self.refused = ""
+        #: Why there is no use in trying again.
+        self.refused: EngineError | None = None
         self._client: FeedClient | None = None
         self._stop_wanted = bool(config.get("stop_at_once"))
         self._stop_sent = False
@@ -106,13 +101,13 @@ class Collector:
             drained=self.finished,
             left_bytes=max(0, self.end - self.landing.position) + self.sink.queued,
             left_senders=0,
-            reason=self.refused or self.sink.paused or self.tunnel.trouble,
+            reason=self._refusal or self.sink.paused or self.tunnel.trouble,
         )
         self.publisher.publish()
-        if self.refused:
+        if self.refused is not None:
             self.daemon.keep_state = True  # `status` shows why it ended
             if not self._answered:
-                raise NotTaken(self.refused)
+                raise self.refused
         elif not self.finished:
             self.daemon.keep_config = True
         # The checkpoint stays: the relay may never have had the last ack, and is then asked once more.
@@ -128,9 +123,13 @@ class Collector:
             "take_over": self.take_over,
         }
 
-    def _refused(self, why: str) -> None:
+    def _refused(self, why: EngineError) -> None:
         self.refused = why
-        self.say("refused", reason=why)
+        self.say("refused", reason=str(why))
+
+    @property
+    def _refusal(self) -> str:
+        return str(self.refused or "")
 
     def _connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
         self._client = client
@@ -288,7 +287,7 @@ class Collector:
     def _facts(self) -> dict[str, Any]:
         remote = self.remote
         if self._client is None:
-            state, reason = "reconnecting", self.refused or self.tunnel.trouble
+            state, reason = "reconnecting", self._refusal or self.tunnel.trouble
         else:
             reason = self.sink.paused or _word(remote.get("paused_for"))
             state = "paused" if reason else "recording"
@@ -296,7 +295,7 @@ class Collector:
             **facts_of(self.sink),
             "state": state,
             "paused_for": reason,
-            "ended_for": self.refused,
+            "ended_for": self._refusal,
             "senders": _count(remote.get("senders")),
             "connects": _count(remote.get("connects")),
             "refused": _count(remote.get("refused")),

@@ -8,6 +8,7 @@ import time
 from typing import Any, Iterator
 
 from . import frames
+from .errors import EngineError
 from .frames import Decoder, FeedError, Frame
 from .jsonfile import parse_json
 
@@ -17,8 +18,10 @@ HANDSHAKE_WITHIN = 5.0
 READ_SIZE, READS = 512 * 1024, 8
 
 
-class Refused(Exception):
-    """The relay knows us and does not want us; the message says why and what to do."""
+class Refused(EngineError):
+    """The relay knows us and does not let us have its spool."""
+
+    cause = "refused"
 
 
 class FeedClient:

@@ -15,6 +15,7 @@ import time
 from typing import Any, Callable, Mapping
 
 from .child import Child
+from .errors import EngineError
 from .feedclient import FeedClient, Refused
 from .frames import FeedError, checked_secret
 from .loop import Loop
@@ -31,6 +32,14 @@ SSH_WITHIN = 20.0
 LOGIN_REFUSED = ("Permission denied", "Host key verification failed", "Too many authentication failures")
 #: Seconds between two attempts then, and at most between two attempts otherwise.
 LOGIN_AGAIN, NETWORK_AGAIN = 60.0, 1.0
+#: What to do where sshd does not forward.
+FORBIDDEN = "The tremplin's sshd forbids the tunnel: have `AllowTcpForwarding local` in its sshd_config."
+
+
+class Forbidden(EngineError):
+    """The tremplin's sshd forwards nothing."""
+
+    cause = "forbidden"
 
 
 class Tunnel:
@@ -49,7 +58,7 @@ class Tunnel:
         #: Called when ssh ended, with its words: a connection through it is lost.
         self.on_ended: Callable[[str], None] = lambda why: None
         #: Called when there is no use in trying again, with the reason.
-        self.on_refused: Callable[[str], None] = lambda why: None
+        self.on_refused: Callable[[EngineError], None] = lambda why: None
         #: Why there is no connection; empty while there is one.
         self.trouble = ""
         self._port = int(config["port_local"])
@@ -120,9 +129,7 @@ class Tunnel:
 
     def _ssh_says(self, words: str) -> None:
         if "administratively prohibited" in words and not self._connected_once:
-            self.on_refused(
-                "The tremplin's sshd forbids the tunnel: have `AllowTcpForwarding local` in its sshd_config."
-            )
+            self.on_refused(Forbidden(FORBIDDEN))
         if "open failed" not in words:  # the relay is not there yet: the dial says it better
             self._say("ssh says", text=words)
 
@@ -139,7 +146,7 @@ class Tunnel:
             answer = client.shake_hands(self._hello())
         except Refused as error:
             self._dial_timer.off()
-            self.on_refused(str(error))
+            self.on_refused(error)
         except (OSError, FeedError) as error:
             self.trouble = f"the relay does not answer ({error})"
             self._dial_timer.at(time.monotonic() + DIAL_AGAIN)
