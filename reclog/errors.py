@@ -43,6 +43,10 @@ class RelayRunsError(RelayError):
     """Somebody started it meanwhile."""
 
 
+class LinesStayError(RelayError):
+    """It failed, and the relay that it had started holds lines: they stay there."""
+
+
 class NotOursError(RelayError):
     """Another machine has the relay."""
 

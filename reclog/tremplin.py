@@ -26,6 +26,7 @@ from .console import size
 from .errors import (
     AlreadyRecordedError,
     HostError,
+    LinesStayError,
     PortBusyError,
     ReclogError,
     RelayError,
@@ -61,7 +62,8 @@ class Opened:
 def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry, say: Say) -> Opened:
     """Record what senders write to the tremplin; `say` gets a line for each step that passed.
 
-    Raises a ReclogError that says why it can't be done; then nothing of this call is left on either side.
+    Raises a ReclogError that says why it can't be done; then nothing of this call is left on either side,
+    unless something was sent there meanwhile (LinesStayError).
     """
     host = resolve(target)
     with registry.one_at_a_time(_name(host, settings)):
@@ -85,8 +87,8 @@ def _open_alone(host: Host, settings: TremplinSettings, registry: Registry, say:
         )
     try:
         return _open(host, settings, registry, recording, port_local, words, say)
-    except BaseException:
-        if fresh:
+    except BaseException as error:
+        if fresh and not isinstance(error, LinesStayError):
             recording.clean()
         with contextlib.suppress(OSError):
             if not existed and os.path.getsize(settings.file) == 0:
@@ -180,11 +182,18 @@ def _open(
                 say("note: --allow leaves 127.0.0.1 out, so no line was sent there to prove the path")
             else:
                 _prove(relay, settings, say)
-        except BaseException:
+        except BaseException as error:
             _end_collector(recording)
+            left = 0
             if began_here:
                 with contextlib.suppress(HostError):  # why it failed is worth more than that this did too
-                    _undo(relay, config_file, alias, name, secret)
+                    left = _undo(relay, config_file, alias, name, secret)
+            if left:
+                why = str(error) if isinstance(error, ReclogError) else "It was interrupted."
+                raise LinesStayError(
+                    f"{why} What was sent there meanwhile ({size(left)}) stays on {alias} until this is run "
+                    f"again; `inv kill --host {alias} --discard` drops it."
+                ) from error
             raise
     finally:
         connection.close()
@@ -318,13 +327,19 @@ def _end_collector(recording: Recording) -> None:
         end([daemon], term_within=5.0)
 
 
-def _undo(relay: RemoteRelay, config_file: Path, alias: str, name: str, secret: str) -> None:
+def _undo(relay: RemoteRelay, config_file: Path, alias: str, name: str, secret: str) -> int:
+    """End a relay that this call began, and remove it if it has no lines; return the bytes that it has."""
     there = look(config_file, alias)["relays"].get(name, {})
     if there.get("config", {}).get("secret", secret) != secret:
-        return  # another machine's, which was quicker
+        return 0  # another machine's, which was quicker
     if there.get("alive"):
         relay.end(int(there["pid"]))
-    relay.remove()
+        # It takes in what was sent before it ends.
+        there = look(config_file, alias)["relays"].get(name, {})
+    left = int(there.get("left", 0))
+    if not left:
+        relay.remove()
+    return left
 
 
 def _prove(relay: RemoteRelay, settings: TremplinSettings, say: Say) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import functools
 import hashlib
@@ -301,6 +302,52 @@ def test_kill_without_the_tremplin_can_be_tried_again(trem: Tremplin) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert lines_of(recording) == numbered(0, 100)
     nothing_is_left(trem)
+
+
+@pytest.mark.parametrize("then", ["again", "discard"])
+def test_lines_for_a_relay_that_comes_to_nothing_stay(trem: Tremplin, then: str) -> None:
+    settings = trem.folder / "sshd_config"
+    text = settings.read_text()
+    settings.write_text(f"AllowTcpForwarding no\n{text}")
+    stop_sshd(trem)
+    start_sshd(trem)
+    file = trem.home.path / "early.log"
+    recording = TremplinRecording(trem.home, free_port(), file, trem, free_port(), free_port())
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        failing = pool.submit(recording.again)
+        # A device that has been trying for long: it says its lines as soon as somebody listens.
+        wait_until(lambda: said(recording, 0, 100) or failing.done(), 30, "the relay listens")
+        done = failing.result()
+    assert done.returncode == 1, done.stdout
+    assert "sshd forbids the tunnel" in done.stderr
+    assert "stays on trem until this is run again" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not file.exists()
+    assert recording.home.processes() == []
+    assert trem.processes() == []
+    if then == "discard":
+        refused = recording.kill()
+        assert refused.returncode == 1
+        assert "can't be drained: The tremplin's sshd forbids the tunnel" in refused.stderr
+        assert [one["state"] for one in recording.home.status()] == ["dead"]
+        assert recording.home.inv("kill", "--host", ALIAS, "--discard").returncode == 0
+    else:
+        settings.write_text(text)
+        stop_sshd(trem)
+        start_sshd(trem)
+        assert recording.again().returncode == 0
+        wait_until(lambda: lines_of(recording) == numbered(0, 100), what="they are recorded")
+        assert recording.kill().returncode == 0
+    nothing_is_left(trem)
+
+
+def said(recording: TremplinRecording, start: int, end: int) -> bool:
+    """Send these lines, and tell whether there was somebody to send them to."""
+    try:
+        send(recording, start, end)
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_discard_drops_only_what_can_not_be_drained(trem: Tremplin) -> None:
