@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any
 
+from .aside import Aside
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, Entrance
 from .errors import EngineError, PortTaken
@@ -57,6 +58,7 @@ class Relay:
         self._stop_asked = False
         self._notes: list[str] = []
         self._owner_unsaved = False
+        self._aside = Aside(self.loop)
         self._sync_timer = self.loop.timer(self._sync)
         self._port_timer = self.loop.timer(self._listen)
         self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
@@ -165,12 +167,18 @@ class Relay:
 
     def _sync(self) -> None:
         self._sync_timer.at(time.monotonic() + SYNC_EVERY)
-        try:
-            self.spool.sync()
-        except OSError as error:
-            self.daemon.log.say("sync failed", reason=error.strerror or str(error))
+        unsynced = self.spool.unsynced
+        if unsynced is not None and not self._aside.busy:
+            path, end = unsynced
+            self._aside.start(lambda: self.daemon.disk.sync(path), lambda error: self._synced(end, error))
         if self._owner_unsaved:
             self._save_owner()
+
+    def _synced(self, end: int, error: OSError | None) -> None:
+        if error is None or isinstance(error, FileNotFoundError):  # acked, and deleted meanwhile
+            self.spool.note_synced(end)
+        else:
+            self.daemon.log.say("sync failed", reason=error.strerror or str(error))
 
     def _read_owner(self) -> Owner:
         try:

@@ -160,6 +160,17 @@ class Spool:
             self._disk.fdatasync(self._fd)
             self.synced = self.end
 
+    @property
+    def unsynced(self) -> tuple[str, int] | None:
+        """Return the file to sync elsewhere, and the `end` for `note_synced` then; None if all is on disk."""
+        if self.synced < self.end and self._fd >= 0:
+            return self._path(self._segments[-1][0]), self.end  # one that is full was synced when it was left
+        return None
+
+    def note_synced(self, end: int) -> None:
+        """Take note that all before offset `end` is on disk."""
+        self.synced = max(self.synced, end)
+
     def ack(self, offset: int) -> None:
         """Take note that all before `offset` is on the collector's disk; delete what only holds that."""
         if self.acked < offset <= self.end:
