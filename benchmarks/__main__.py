@@ -43,7 +43,7 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="tiny sizes, once, and nothing is fetched")
     parser.add_argument("--work", default="", help="numbers of works, with commas between; also `start`")
     parser.add_argument("--system", default="", help="only systems with one of these in their names")
-    parser.add_argument("--repeat", type=int, default=5, help="repetitions at most")
+    parser.add_argument("--repeat", type=int, default=5, help="repetitions of what a bar names")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long all of it may take")
     parser.add_argument("--folder", default="", help="where recordings go: a folder on a real disk")
     parser.add_argument("--out", default="", help="folder for the results and plots")

@@ -23,6 +23,9 @@ from benchmarks.systems import Running, System
 LOOK_EVERY = 0.001
 """Seconds between two looks at the size of the file: the precision of `wall`."""
 
+JUDGED = 5
+"""Repetitions of what a bar names, unless more are asked for."""
+
 QUIET_FOR = 2.0
 """Seconds without growth after which what is missing is taken for lost."""
 
@@ -66,8 +69,8 @@ class Stage:
         return interleaved(jobs, self.say, self.until)
 
     def times(self, wanted: int) -> int:
-        """Return how often to repeat: never more than asked for."""
-        return min(wanted, self.repeat)
+        """Return how often to repeat what is worth `wanted` times: what a bar names, as often as asked."""
+        return self.repeat if wanted == JUDGED else min(wanted, self.repeat)
 
     def trial(self, system: System, words: Sequence[object], numbered: tuple[int, int], look: bool) -> Run:
         """Have `system` record what the generator's command `words` makes; the port goes behind its name.

@@ -10,7 +10,7 @@ from benchmarks.load import LINE
 from benchmarks.ours import BUILTIN
 from benchmarks.rows import Job, Row, Run
 from benchmarks.systems import System
-from benchmarks.trial import Stage
+from benchmarks.trial import JUDGED, Stage
 from reclog.engine.spool import SEGMENT, Spool
 
 TITLE = "7. How cost grows"
@@ -61,7 +61,7 @@ def _lines_job(stage: Stage, system: System, row: Row, senders: int, lines: int)
     def once(_: int) -> Run:
         return stage.trial(system, ("lines", senders, lines, 1), (senders, lines), look=False)
 
-    times = 5 if system.name == BUILTIN and senders * lines <= 1_000_000 else 1
+    times = JUDGED if system.name == BUILTIN and senders * lines <= 1_000_000 else 1
     return Job(row, stage.times(times), once)
 
 
@@ -75,7 +75,9 @@ def _by_spool(stage: Stage) -> list[Job]:
                 return _opened(folder / "spool", megabytes * 1_000_000)
 
         note = "sparse files of the right names and lengths"
-        jobs.append(Job(Row(f"{SPOOL}: {size}", SPOOL_NAME, note=note, x=megabytes), stage.times(5), once))
+        jobs.append(
+            Job(Row(f"{SPOOL}: {size}", SPOOL_NAME, note=note, x=megabytes), stage.times(JUDGED), once)
+        )
     return jobs
 
 

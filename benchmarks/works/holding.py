@@ -13,7 +13,7 @@ from benchmarks.load import LINE, Sent, said, tell, wait_ready
 from benchmarks.ours import BUILTIN, SOCAT
 from benchmarks.rows import FAILED, Row, Run
 from benchmarks.systems import Running, System
-from benchmarks.trial import QUIET_FOR, Stage, size_of
+from benchmarks.trial import JUDGED, QUIET_FOR, Stage, size_of
 
 TITLE = "4. Senders that stay"
 
@@ -62,7 +62,7 @@ def _case(stage: Stage, systems: Sequence[System], senders: int) -> list[Row]:
                 row.note = FEW_ONLY[system.name]
                 continue
             # The bars' system several times: side by side, since what is silent is in nobody's way.
-            for _ in range(stage.times(5 if system.name == BUILTIN else 1)):
+            for _ in range(min(JUDGED, stage.times(JUDGED if system.name == BUILTIN else 1))):
                 try:
                     held.append(_hold(stage, stack, system, row, senders, speak))
                 except (RuntimeError, OSError) as error:

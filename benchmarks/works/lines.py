@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchmarks.ours import BUILTIN, SOCAT
 from benchmarks.rows import Job, Row, Run
 from benchmarks.systems import System
-from benchmarks.trial import Stage
+from benchmarks.trial import JUDGED, Stage
 
 TITLE_LINES = "2. 8 senders, one send a line"
 TITLE_BULK = "3. Bulk: sends of 65,000 bytes"
@@ -69,5 +69,5 @@ def _job(stage: Stage, system: System, case: Case, note: str = "") -> Job:
         words = ("lines", case.senders, case.lines, case.block)
         return stage.trial(system, words, (case.senders, case.lines), number == 0)
 
-    times = stage.times(5 if system.name in REPEATED else 1)
+    times = stage.times(JUDGED if system.name in REPEATED else 1)
     return Job(Row(case.name, system.name, note=note), times, once)

@@ -10,7 +10,7 @@ from bench import Home, free_port
 from tremplin_bench import Tremplin
 
 from benchmarks.rows import Job, Row, Run
-from benchmarks.trial import Stage
+from benchmarks.trial import JUDGED, Stage
 from benchmarks.works.tremplin import Far
 
 TITLE = "Starting"
@@ -31,7 +31,7 @@ def run(stage: Stage) -> list[Row]:
             return {"wall": took}
 
         statuses = Row(STATUS, "reclog")
-        rows = stage.rows([Job(Row(LOCAL, "reclog"), stage.times(5), local)])
+        rows = stage.rows([Job(Row(LOCAL, "reclog"), stage.times(JUDGED), local)])
     return [*rows, statuses]
 
 
@@ -47,7 +47,7 @@ def tremplin(there: Far) -> list[Row]:
         _timed(lambda: trem.home.inv("kill", "--port", ports[1]))
         return {"wall": took}
 
-    return there.stage.rows([Job(Row(TREMPLIN, "reclog"), there.stage.times(5), once)])
+    return there.stage.rows([Job(Row(TREMPLIN, "reclog"), there.stage.times(JUDGED), once)])
 
 
 def _timed(command: Callable[[], CompletedProcess[str]]) -> float:

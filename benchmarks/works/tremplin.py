@@ -20,7 +20,7 @@ from benchmarks.load import LINE, Sent
 from benchmarks.ours import Local, end
 from benchmarks.rows import Job, Row, Run
 from benchmarks.through import CAT, PLAIN, TUNED, Chain, wait
-from benchmarks.trial import QUIET_FOR, Stage, outcome, size_of, until_recorded
+from benchmarks.trial import JUDGED, QUIET_FOR, Stage, outcome, size_of, until_recorded
 from benchmarks.works import latency
 
 TITLE = "6. Through a tremplin, both ends on this machine"
@@ -67,7 +67,7 @@ def run(there: Far) -> list[Row]:
     """Do work 6."""
     stage = there.stage
     jobs = []
-    for name, times in ((RECLOG, 5), (PLAIN, 5), (TUNED, 5), (CAT, 2)):
+    for name, times in ((RECLOG, JUDGED), (PLAIN, JUDGED), (TUNED, JUDGED), (CAT, 2)):
 
         def pull(_: int, name: str = name) -> Run:
             return _pull_ours(there) if name == RECLOG else _pull_theirs(there, name)
@@ -79,7 +79,7 @@ def run(there: Far) -> list[Row]:
             def live(_: int, name: str = name, lines: int = lines, block: int = block) -> Run:
                 return _live(there, name, lines, block)
 
-            jobs.append(Job(Row(case, name), stage.times(2 if name == CAT else 5), live))
+            jobs.append(Job(Row(case, name), stage.times(2 if name == CAT else JUDGED), live))
     return stage.rows(jobs)
 
 
@@ -87,7 +87,7 @@ def ages(there: Far) -> list[Row]:
     """Do work 5."""
     jobs = []
     for rate, seconds in latency.rates(there.stage):
-        for name, times in ((RECLOG, 5), (TUNED, 1), (CAT, 1)):
+        for name, times in ((RECLOG, JUDGED), (TUNED, 1), (CAT, 1)):
 
             def once(_: int, name: str = name, rate: int = rate, seconds: float = seconds) -> Run:
                 with _live_path(there, name) as (file, port, roots):

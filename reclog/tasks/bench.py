@@ -19,7 +19,7 @@ from .edge import sentences
         "quick": "Tiny sizes, once, only with what is installed; nothing is judged.",
         "work": "Works to do, with commas between: 1 to 7, start, generator (default: all).",
         "system": "Only systems with one of these in their names, with commas between.",
-        "repeat": "Repetitions at most (default 5).",
+        "repeat": "Repetitions of what a bar names (default 5); the rest is done at most as often.",
         "minutes": "How long all of it may take (default 10); with more time, more is repeated.",
         "folder": "Folder for recordings meanwhile, on a real disk (default: the system's temporary one).",
         "out": "Folder for results.json and the plots (default benchmarks/results).",
