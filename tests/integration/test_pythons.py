@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import functools
 import os
 import shutil
@@ -105,20 +106,22 @@ def tools() -> Path:
     """
     oldest = next(iter(pythons().values()))
     folder = TOOLS / version_of(oldest)
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        venv = folder / "venv"
-        subprocess.run([oldest, "-m", "venv", str(venv)], check=True, capture_output=True, timeout=60)
-        install = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--target", str(folder)]
-        for left in (2, 1, 0):  # a network may stumble
-            done = subprocess.run([*install, "pytest", "hypothesis"], check=not left, timeout=100)
-            if done.returncode == 0:
-                break
-        (folder / "complete").touch()
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as lock:  # another worker may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            venv = folder / "venv"
+            subprocess.run([oldest, "-m", "venv", str(venv)], check=True, capture_output=True, timeout=60)
+            pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--target", str(folder)]
+            for left in (2, 1, 0):  # a network may stumble
+                done = subprocess.run([*pip, "pytest", "hypothesis"], check=not left, timeout=100)
+                if done.returncode == 0:
+                    break
+            (folder / "complete").touch()
     return folder
 
 
-@pytest.mark.xdist_group("pythons")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("python", [VERSIONS[0], VERSIONS[-1]], indirect=True)
 def test_the_unit_tests_under(python: str, tmp_path: Path) -> None:
