@@ -9,8 +9,9 @@ from .disk import DISK, Disk
 from .jsonfile import write_json
 from .loop import Loop
 
-#: Seconds between two replacements while things keep changing.
-EVERY = 0.25
+#: Seconds between two replacements while things keep changing: less than `inv status` takes to start, so that
+#: a line that was sent right before is counted.
+EVERY = 0.1
 
 Facts = Dict[str, Any]
 
