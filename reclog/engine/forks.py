@@ -146,7 +146,8 @@ class SocatListener:
         reap(self._parent.child)
 
     def _quiet(self) -> bool:
-        return time.monotonic() - self._intake.last_read_at > QUIET_FOR
+        intake = self._intake
+        return not intake.held and time.monotonic() - intake.last_read_at > QUIET_FOR
 
     def _ended(self, status: int) -> None:
         parent = self._parent

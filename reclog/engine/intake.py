@@ -67,7 +67,7 @@ class Intake:
         self.connects = 0
         self.refused = 0
         self.splits = 0
-        #: When senders were last heard (monotonic seconds).
+        #: When senders were last heard, or could be again (monotonic seconds).
         self.last_read_at = 0.0
         #: Set while the store can't take more.
         self.held = False
@@ -80,7 +80,7 @@ class Intake:
         self._senders: dict[int, Sender] = {}
         self._per_address: dict[str, int] = {}
         self._doors = Doors(loop, self._welcome, lambda: self.senders, journal.say)
-        self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, journal.say)
+        self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.say)
         self._next_id = 0
         self._time = b""
         # Bytes of the largest read.
@@ -244,6 +244,11 @@ class Intake:
             if self._batch.queued >= self._flush_at:
                 self._flush()
 
+    def _ask(self, sender: Sender) -> None:
+        """Hand on what a silent sender has not finished, unless more of it waits here unread."""
+        if self._read(sender) == 0:
+            self._hand_on(sender)
+
     def _stamp(self, sender: Sender) -> bytes:
         if not self._limits.stamp:
             return b""
@@ -294,6 +299,7 @@ class Intake:
 
     def _hold(self) -> None:
         self.held = True
+        self._unfinished.stop_clock()
         self._doors.hold()
         for sender in self._senders.values():
             self._loop.unwatch(sender.sock)
@@ -309,6 +315,8 @@ class Intake:
         self._retry_timer.off()
         for sender in self._senders.values():
             self._watch(sender)
+        self._unfinished.start_clock()
+        self.last_read_at = time.monotonic()
         self._doors.release()
 
     # -- the end --------------------------------------------------------------------------------

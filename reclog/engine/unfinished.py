@@ -2,6 +2,11 @@
 
 It is due after `partial_after` seconds without more, when it grows over `LINE_MAX`, and, the longest first,
 when all unfinished text together exceeds `PENDING_MAX`.
+
+Only time in which its sender could have been heard counts as the sender's silence. While nobody is read
+(`stop_clock`) no text becomes due, and afterwards each has its whole time again, for the rest may have waited
+at the sender. Where we were late ourselves (stopped, starved, in a long write) the rest may wait in the
+kernel: a sender is read once more before its text is handed on.
 """
 
 from __future__ import annotations
@@ -23,14 +28,24 @@ class Unfinished:
     """The unfinished lines of all senders (`Sender.held`), and when each is due."""
 
     def __init__(
-        self, loop: Loop, partial_after: float, hand_on: Callable[[Sender], None], report: Report
+        self,
+        loop: Loop,
+        partial_after: float,
+        hand_on: Callable[[Sender], None],
+        quiet: Callable[[Sender], None],
+        report: Report,
     ) -> None:
-        """`hand_on` is called with a sender whose text is due, and takes it; `partial_after`: seconds."""
+        """`hand_on` is called with a sender whose text is due, and takes it; `partial_after`: seconds.
+
+        `quiet` is called with one that was silent for so long: it reads on, or hands on.
+        """
         #: Bytes of all.
         self.size = 0
         self._partial_after = partial_after
         self._hand_on = hand_on
+        self._quiet = quiet
         self._report = report
+        self._stopped = False
         # When each is due. A dict keeps the order of insertion, and every time is inserted as the latest.
         self._due: dict[Sender, float] = {}
         self._timer = loop.timer(self._hand_on_quiet)
@@ -47,7 +62,7 @@ class Unfinished:
             sender.held = text
         self.size += len(text)
         when = time.monotonic() + self._partial_after
-        if not self._due:
+        if not self._due and not self._stopped:
             self._timer.at(when)
         self._due[sender] = when
         if len(sender.held) >= LINE_MAX:
@@ -68,6 +83,19 @@ class Unfinished:
         for sender in list(self._due):
             self._hand_on(sender)
 
+    def stop_clock(self) -> None:
+        """Take note that nobody is read any more."""
+        self._stopped = True
+        self._timer.off()
+
+    def start_clock(self) -> None:
+        """Take note that everybody is read again."""
+        self._stopped = False
+        if self._due:
+            when = time.monotonic() + self._partial_after
+            self._due = dict.fromkeys(self._due, when)
+            self._timer.at(when)
+
     def _relieve(self) -> None:
         """Hand the longest ones on, until half of the memory for them is free."""
         self._report("unfinished lines handed on", reason="memory", bytes=self.size)
@@ -78,9 +106,9 @@ class Unfinished:
 
     def _hand_on_quiet(self) -> None:
         now = time.monotonic()
-        while self._due:
+        while self._due and not self._stopped:
             sender, when = next(iter(self._due.items()))
             if when > now:
                 self._timer.at(when)
                 return
-            self._hand_on(sender)
+            self._quiet(sender)

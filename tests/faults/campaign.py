@@ -106,7 +106,7 @@ def _round(lane: Lane, seed: int, names: list[str], until: float) -> dict[str, A
     try:
         with lane.system(home) as system:
             system.start()
-            stage = Stage(system, seed, strict=lane.promises)
+            stage = Stage(system, seed, strict=lane.promises, patient=lane.promises)
             windows.append((time.monotonic(), "(no fault)"))
             stage.busy(1.0)
             for name in names:

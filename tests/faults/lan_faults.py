@@ -74,7 +74,7 @@ def recorder_told_to_end(stage: Stage) -> None:
 def recorder_frozen(stage: Stage) -> None:
     """SIGSTOP for a while."""
     with _frozen(_victim(stage, "recorder")):
-        stage.busy(0.2 + 1.3 * stage.dice.random())
+        stage.pause(0.2, 1.5)
 
 
 def socat_killed(stage: Stage) -> None:
@@ -90,7 +90,7 @@ def socat_told_to_end(stage: Stage) -> None:
 def socat_frozen(stage: Stage) -> None:
     """SIGSTOP of the socat that listens, for a while."""
     with _frozen(_listening_socat(stage)):
-        stage.busy(0.2 + 1.3 * stage.dice.random())
+        stage.pause(0.2, 1.5)
 
 
 def fork_killed(stage: Stage) -> None:
@@ -108,7 +108,7 @@ def fork_frozen(stage: Stage) -> None:
     for _ in range(20):
         try:
             with _frozen(_victim(stage, "fork")):
-                stage.busy(0.2 + 1.3 * stage.dice.random())
+                stage.pause(0.2, 1.5)
                 return
         except psutil.NoSuchProcess:
             continue  # its sender had left just then
@@ -239,7 +239,7 @@ def disk_full(stage: Stage) -> None:
     """No room, as a rule inside a line; then room again."""
     disk, lan, since = _disk_of(stage), lan_of(stage), timestamp()
     _fill(stage)
-    stage.busy(stage.dice.random())
+    stage.pause(0.0, 1.0)
     disk.make_room()
     lan.wait_for("resumed", since)
 

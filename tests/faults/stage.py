@@ -61,10 +61,16 @@ class Injected:
 class Stage:
     """A system under a workload, and what is done to it."""
 
-    def __init__(self, system: System, seed: int, senders: int = 6, strict: bool = True) -> None:
-        """A system that is not `strict` promises nothing: that it is stuck does not end the play."""
+    def __init__(
+        self, system: System, seed: int, senders: int = 6, strict: bool = True, patient: bool = False
+    ) -> None:
+        """A system that is not `strict` promises nothing: that it is stuck does not end the play.
+
+        On a `patient` stage what is held up stays so for longer than any timeout that judges a sender.
+        """
         self.system = system
         self._strict = strict
+        self._patient = patient
         self.dice = random.Random(seed)
         self.injected: dict[str, Injected] = {}
         self.moments: list[Moment] = []
@@ -91,6 +97,12 @@ class Stage:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(min(0.05, max(0.0, until - time.monotonic())))
+
+    def pause(self, least: float, most: float) -> None:
+        """Let the senders write while something is held up: for 3 to 15 s on a patient stage."""
+        if self._patient:
+            least, most = 3.0, 15.0
+        self.busy(least + self.dice.random() * (most - least))
 
     def burst(self, senders: int) -> None:
         """Have so many more senders connect at once, write a line and close."""

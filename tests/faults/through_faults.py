@@ -75,7 +75,7 @@ def froze(role: str, least: float, most: float) -> Fault:
 
     def fault(stage: Stage) -> None:
         with frozen(the(stage, role)):
-            stage.busy(least + stage.dice.random() * (most - least))
+            stage.pause(least, most)
 
     return fault
 
@@ -172,7 +172,7 @@ def link_slow(stage: Stage) -> None:
             wait_until(
                 lambda: counters(system.recording.folder).get("lag_bytes", 0) > 20_000, 10, "it lags behind"
             )
-        stage.busy(1.0 + stage.dice.random())  # not under pressure: it is to catch up soon
+        stage.pause(1.0, 2.0)  # not under pressure: it is to catch up soon
     finally:
         for host, interface in ends:
             host.run("tc", "qdisc", "delete", "dev", interface, "root")
@@ -201,7 +201,7 @@ def _filled(stage: Stage, disk: SmallDisk, there: bool, *idle: str) -> None:
                 for _ in range(3):
                     stage.busy(stage.dice.random() * 0.4)
                     disk.room(4096 * stage.dice.randint(1, 4))
-                stage.busy(stage.dice.random() * 0.4)
+                stage.pause(0.0, 0.4)
             finally:
                 disk.room()
     reasons = {event["reason"] for event in events(stage, "paused", there)[before:]}
@@ -230,7 +230,7 @@ def spool_full(stage: Stage) -> None:
             wait_until(
                 lambda: "spool full" in counters(system.relay_folder).get("paused_for", ""), 30, "it is full"
             )
-            stage.busy(stage.dice.random() * 0.5)
+            stage.pause(0.0, 0.5)
             system.again()
 
 

@@ -117,6 +117,44 @@ def test_a_full_disk_pauses_and_loses_nothing(home: Home, listener: str, disk: S
     assert recording.kill().returncode == 0
 
 
+@pytest.mark.root
+def test_time_in_which_nobody_is_read_is_not_the_senders(home: Home, listener: str, disk: SmallDisk) -> None:
+    """Half a line was read before the pause, the rest comes after it: its sender never paused."""
+    recording = home.local("--listener", listener, "--partial-after", "0.4", file=disk.path / "file.log")
+    over = threading.Event()
+    sent: list[list[bytes]] = [[] for _ in range(8)]
+
+    def two_pieces(number: int) -> None:
+        with recording.connect() as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(60)
+            while not over.is_set():
+                line = b"sender %d line %07d %s" % (number, len(sent[number]), b"." * 200)
+                sock.sendall(line)
+                sock.sendall(b"\n")
+                sent[number].append(line)
+
+    crowd = Crowd([lambda number=number: two_pieces(number) for number in range(8)])  # type: ignore[misc]
+    wait_until(lambda: recording.status()["state"] == "paused")
+    stays(lambda: recording.status()["state"] == "paused", 1.5)
+    disk.grow("500m")
+    wait_until(lambda: recording.status()["state"] == "recording")
+    recording.daemon.suspend()
+    try:
+        stays(lambda: crowd.busy, 1.5)
+    finally:
+        recording.daemon.resume()
+    over.set()
+    crowd.join(30)
+    assert recording.kill().returncode == 0
+    recorded = recording.read().split(b"\n")
+    assert recorded.pop() == b""
+    found: list[list[bytes]] = [[] for _ in sent]
+    for line in recorded:
+        found[int(line.split(b" ", 2)[1])].append(line)
+    assert found == sent
+
+
 def held_back(bulk: Bulk) -> bool:
     """Tell whether TCP takes nothing of it for half a second."""
     taken = bulk.taken
