@@ -11,7 +11,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from .engine import __version__
-from .settings import DEFAULTS
+from .recordings.settings import DEFAULTS
 from .tasks import config_file
 
 #: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a

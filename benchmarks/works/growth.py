@@ -11,7 +11,7 @@ from benchmarks.ours import BUILTIN
 from benchmarks.rows import Job, Row, Run
 from benchmarks.systems import System
 from benchmarks.trial import JUDGED, Stage
-from reclog.engine.spool import SEGMENT, Spool
+from reclog.engine.stores.spool import SEGMENT, Spool
 
 TITLE = "7. How cost grows"
 SENDERS = "senders"

@@ -19,9 +19,9 @@ if not __package__:  # run as a folder: it is the engine beside us that is meant
     sys.path.remove(_root)  # it may be a checkout: nothing else is to be found there
 
 from reclog.engine import __version__
-from reclog.engine.daemon import MARK, Daemon, FolderTaken
+from reclog.engine.daemons.daemon import MARK, Daemon, FolderTaken
 from reclog.engine.errors import EngineError
-from reclog.engine.files import OUTPUT
+from reclog.engine.records.names import OUTPUT
 
 ROLES = ("recorder", "relay", "collector")
 
@@ -45,7 +45,7 @@ def main() -> int:
 
 def start(role: str, folder: str, again: bool) -> int:
     """Start a daemon in the background and print its answer."""
-    from reclog.engine.detach import detached, this_program
+    from reclog.engine.system.detach import detached, this_program
 
     command = [*this_program(), role, "--folder", folder, *(["--again"] if again else [])]
     _, answer = detached(command, folder, {**os.environ, MARK: folder}, os.path.join(folder, OUTPUT))
@@ -62,19 +62,19 @@ def run(role: str, daemon: Daemon) -> int:
         return 1
     try:
         if role == "relay":
-            from reclog.engine.relay import Relay
+            from reclog.engine.daemons.relay import Relay
 
             daemon.made(Relay).run()
         elif role == "collector":
-            from reclog.engine.collector import Collector
+            from reclog.engine.daemons.collector import Collector
 
             daemon.made(Collector).run()
         elif daemon.config.get("raw"):
-            from reclog.engine.raw import RawRecorder
+            from reclog.engine.daemons.raw import RawRecorder
 
             daemon.made(RawRecorder).run()
         else:
-            from reclog.engine.recorder import Recorder
+            from reclog.engine.daemons.recorder import Recorder
 
             daemon.made(Recorder).run()
     except EngineError as error:

@@ -10,9 +10,9 @@ from invoke.tasks import task
 
 from reclog.console import DrainProgress, counted, note, size, visible
 from reclog.errors import NotDrainedError, ReclogError
-from reclog.registry import Recording, Registry
-from reclog.ssh import Target, resolve
-from reclog.stop import Stopped, chosen, stop, stop_strays
+from reclog.local.stop import Stopped, chosen, stop, stop_strays
+from reclog.recordings.registry import Recording, Registry
+from reclog.tremplin.ssh import Target, resolve
 
 from .edge import sentences
 
@@ -49,7 +49,7 @@ def kill(c: Context, port: Any = None, host: Any = None, file: Any = None, disca
 
 def stop_host(target: Target, take_over: bool, discard: bool) -> None:
     """Stop all that runs on a host, known here or not. Raises ReclogError."""
-    from reclog.farewell import stop_on_host
+    from reclog.tremplin.stop import stop_on_host
 
     registry = Registry()
     login = resolve(target).login  # the host may have been given another name, and the name another port
@@ -82,7 +82,7 @@ def _stop_tremplins(recordings: list[Recording], registry: Registry, discard: bo
     problems = []
     for recording in recordings:
         if recording.kind == "tremplin":
-            from reclog.farewell import stop_tremplin
+            from reclog.tremplin.stop import stop_tremplin
 
             try:
                 # A start that is under way ends first; another kill leaves nothing to do.

@@ -8,12 +8,12 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog import foreground as front
 from reclog.console import note, visible
-from reclog.engine.address import with_port
-from reclog.launch import start_local
-from reclog.registry import Registry
-from reclog.settings import resolve_local
+from reclog.engine.system.address import with_port
+from reclog.local import foreground as front
+from reclog.local.launch import start_local
+from reclog.recordings.registry import Registry
+from reclog.recordings.settings import resolve_local
 
 from .edge import configured, sentences
 

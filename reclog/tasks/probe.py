@@ -9,10 +9,10 @@ from invoke.tasks import task
 
 from reclog.console import print_table
 from reclog.errors import BrokenPathError
-from reclog.probe import Hop, probe_path, probe_recording
-from reclog.registry import Registry
-from reclog.settings import file_path, merged, port_number, seconds
-from reclog.stop import chosen
+from reclog.local.stop import chosen
+from reclog.look.probe import Hop, probe_path, probe_recording
+from reclog.recordings.registry import Registry
+from reclog.recordings.settings import file_path, merged, port_number, seconds
 
 from .edge import configured, sentences
 

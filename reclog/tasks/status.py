@@ -8,8 +8,8 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from reclog.console import note, print_table
-from reclog.overview import COLUMNS, describe, rows
-from reclog.registry import Registry
+from reclog.look.status import COLUMNS, describe, rows
+from reclog.recordings.registry import Registry
 
 from .edge import sentences
 

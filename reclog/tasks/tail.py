@@ -11,10 +11,10 @@ from invoke.tasks import task
 
 from reclog.console import visible
 from reclog.errors import ReclogError
-from reclog.follow import follow as follow_file
-from reclog.registry import Registry
-from reclog.settings import count, merged
-from reclog.stop import the_one
+from reclog.local.stop import the_one
+from reclog.look.tail import follow as follow_file
+from reclog.recordings.registry import Registry
+from reclog.recordings.settings import count, merged
 
 from .edge import configured, sentences
 

@@ -8,10 +8,10 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog import foreground as front
-from reclog.registry import Registry
-from reclog.settings import resolve_tremplin
-from reclog.tremplin import open_tremplin
+from reclog.local import foreground as front
+from reclog.recordings.registry import Registry
+from reclog.recordings.settings import resolve_tremplin
+from reclog.tremplin.start import open_tremplin
 
 from .edge import configured, sentences
 from .fabric_words import target_of

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from reclog.engine.disk import Data, Disk
+from reclog.engine.system.disk import Data, Disk
 
 CORPUS = Path(__file__).with_name("corpus")
 _WANTED = os.environ.get("RECLOG_FUZZ_EXAMPLES")

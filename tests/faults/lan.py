@@ -15,8 +15,8 @@ import psutil
 from bench import Home, Running, free_port, wait_until
 from swarm import runs
 
-from reclog.engine.faultpoints import VARIABLE
-from reclog.engine.listener import someone_listens
+from reclog.engine.sources.tcp import someone_listens
+from reclog.engine.system.faultpoints import VARIABLE
 
 #: The file of a round is far smaller.
 ROOM = "2g"

@@ -27,7 +27,7 @@ from lan import Disk, Lan
 from stage import Stage
 from swarm import Crowd, in_threads, reset_at_close, runs
 
-from reclog.engine.events import timestamp
+from reclog.engine.records.events import timestamp
 
 Fault = Callable[[Stage], None]
 

@@ -38,18 +38,18 @@ from unittest import mock
 
 from simdisk import BEFORE, Died, Inode, Opened, SimDisk
 
-from reclog.engine import acks as acks_module
-from reclog.engine import collector as collector_module
-from reclog.engine import feed as feed_module
-from reclog.engine import spool as spool_module
-from reclog.engine.collector import Collector
+from reclog.engine.daemons import collector as collector_module
+from reclog.engine.daemons.collector import Collector
 from reclog.engine.errors import EngineError
-from reclog.engine.feed import Feed, Owner
-from reclog.engine.feedclient import FeedClient
-from reclog.engine.frames import ACK, DATA, Decoder
-from reclog.engine.loop import Timer
-from reclog.engine.sink import Sink
-from reclog.engine.spool import Spool, SpoolUnusable
+from reclog.engine.feed import server as feed_module
+from reclog.engine.feed.client import FeedClient
+from reclog.engine.feed.protocol import ACK, DATA, Decoder
+from reclog.engine.feed.server import Feed, Owner
+from reclog.engine.outlets import acks as acks_module
+from reclog.engine.stores import spool as spool_module
+from reclog.engine.stores.file import Sink
+from reclog.engine.stores.spool import Spool, SpoolUnusable
+from reclog.engine.system.loop import Timer
 
 # Small, so that segments end, fill and go within a few lines.
 LIMIT, SEGMENT, RESERVE, SEND_AHEAD, FLUSH_AT, ACK_AT = 400, 60, 150, 90, 80, 200

@@ -46,7 +46,7 @@ class SeededBug(NamedTuple):
 BUGS = [
     SeededBug(
         "ack before the sync",
-        "landing.py",
+        "outlets/landing.py",
         "        self.sink.sync()\n        self.settled = self._save_checkpoint()\n",
         "        self.settled = self._save_checkpoint()\n",
         f"{DEATH}[ended-laptop]",
@@ -54,7 +54,7 @@ BUGS = [
     ),
     SeededBug(
         "no sync aside",
-        "acks.py",
+        "outlets/acks.py",
         "            lambda: self._disk.fdatasync(settling.fd), lambda error",
         "            lambda: None, lambda error",
         f"{DEATH}[plain-laptop]",
@@ -62,7 +62,7 @@ BUGS = [
     ),
     SeededBug(
         "settled aside: all that came meanwhile, too",
-        "landing.py",
+        "outlets/landing.py",
         "        self.settled = settling.checkpoint.offset\n",
         "        self.settled = self.position\n",
         f"{MODEL}::test_what_comes_during_a_sync_is_not_settled_by_it",
@@ -70,7 +70,7 @@ BUGS = [
     ),
     SeededBug(
         "settled aside: a file that was left meanwhile",
-        "landing.py",
+        "outlets/landing.py",
         "        if settling.number != self._number or self.sink.touched:\n",
         "        if self.sink.touched:\n",
         f"{MODEL}::test_a_sync_of_a_file_that_was_left_settles_nothing",
@@ -78,7 +78,7 @@ BUGS = [
     ),
     SeededBug(
         "checkpoint before the sync",
-        "landing.py",
+        "outlets/landing.py",
         "        self.sink.sync()\n        self.settled = self._save_checkpoint()\n",
         "        self.settled = self._save_checkpoint()\n        self.sink.sync()\n",
         f"{DEATH}[lossy-laptop]",
@@ -86,7 +86,7 @@ BUGS = [
     ),
     SeededBug(
         "checkpoint not synced",
-        "landing.py",
+        "outlets/landing.py",
         "checkpoint._asdict(), sync=True,",
         "checkpoint._asdict(), sync=False,",
         f"{DEATH}[ended-laptop]",
@@ -94,7 +94,7 @@ BUGS = [
     ),
     SeededBug(
         "offset off by one",
-        "landing.py",
+        "outlets/landing.py",
         "            offset = self.position - self.sink.unwritten\n",
         "            offset = self.position - self.sink.unwritten + (self.position > 0)\n",
         f"{DEATH}[lossy-tremplin]",
@@ -102,7 +102,7 @@ BUGS = [
     ),
     SeededBug(
         "segment deleted one ack early",
-        "spool.py",
+        "stores/spool.py",
         "            while len(self._segments) > 1 and sum(self._segments[0]) <= self.acked:\n",
         "            while len(self._segments) > 1 and self._segments[0][0] <= self.acked:\n",
         f"{MODEL}::test_a_segment_acked_in_part_stays",
@@ -110,7 +110,7 @@ BUGS = [
     ),
     SeededBug(
         "mark not on disk before it is used",
-        "spool.py",
+        "stores/spool.py",
         "                self._save(clean=False, mark=mark)\n",
         "",
         f"{DEATH}[lossy-tremplin]",
@@ -118,7 +118,7 @@ BUGS = [
     ),
     SeededBug(
         "start after a power cut at the files' end",
-        "spool.py",
+        "stores/spool.py",
         "            self.end = max(found, self._mark)\n",
         "            self.end = max(found, self.acked)\n",
         f"{DEATH}[ended-tremplin]",
@@ -126,7 +126,7 @@ BUGS = [
     ),
     SeededBug(
         "spool fuller than its limit",
-        "spool.py",
+        "stores/spool.py",
         "            if self.size + len(piece) > self.limit:\n",
         "            if self.size > self.limit:\n",
         f"{DEATH}[cramped-tremplin]",
@@ -134,7 +134,7 @@ BUGS = [
     ),
     SeededBug(
         "half line of a killed relay goes on",
-        "spool.py",
+        "stores/spool.py",
         "        elif self._inside_line:\n",
         "        elif self._inside_line and not self.end:\n",
         f"{DEATH}[ended-tremplin]",
@@ -142,7 +142,7 @@ BUGS = [
     ),
     SeededBug(
         "short write repeated",
-        "sink.py",
+        "stores/file.py",
         "            self._pause(error)\n            return False\n",
         "            self.batch._done = 0\n            self._pause(error)\n            return False\n",
         f"{DEATH}[cramped-laptop]",
@@ -150,7 +150,7 @@ BUGS = [
     ),
     SeededBug(
         "half line at the end of the file not closed",
-        "batch.py",
+        "intake/batch.py",
         "            self.open_by = STRANGER if inside_line else None\n",
         "            self.open_by = None\n",
         f"{DEATH}[ended-tremplin]",
@@ -158,7 +158,7 @@ BUGS = [
     ),
     SeededBug(
         "another's text behind ours unnoticed",
-        "sink.py",
+        "stores/file.py",
         "        elif now.st_size != self._size:\n",
         "        elif now.st_size < self._size:\n",
         f"{DEATH}[cramped-tremplin]",
@@ -166,7 +166,7 @@ BUGS = [
     ),
     SeededBug(
         "line after a gap joined to the one before",
-        "landing.py",
+        "outlets/landing.py",
         "        self._who += 1  # what follows begins on a line of its own\n",
         "",
         f"{MODEL}::test_a_gap_within_a_line_ends_it",
@@ -174,7 +174,7 @@ BUGS = [
     ),
     SeededBug(
         "renamed file left unsynced",
-        "landing.py",
+        "outlets/landing.py",
         "        self._number += 1\n        self._disk.fdatasync(fd)\n",
         "        self._number += 1\n",
         f"{DEATH}[edited-tremplin]",
@@ -182,7 +182,7 @@ BUGS = [
     ),
     SeededBug(
         "no checkpoint when the file was touched",
-        "landing.py",
+        "outlets/landing.py",
         "        self.sink.on_touched = self._checkpoint_in_passing\n",
         "",
         f"{DEATH}[edited-tremplin]",
@@ -190,7 +190,7 @@ BUGS = [
     ),
     SeededBug(
         "comparing skips the line's beginning",
-        "resume.py",
+        "outlets/checkpoint.py",
         "if equal < len(there):\n                return bytes(self._line) + data[taken:], False\n",
         "if equal < len(there):\n                return data[taken:], False\n",
         f"{MODEL}::test_a_half_line_that_a_stranger_went_on_with_is_written_again",
@@ -198,7 +198,7 @@ BUGS = [
     ),
     SeededBug(
         "comparing repeats the half line",
-        "resume.py",
+        "outlets/checkpoint.py",
         "                    return data[taken:], self.inside or bool(self._line)\n",
         "                    return bytes(self._line) + data[taken:], self.inside or bool(self._line)\n",
         f"{DEATH}[ended-laptop]",
@@ -206,7 +206,7 @@ BUGS = [
     ),
     SeededBug(
         "renamed file not looked for",
-        "resume.py",
+        "outlets/checkpoint.py",
         "(other for other in beside if other != path and self._may_be(other, disk))",
         "(other for other in beside if not other)",
         f"{DEATH}[edited-tremplin]",
@@ -214,7 +214,7 @@ BUGS = [
     ),
     SeededBug(
         "checkpoint without a look back",
-        "resume.py",
+        "outlets/checkpoint.py",
         " and tail_hash(fd, self.size, disk) == self.tail\n",
         "\n",
         f"{MODEL}::test_a_file_truncated_and_grown_is_noticed",
@@ -222,7 +222,7 @@ BUGS = [
     ),
     SeededBug(
         "two senders in one line",
-        "batch.py",
+        "intake/batch.py",
         "        goes_on = self.open_by == who\n",
         "        goes_on = self.open_by is not None\n",
         f"{DEATH}[ended-tremplin]",
@@ -230,7 +230,7 @@ BUGS = [
     ),
     SeededBug(
         "end taken for acked before it is",
-        "feed.py",
+        "feed/server.py",
         "            if self.ending and peer.said_last and frame.offset >= self._spool.end:\n",
         "            if self.ending and peer.said_last:\n",
         f"{MODEL}::test_an_ack_on_its_way_when_the_end_is_said_is_not_the_last",
@@ -239,7 +239,7 @@ BUGS = [
     # What arrives late is read for a moment before, which alone would hide that the rest is skipped.
     SeededBug(
         "drain skipped",
-        "entrance.py",
+        "daemons/entrance.py",
         _DRAIN,
         "",
         f"{STOP}::test_kill_keeps_the_queue[builtin-recorder]",
@@ -247,7 +247,7 @@ BUGS = [
     ),
     SeededBug(
         "drain of socat skipped",
-        "entrance.py",
+        "daemons/entrance.py",
         _DRAIN,
         "",
         f"{STOP}::test_kill_keeps_the_queue[socat-recorder]",

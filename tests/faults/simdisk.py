@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from reclog.engine.disk import Data, Disk
+from reclog.engine.system.disk import Data, Disk
 
 #: The tag of a byte that was written by nobody whom `on_write` knows.
 UNKNOWN = -1

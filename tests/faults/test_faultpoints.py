@@ -13,9 +13,9 @@ import psutil
 import pytest
 from bench import ROOT, wait_until
 
-from reclog.engine.disk import DISK
-from reclog.engine.faultpoints import VARIABLE, FaultyDisk, disk, reach
-from reclog.engine.jsonfile import read_json, write_json
+from reclog.engine.records.jsonfile import read_json, write_json
+from reclog.engine.system.disk import DISK
+from reclog.engine.system.faultpoints import VARIABLE, FaultyDisk, disk, reach
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_state_that_can_not_be_replaced_stays(points: Path, tmp_path: Path) -> N
 
 PROGRAM = """
 import os, sys
-from reclog.engine.faultpoints import disk
+from reclog.engine.system.faultpoints import disk
 on = disk()
 fd = on.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 on.write(fd, b"first\\n")

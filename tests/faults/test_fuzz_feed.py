@@ -18,16 +18,16 @@ from fuzz import ODD, ShakyDisk, Wire, bounded, cases, changed, cut_at, damaged,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reclog.engine import frames
-from reclog.engine.collector import Collector
-from reclog.engine.daemon import Daemon
-from reclog.engine.feed import Feed, Owner
-from reclog.engine.frames import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError, Frame
-from reclog.engine.jsonfile import read_json
-from reclog.engine.loop import Loop
-from reclog.engine.spool import Spool
-from reclog.overview import describe, rows
-from reclog.registry import Recording, Registry
+from reclog.engine.daemons.collector import Collector
+from reclog.engine.daemons.daemon import Daemon
+from reclog.engine.feed import protocol as frames
+from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError, Frame
+from reclog.engine.feed.server import Feed, Owner
+from reclog.engine.records.jsonfile import read_json
+from reclog.engine.stores.spool import Spool
+from reclog.engine.system.loop import Loop
+from reclog.look.status import describe, rows
+from reclog.recordings.registry import Recording, Registry
 
 SECRET = "5e" * 32
 RELAY, OURS = "0" * 32, "1" * 32
@@ -364,7 +364,7 @@ class Here:
         config = {"kind": "tremplin", "collector": "me", "file": str(self.file), "port_local": 1}
         config.update(secret=SECRET, ssh_command=["true"], start_command=["true"], host="there", port=1)
         self.recording = self.registry.new("tremplin-there-1", config)
-        with mock.patch("reclog.engine.daemon.disk", ShakyDisk):
+        with mock.patch("reclog.engine.daemons.daemon.disk", ShakyDisk):
             self.daemon = Daemon(str(self.recording.folder))
         self.collector = Collector(self.daemon)
         self.collector.landing.open()
@@ -415,7 +415,7 @@ class Here:
 
 def check_overview(registry: Registry) -> list[dict[str, Any]]:
     """Have everything told of all recordings, as `inv status` and `inv status --json` do."""
-    with mock.patch("reclog.overview.marked", return_value={}):
+    with mock.patch("reclog.look.status.marked", return_value={}):
         described = describe(registry.recordings(), registry)
     assert json.loads(json.dumps(described, indent=2, allow_nan=False)) == described
     for row in rows(described):

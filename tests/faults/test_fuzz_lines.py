@@ -16,13 +16,13 @@ from fuzz import ShakyDisk, cases, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reclog.engine import intake, unfinished
-from reclog.engine.events import EventLog
-from reclog.engine.intake import Intake, Limits
-from reclog.engine.journal import Journal
-from reclog.engine.loop import Loop
-from reclog.engine.sink import Sink
-from reclog.engine.spool import Jump, Spool
+from reclog.engine.intake import intake, unfinished
+from reclog.engine.intake.intake import Intake, Limits
+from reclog.engine.records.events import EventLog
+from reclog.engine.records.journal import Journal
+from reclog.engine.stores.file import Sink
+from reclog.engine.stores.spool import Jump, Spool
+from reclog.engine.system.loop import Loop
 
 SENDERS = 5
 #: All bounds small, so that small input goes over them.

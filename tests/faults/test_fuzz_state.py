@@ -25,28 +25,30 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from test_fuzz_feed import OFFSET_MAX, TEXT, Here, handshake
 
-from reclog import farewell, look, settings
 from reclog.engine import __main__ as engine
-from reclog.engine import frames
-from reclog.engine.collector import Collector
-from reclog.engine.daemon import Daemon
-from reclog.engine.identity import Identity
-from reclog.engine.landing import Landing
-from reclog.engine.loop import Loop
-from reclog.engine.recorder import Recorder
-from reclog.engine.relay import Relay
-from reclog.engine.resume import Checkpoint
-from reclog.engine.spool import RESERVE, Jump, Spool, SpoolUnusable
+from reclog.engine.daemons.collector import Collector
+from reclog.engine.daemons.daemon import Daemon
+from reclog.engine.daemons.recorder import Recorder
+from reclog.engine.daemons.relay import Relay
+from reclog.engine.feed import protocol as frames
+from reclog.engine.outlets.checkpoint import Checkpoint
+from reclog.engine.outlets.landing import Landing
+from reclog.engine.stores.spool import RESERVE, Jump, Spool, SpoolUnusable
+from reclog.engine.system.identity import Identity
+from reclog.engine.system.loop import Loop
 from reclog.errors import HostError, ReclogError, UsageError
-from reclog.launch import _make_way
-from reclog.probe import probe_recording
-from reclog.registry import Registry
-from reclog.settings import resolve_local, resolve_tremplin
+from reclog.local.launch import _make_way
+from reclog.look.probe import probe_recording
+from reclog.recordings import settings
+from reclog.recordings.registry import Registry
+from reclog.recordings.settings import resolve_local, resolve_tremplin
 from reclog.tasks.edge import configured
 from reclog.tasks.kill import kill
 from reclog.tasks.status import status
 from reclog.tasks.tail import tail
-from reclog.tremplin import collector_id
+from reclog.tremplin import stop as farewell
+from reclog.tremplin import survey as look
+from reclog.tremplin.start import collector_id
 
 # -- a recording's folder, and a person's commands ----------------------------------------------
 
@@ -175,15 +177,15 @@ class Person:
         out_of_reach = mock.Mock(side_effect=HostError("out of reach"))
         with (
             mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(self.root)}),
-            mock.patch("reclog.overview.marked", return_value={}),
-            mock.patch("reclog.stop.marked", side_effect=lambda root: {}),
-            mock.patch("reclog.stop.end", self._end),
+            mock.patch("reclog.look.status.marked", return_value={}),
+            mock.patch("reclog.local.stop.marked", side_effect=lambda root: {}),
+            mock.patch("reclog.local.stop.end", self._end),
             mock.patch.multiple(
                 farewell, end=self._end, look=out_of_reach, login=out_of_reach, PATIENCE=-1.0
             ),
             mock.patch.object(farewell, "launch", return_value=(None, {"ready": False})),
             mock.patch("os.kill", lambda pid, number: self.ended.append(pid)),
-            mock.patch("reclog.probe.look", out_of_reach),
+            mock.patch("reclog.look.probe.look", out_of_reach),
             mock.patch("socket.getaddrinfo", numeric_only),
         ):
             yield

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simdisk import AFTER, BEFORE, WITHIN, Died, SimDisk
 
-from reclog.engine.disk import Disk
-from reclog.engine.jsonfile import read_json, write_json
+from reclog.engine.records.jsonfile import read_json, write_json
+from reclog.engine.system.disk import Disk
 
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 NAMES = st.sampled_from(["a", "b", "folder", "folder/a", "none/a", "a/b"])

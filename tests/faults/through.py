@@ -21,8 +21,8 @@ from netns import Namespace, link, run
 from swarm import runs
 from tremplin_bench import Tremplin, TremplinRecording, account, tremplin
 
-from reclog.engine.daemon import MARK
-from reclog.engine.faultpoints import VARIABLE
+from reclog.engine.daemons.daemon import MARK
+from reclog.engine.system.faultpoints import VARIABLE
 
 ADDRESS = "10.77.2.1"
 #: Room of the two file systems; a fault takes it away for a while.

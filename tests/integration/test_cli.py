@@ -22,7 +22,7 @@ from terminal import ready_for_ctrl_c, terminal
 
 import reclog.engine
 from reclog.console import size
-from reclog.overview import COLUMNS
+from reclog.look.status import COLUMNS
 
 INV = str(BIN / "inv")
 RECLOG = (

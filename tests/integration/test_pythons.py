@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from bench import ROOT, Home, free_port, wait_until
 
-from reclog.engine.daemon import MARK
-from reclog.engine.detach import detached
-from reclog.engine.jsonfile import write_json
-from reclog.launch import daemon_command
-from reclog.settings import resolve_local
+from reclog.engine.daemons.daemon import MARK
+from reclog.engine.records.jsonfile import write_json
+from reclog.engine.system.detach import detached
+from reclog.local.launch import daemon_command
+from reclog.recordings.settings import resolve_local
 
 VERSIONS = [f"3.{minor}" for minor in range(8, 14)]
 #: Where the tests' own tools are kept for each Python, from one run to the next.

@@ -20,7 +20,7 @@ import pytest
 from bench import BIN, ROOT, Home, Running, free_port, wait_until
 from swarm import Crowd, in_threads, listening_socat, runs, stays, unacknowledged
 
-from reclog.engine.identity import Identity
+from reclog.engine.system.identity import Identity
 
 Popen = subprocess.Popen[bytes]
 

@@ -24,8 +24,8 @@ from bench import BIN, Home, free_port, wait_until
 from terminal import ready_for_ctrl_c
 from tremplin_bench import ALIAS, SSHD, Tremplin, TremplinRecording
 
-from reclog.processes import runs
-from reclog.program_file import build
+from reclog.recordings.processes import runs
+from reclog.tremplin.package import build
 
 # The tremplin's tests share an account.
 

@@ -37,6 +37,40 @@ def test_the_engine_imports_the_standard_library_and_itself(path: Path) -> None:
         assert inside or name.partition(".")[0] in sys.stdlib_module_names, name
 
 
+#: What each folder may import of reclog, beside itself, `errors` and `console`.
+MAY_IMPORT = {
+    "engine/system": set[str](),
+    "engine/records": {"engine/system"},
+    "engine/streams": {"engine/system"},
+    "engine/intake": {"engine/streams", "engine/records", "engine/system"},
+    "engine/sources": {"engine/streams", "engine/intake", "engine/records", "engine/system"},
+    "engine/stores": {"engine/intake", "engine/records", "engine/system"},
+    "engine/feed": {"engine/stores", "engine/sources", "engine/records", "engine/system"},
+    "engine/outlets": {"engine/feed", "engine/stores", "engine/records", "engine/system"},
+}
+
+
+def folder_of(name: str) -> str:
+    """Return the folder of reclog that the module `name` is in, as MAY_IMPORT has it."""
+    parts = name.split(".")[1:]
+    depth = 2 if parts[:1] == ["engine"] else 1
+    while parts and not (PACKAGE / Path(*parts[:depth])).is_dir():
+        depth -= 1
+    return "/".join(parts[:depth])
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_a_folder_imports_what_it_may(folder: str) -> None:
+    for path in sorted((PACKAGE / folder).rglob("*.py")):
+        for name in imported(path):
+            if name.startswith("reclog."):
+                there = folder_of(name)
+                allowed = {folder, *MAY_IMPORT[folder]}
+                assert there in allowed or name in ("reclog.engine.errors", "reclog.engine"), (
+                    f"{path}: {name}"
+                )
+
+
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_library_knows_no_command_line(path: Path) -> None:
     for name in imported(path):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from reclog.engine.loop import Loop
+from reclog.engine.system.loop import Loop
 
 WITHIN = 10.0
 

@@ -1,0 +1,325 @@
+"""The collector: the daemon of a tremplin here. It owns the tunnel and pulls the feed into the file.
+
+Rules kept here:
+
+- What has landed is settled, then acked: in this order, so the relay deletes nothing that could be lost.
+- No byte for `SILENCE` seconds, and the tunnel is made anew. Time asleep counts (CLOCK_BOOTTIME).
+- Told to stop (SIGUSR1), it asks the relay to stop, and ends when it has all. Told to end (SIGTERM), it
+  leaves the relay as it is.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+from ..errors import EngineError
+from ..feed.client import FeedClient
+from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame
+from ..feed.tunnel import Tunnel
+from ..outlets.acks import Acks
+from ..outlets.landing import Landing
+from ..records.counters import Publisher
+from ..records.names import CHECKPOINT, COUNTERS
+from ..stores.file import facts_of
+from ..system.faultpoints import reach
+from .daemon import Daemon
+
+SILENCE = 10.0
+RETRY_AFTER = 0.25
+LOOK_EVERY = 1.0
+
+
+class Collector:
+    """One tremplin's recording here."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        config = daemon.config
+        self.daemon = daemon
+        self.loop = daemon.loop
+        self.say = daemon.log.say
+        self.collector_id = str(config["collector"])
+        self.take_over = bool(config.get("take_over"))
+        self.landing = Landing(str(config["file"]), daemon.path(CHECKPOINT), self.say, daemon.disk)
+        self.sink = self.landing.sink
+        #: The spool's end, as far as we were told.
+        self.end = 0
+        self.remote: dict[str, Any] = {}
+        self.reconnects = 0
+        self.gaps = 0
+        self.finished = False
+        #: Why there is no use in trying again.
+        self.refused: EngineError | None = None
+        self._client: FeedClient | None = None
+        self._stop_wanted = bool(config.get("stop_at_once"))
+        self._stop_sent = False
+        self._answered = False
+        self._lost_at = _now()
+        self._heard_at = _now()
+        self._last_came = False
+        self.tunnel = Tunnel(self.loop, config, daemon.folder, self.say, self._hello)
+        self.tunnel.on_connected = self._connected
+        self.tunnel.on_ended = self._disconnected
+        self.tunnel.on_refused = self._refused
+        self.acks = Acks(self.loop, self.landing, daemon.disk, self.say, self._send_ack)
+        self.acks.on_due = self._ack_in_time
+        self.acks.on_more = self._flush
+        self._look_timer = self.loop.timer(self._look)
+        self._retry_timer = self.loop.timer(self._retry)
+        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
+
+    def run(self) -> None:
+        """Start, collect until told to end or until all is here, leave. Raises EngineError."""
+        self.start()
+        while not self.daemon.stopping and not self.finished and not self.refused:
+            self.loop.turn()
+        self.stop()
+
+    def start(self) -> None:
+        """Open the file, find where to go on, open the tunnel."""
+        self.landing.open()
+        self.loop.on_signal(signal.SIGCHLD, self.tunnel.reap)
+        self.loop.on_signal(signal.SIGUSR1, self._ask_to_stop)
+        self.daemon.listen_for_stop()
+        self.daemon.announce()
+        self.say("started", file=self.sink.path, spool=self.landing.spool, offset=self.landing.position)
+        self.tunnel.start()
+        self._look()
+
+    def stop(self) -> None:
+        """Write and ack what came, end the tunnel."""
+        if self.sink.flush() and self._client is not None:
+            self.acks.settle()
+        if self._client is not None:
+            self._client.close()
+        self.tunnel.stop()
+        self.say(
+            "stopped",
+            lines=self.sink.batch.lines,
+            bytes=self.sink.batch.bytes,
+            drained=self.finished,
+            left_bytes=max(0, self.end - self.landing.position) + self.sink.queued,
+            left_senders=0,
+            reason=self._refusal or self.sink.paused or self.tunnel.trouble,
+        )
+        self.publisher.publish()
+        if self.refused is not None:
+            self.daemon.keep_state = True  # `status` shows why it ended
+            if not self._answered:
+                raise self.refused
+        elif not self.finished:
+            self.daemon.keep_config = True
+        # The checkpoint stays: the relay may never have had the last ack, and is then asked once more.
+        self.landing.close()
+
+    # -- the feed -------------------------------------------------------------------------------
+
+    def _hello(self) -> dict[str, Any]:
+        return {
+            "collector": self.collector_id,
+            "spool": self.landing.spool or None,
+            "offset": self.landing.position,
+            "take_over": self.take_over,
+        }
+
+    def _refused(self, why: EngineError) -> None:
+        self.refused = why
+        self.say("refused", reason=str(why))
+
+    @property
+    def _refusal(self) -> str:
+        return str(self.refused or "")
+
+    def _connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
+        self._client = client
+        self.take_over = False  # once is enough: the relay knows its owner now
+        offset, spool, known = answer["offset"], answer["spool"], self.landing.spool
+        try:
+            new = self.landing.begin(spool, offset)
+        except FeedError as error:
+            self._disconnected(str(error))
+            return
+        if new and known:
+            self.say("another spool", known=known, found=spool, offset=offset)
+        self.end = answer["end"]
+        lag = self.end - offset
+        away = round(_now() - self._lost_at, 3)
+        self.say("connected", offset=offset, lag_bytes=lag, away_seconds=away)
+        if self._answered:
+            self.reconnects += 1
+        self._heard_at = _now()
+        self._stop_sent = False
+        self.acks.settle()  # always: the last ack may have been lost with the last connection
+        if not self._answered:
+            self._answered = True
+            self.daemon.ready(spool=spool, lag_bytes=lag)
+        self._listen()
+        if self._stop_wanted:
+            self._ask_to_stop()
+
+    def _listen(self) -> None:
+        """Take what comes, if all is ready for it."""
+        if self._client is not None and not self.sink.paused and self.landing.anchored:
+            self._heard_at = _now()  # if it was us who did not listen
+            self.loop.watch(self._client.sock, self._readable)
+
+    def _disconnected(self, why: str) -> None:
+        if self._client is None:
+            return
+        self.loop.unwatch(self._client.sock)
+        self._client.close()
+        self._client = None
+        self._lost_at = _now()
+        self.say("disconnected", why=why, offset=self.landing.position)
+        self.tunnel.lost(why)
+
+    def _readable(self) -> None:
+        client = self._client
+        if client is None or self.sink.paused:
+            return
+        try:
+            for frame in client.frames():
+                self._take(frame)
+        except FeedError as error:
+            self._disconnected(str(error))
+        except OSError as error:
+            self._disconnected(error.strerror or str(error))
+        else:
+            self._heard_at = _now()
+        self._flush()
+
+    def _take(self, frame: Frame) -> None:
+        landing = self.landing
+        if frame.offset + len(frame.payload) > OFFSET_MAX:
+            raise FeedError("an offset makes no sense")
+        if frame.kind == DATA:
+            landing.take(frame.offset, frame.payload)
+            self.end = max(self.end, landing.position)
+            self.acks.landed(len(frame.payload))
+        elif frame.kind == JUMP:
+            start = landing.position
+            landing.jump(frame.offset)
+            self.gaps += 1
+            self.say("gap", start=start, end=frame.offset, reason="the relay has no such bytes")
+        elif frame.kind == BEAT:
+            self.end = max(frame.offset, landing.position)
+            self.remote = frame.json()
+        elif frame.kind == LAST:
+            self.end = frame.offset
+            self.remote = frame.json()
+            self._last_came = True
+        else:
+            raise FeedError("a relay does not say that")
+
+    def _flush(self) -> None:
+        if not self.sink.flush():
+            if self._client is not None:
+                self.loop.unwatch(self._client.sock)
+            self._retry_timer.at(time.monotonic() + RETRY_AFTER)
+            return
+        landing = self.landing
+        if self._last_came and landing.position >= self.end:
+            # What is not settled is not over: the timer tries again, and a new connection acks again.
+            self.finished = self.acks.settle()
+        else:
+            self.acks.in_time()
+
+    def _retry(self) -> None:
+        self._flush()
+        if not self.landing.anchored:
+            self.acks.settle()
+        self._listen()
+
+    def _ack_in_time(self) -> None:
+        if self._last_came:
+            self._flush()
+        elif self.landing.anchored:
+            self.acks.settle_aside()
+        else:
+            self.acks.settle()
+            self._listen()
+
+    def _send_ack(self, offset: int) -> bool:
+        if self._client is None:
+            return False
+        try:
+            self._client.send(ACK, offset)
+            reach(self.daemon.disk, "ack.after-send")
+        except OSError as error:
+            self._disconnected(error.strerror or str(error))
+            return False
+        return True
+
+    # -- the rest -------------------------------------------------------------------------------
+
+    def _ask_to_stop(self) -> None:
+        self._stop_wanted = True
+        if self._client is not None and not self._stop_sent:
+            self._stop_sent = True
+            self.say("asking the relay to stop")
+            try:
+                self._client.send(STOP, self.landing.position)
+            except OSError as error:
+                self._disconnected(error.strerror or str(error))
+
+    def _look(self) -> None:
+        self._look_timer.at(time.monotonic() + LOOK_EVERY)
+        if self._client is not None and not self.sink.paused and _now() - self._heard_at > SILENCE:
+            self._disconnected(f"silent for {_now() - self._heard_at:.1f} s")
+            self.tunnel.make_anew()  # it is dead; ssh itself would notice later
+        self.tunnel.look()
+
+    def _changes(self) -> object:
+        return (
+            self.sink.batch.bytes,
+            self.sink.paused,
+            self.landing.position,
+            self.landing.settled,
+            self.end,
+            self.tunnel.trouble,
+            self.remote.get("senders"),
+            self.remote.get("refused"),
+            self.remote.get("paused_for"),
+            self._client is None,
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        remote = self.remote
+        if self._client is None:
+            state, reason = "reconnecting", self._refusal or self.tunnel.trouble
+        else:
+            reason = self.sink.paused or _word(remote.get("paused_for"))
+            state = "paused" if reason else "recording"
+        return {
+            **facts_of(self.sink),
+            "state": state,
+            "paused_for": reason,
+            "ended_for": self._refusal,
+            "senders": _count(remote.get("senders")),
+            "connects": _count(remote.get("connects")),
+            "refused": _count(remote.get("refused")),
+            "lag_bytes": max(0, self.end - self.landing.settled),
+            "reconnects": self.reconnects,
+            "gaps": self.gaps,
+            "offset": self.landing.position,
+            "acked": self.landing.settled,
+            "stopping": self._stop_wanted,
+            "relay": remote,
+        }
+
+
+def _count(value: Any) -> int:
+    """Return a relay's counter: 0 if it is none."""
+    return value if type(value) is int and 0 <= value < 1 << 63 else 0
+
+
+def _word(value: Any) -> str:
+    """Return a relay's word, short enough for a table's cell: empty if it is none."""
+    return value[:200] if isinstance(value, str) else ""
+
+
+def _now() -> float:
+    """Return seconds that go on while the machine sleeps, where the system has such a clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(clock) if clock is not None else time.monotonic()

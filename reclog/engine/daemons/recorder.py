@@ -1,0 +1,72 @@
+"""The recorder: senders of a LAN, whole lines, one file. Read `run` from top to bottom."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..records.counters import Publisher
+from ..records.names import COUNTERS
+from ..stores.file import Sink, facts_of
+from .daemon import Daemon
+from .entrance import DRAIN_WITHIN, Entrance
+
+
+class Recorder:
+    """One recording on this machine."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.loop = daemon.loop
+        self.sink = Sink(str(daemon.config["file"]), daemon.log.say, daemon.disk)
+        self.entrance = Entrance(self.loop, self.sink, daemon.config, daemon.folder, daemon.log)
+        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
+
+    def run(self) -> None:
+        """Start, record until told to stop, drain, leave. Raises EngineError if it can't start."""
+        self.start()
+        while not self.daemon.stopping:
+            self.loop.turn()
+        self.stop()
+
+    def start(self) -> None:
+        """Open the file, listen, and say so."""
+        self.sink.open()
+        notes = self.entrance.open()
+        self.daemon.listen_for_stop()
+        listener = self.entrance.listener
+        self.daemon.announce(listener=listener)
+        self.publisher.publish()
+        self.daemon.log.say("started", listener=listener, port=self.entrance.port, file=self.sink.path)
+        self.daemon.ready(listener=listener, notes=notes)
+
+    def stop(self) -> None:
+        """Close the queue to newcomers, bring in what was sent, write it, end."""
+        began = time.monotonic()
+        self.daemon.log.say("stopping", senders=self.entrance.intake.senders)
+        drained = self.entrance.drain(began + DRAIN_WITHIN)
+        self.entrance.close()
+        self.daemon.log.say(
+            "stopped",
+            lines=self.sink.batch.lines,
+            bytes=self.sink.batch.bytes,
+            drained=drained.complete,
+            left_bytes=drained.left_bytes,
+            left_senders=drained.left_senders,
+            reason=self.sink.paused,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        self.sink.close()
+
+    def _changes(self) -> object:
+        return self.sink.batch.bytes, self.sink.paused, self.entrance.changes()
+
+    def _facts(self) -> dict[str, Any]:
+        reason = self.sink.paused or self.entrance.down
+        return {
+            **facts_of(self.sink),
+            **self.entrance.facts(),
+            "state": "paused" if reason else "recording",
+            "paused_for": reason,
+            "reconnects": self.entrance.restarts,
+        }

@@ -1,0 +1,234 @@
+"""The relay: the daemon on the tremplin. Senders' whole lines into the spool, the spool to the collector."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ..errors import EngineError, PortTaken
+from ..feed.protocol import checked_secret
+from ..feed.server import Feed, Owner
+from ..records.counters import Publisher
+from ..records.events import timestamp
+from ..records.jsonfile import read_json, write_json
+from ..records.names import COUNTERS, OWNER, SPOOL, STOPPING
+from ..sources.tcp import PATIENCE
+from ..stores.file import last_line
+from ..stores.spool import Spool, SpoolUnusable
+from ..system.aside import Aside
+from .daemon import Daemon
+from .entrance import DRAIN_WITHIN, Entrance
+
+SYNC_EVERY = 1.0
+#: Seconds between two attempts to get a port that somebody holds.
+PORT_AGAIN = 1.0
+#: Seconds that the owner has to take the rest after a stop.
+OWNER_WITHIN = 3600.0
+
+
+class SpoolError(EngineError):
+    """The spool can't be used."""
+
+    cause = "spool"
+
+
+class Relay:
+    """One relay of one account on one host."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        config = daemon.config
+        self.daemon = daemon
+        self.loop = daemon.loop
+        self.port_out = int(config["port_remote_out"])
+        self.spool = Spool(daemon.path(SPOOL), int(config["spool_max"]), daemon.log.say, daemon.disk)
+        # On a host that isn't ours nothing needs to be installed but python3, so auto is builtin here.
+        listener = "builtin" if config["listener"] == "auto" else config["listener"]
+        self.entrance = Entrance(
+            self.loop, self.spool, {**config, "listener": listener}, daemon.folder, daemon.log
+        )
+        self.owner = self._read_owner()
+        self.feed = Feed(
+            self.loop, self.spool, checked_secret(config["secret"]), self.owner, daemon.log.say, self._facts
+        )
+        self.feed.on_stop = self._asked_to_stop
+        self.feed.on_owner = self._save_owner
+        #: Why senders can't connect; empty when they can.
+        self.waiting_for = ""
+        self._stop_asked = False
+        self._notes: list[str] = []
+        self._owner_unsaved = False
+        self._aside = Aside(self.loop)
+        self._sync_timer = self.loop.timer(self._sync)
+        self._port_timer = self.loop.timer(self._listen)
+        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
+
+    def run(self) -> None:
+        """Start, relay until told to stop, drain, leave. Raises EngineError if it can't start."""
+        self.start()
+        while not self.daemon.stopping and not self._stop_asked:
+            self.loop.turn()
+        self.stop()
+
+    def start(self) -> None:
+        """Open the spool, serve the feed, listen to senders."""
+        if os.path.exists(self.daemon.path(STOPPING)):
+            self._stop_asked = True  # it was stopping when it died: it only gives the rest away
+        try:
+            jump = self.spool.open()
+        except SpoolUnusable as error:
+            raise SpoolError(str(error)) from error
+        if jump is not None:
+            self.daemon.log.say("gap", reason="power lost", start=jump.start, end=jump.end)
+        if not self._stop_asked:
+            # The first time a person waits for an answer; later nobody does, and we try for ever.
+            self._listen(first_time=not self.daemon.again)
+        listener = self.entrance.listener
+        try:
+            self.feed.listen(self.port_out)
+        except EngineError:
+            self._close_entrance()
+            raise
+        self.daemon.listen_for_stop()
+        self.daemon.announce(listener=listener, spool=self.spool.id)
+        self.publisher.publish()
+        self._sync()
+        self.daemon.log.say("started", port=self.entrance.port, spool=self.spool.id, end=self.spool.end)
+        self.daemon.ready(
+            listener=listener,
+            spool=self.spool.id,
+            owner=self.owner.name,
+            waiting_for=self.waiting_for,
+            notes=self._notes,
+        )
+
+    def stop(self) -> None:
+        """Listen no more, spool what was sent. If the owner asked for it, give all away and leave nothing."""
+        drained = self.entrance.drain(time.monotonic() + DRAIN_WITHIN)
+        self._close_entrance()
+        if self._stop_asked:
+            self._give_the_rest()
+        self.daemon.log.say(
+            "stopped",
+            lines=self.spool.batch.lines,
+            bytes=self.spool.batch.bytes,
+            drained=drained.complete,
+            left_bytes=drained.left_bytes,
+            left_senders=drained.left_senders,
+            delivered=self.feed.finished,
+        )
+        self.feed.close()
+        if self.feed.finished:
+            self.spool.remove()
+            for name in (OWNER, STOPPING):
+                _remove(self.daemon.path(name))
+        else:
+            self.spool.close()
+        self.daemon.keep_config = not self.feed.finished
+
+    def _close_entrance(self) -> None:
+        self._port_timer.off()
+        self.entrance.close()
+
+    def _give_the_rest(self) -> None:
+        """Send what is left and wait for its ack; a SIGTERM, or an owner who stays away, ends that."""
+        self.feed.ending = True
+        until = time.monotonic() + OWNER_WITHIN
+        while not self.feed.finished and not self.daemon.stopping and time.monotonic() < until:
+            self.loop.turn(at_most=1.0)
+
+    def _asked_to_stop(self) -> None:
+        if not self._stop_asked:
+            # On disk first: whoever starts us again must know that we are not to listen any more.
+            try:
+                with open(self.daemon.path(STOPPING), "w", encoding="ascii") as file:
+                    file.write(timestamp())
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:  # a full disk: the name alone says it
+                self.daemon.log.say("stop not noted", reason=error.strerror or str(error))
+            self.daemon.log.say("asked to stop", collector=self.owner.name)
+            self._stop_asked = True
+
+    def _listen(self, first_time: bool = False) -> None:
+        try:
+            self._notes = self.entrance.open(patience=PATIENCE if first_time else 0.0)
+        except PortTaken as error:
+            if first_time:
+                raise
+            if not self.waiting_for:
+                self.daemon.log.say("port is taken", port=self.entrance.port)
+            self.waiting_for = str(error)
+            self._port_timer.at(time.monotonic() + PORT_AGAIN)
+        else:
+            if self.waiting_for:
+                self.daemon.log.say("port is free again", port=self.entrance.port)
+            self.waiting_for = ""
+
+    def _sync(self) -> None:
+        self._sync_timer.at(time.monotonic() + SYNC_EVERY)
+        unsynced = self.spool.unsynced
+        if unsynced is not None and not self._aside.busy:
+            path, end = unsynced
+            self._aside.start(lambda: self.daemon.disk.sync(path), lambda error: self._synced(end, error))
+        if self._owner_unsaved:
+            self._save_owner()
+
+    def _synced(self, end: int, error: OSError | None) -> None:
+        if error is None or isinstance(error, FileNotFoundError):  # acked, and deleted meanwhile
+            self.spool.note_synced(end)
+        else:
+            self.daemon.log.say("sync failed", reason=error.strerror or str(error))
+
+    def _read_owner(self) -> Owner:
+        try:
+            saved = read_json(self.daemon.path(OWNER))
+        except (OSError, ValueError):
+            return Owner()
+        name, since = saved.get("name"), saved.get("since")
+        return Owner(name, str(since)) if isinstance(name, str) else Owner()
+
+    def _save_owner(self) -> None:
+        if not self._owner_unsaved:
+            self.owner.since = timestamp()
+        owner = {"name": self.owner.name, "since": self.owner.since}
+        try:
+            write_json(self.daemon.path(OWNER), owner, sync=True, disk=self.daemon.disk)
+        except OSError as error:
+            if not self._owner_unsaved:
+                self.daemon.log.say("owner not saved", reason=error.strerror or str(error))
+            self._owner_unsaved = True  # a full disk: tried again with the next sync
+        else:
+            self._owner_unsaved = False
+
+    def _changes(self) -> object:
+        spool = self.spool
+        here = spool.end, spool.acked, spool.paused, self.waiting_for, self.feed.connected
+        return here, self.entrance.changes()
+
+    def _facts(self) -> dict[str, Any]:
+        spool = self.spool
+        reason = spool.paused or self.waiting_for or self.entrance.down
+        return {
+            "state": "paused" if reason else "recording",
+            "paused_for": reason,
+            "lines": spool.batch.lines,
+            "bytes": spool.batch.bytes,
+            "end": spool.end,
+            "acked": spool.acked,
+            "spool_bytes": spool.size,
+            "crc": spool.crc,
+            "crc_from": spool.crc_from,
+            **self.entrance.facts(),
+            "last_line": last_line(spool.batch),
+            "owner": self.owner.name,
+            "connected": self.feed.connected,
+            "stopping": self._stop_asked,
+        }
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

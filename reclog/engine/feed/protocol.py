@@ -1,0 +1,208 @@
+"""The feed's words: a handshake in which both sides prove that they know the secret, then frames.
+
+The handshake, one line each, the relay first:
+
+    relay      reclog-feed <version> <nonce>
+    collector  <nonce> <HMAC-SHA256(secret, "collector" nonce-of-relay nonce-of-collector)>
+    relay      <HMAC-SHA256(secret, "relay" nonce-of-collector nonce-of-relay)>
+    collector  {"collector": id, "spool": id or null, "offset": n, "take_over": bool}
+    relay      {"spool": id, "offset": n, "end": n} or {"refused": why}
+
+The secret itself is never sent, each answer holds for one pair of nonces only, and the two sides' answers
+differ in their first word, so neither can be used for the other (RFC 2104).
+
+A frame is a header of 17 bytes, big-endian: kind (1 byte), length of the payload (4), offset (8), CRC-32 of
+the header before it and the payload (4); then the payload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import struct
+import zlib
+from typing import Any, Iterator, NamedTuple
+
+from ..records.jsonfile import parse_json
+
+PROTOCOL = 2
+_HEADER = struct.Struct("!cIQI")
+#: What the checksum covers beside the payload: D and E, H and J differ in one bit.
+_COVERED = struct.Struct("!cIQ")
+#: Bytes of a payload at most; more is no frame of ours.
+PAYLOAD_MAX = 1024 * 1024
+#: Bytes of a handshake line at most.
+LINE_MAX = 1024
+#: No offset is larger: a file has no more (off_t), and an ack of more would not fit into its header.
+OFFSET_MAX = 2**63 - 1
+
+# From the relay:
+DATA = b"D"  #: bytes of the spool, from `offset` on
+JUMP = b"J"  #: the spool has nothing up to `offset`; the payload says from where
+BEAT = b"H"  #: it lives; `offset` is the spool's end, the payload its counters
+LAST = b"E"  #: the relay stops, and `offset` is all there will ever be
+# From the collector:
+ACK = b"A"  #: all before `offset` is on its disk
+STOP = b"S"  #: listen no more, send the rest, end
+KINDS = frozenset((DATA, JUMP, BEAT, LAST, ACK, STOP))
+
+
+class FeedError(Exception):
+    """The other side does not speak our protocol, or does not know the secret."""
+
+
+class Frame(NamedTuple):
+    """One message."""
+
+    kind: bytes
+    offset: int
+    payload: bytes = b""
+
+    def json(self) -> dict[str, Any]:
+        """Return the payload's object. Raises FeedError."""
+        try:
+            return parse_json(self.payload or b"{}")
+        except ValueError as error:
+            raise FeedError("a payload is no JSON object") from error
+
+
+def encode(kind: bytes, offset: int, payload: bytes = b"") -> bytes:
+    """Return the bytes of a frame."""
+    return header(kind, offset, payload) + payload
+
+
+def header(kind: bytes, offset: int, payload: bytes) -> bytes:
+    """Return the bytes of a frame that come before its payload."""
+    return _HEADER.pack(kind, len(payload), offset, _crc(kind, len(payload), offset, payload))
+
+
+def _crc(kind: bytes, length: int, offset: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(_COVERED.pack(kind, length, offset)))
+
+
+class Decoder:
+    """Frames out of a byte stream, each copied once, out of the buffer that a socket received into."""
+
+    def __init__(self, room: int = 4096) -> None:
+        """`room` is the bytes that one read can bring, to begin with; a longer frame makes more."""
+        self._buffer = bytearray(max(room, _HEADER.size))
+        # What is in the buffer and no complete frame yet.
+        self._begin = self._end = 0
+        self._due = _HEADER.size
+
+    def space(self) -> memoryview:
+        """Return where the next bytes are to be put; release it before `filled` is called."""
+        held = self._end - self._begin
+        if self._begin:
+            self._buffer[:held] = self._buffer[self._begin : self._end]
+            self._begin, self._end = 0, held
+        if len(self._buffer) < self._due:
+            self._buffer.extend(bytes(self._due - len(self._buffer)))
+        return memoryview(self._buffer)[held:]
+
+    def filled(self, count: int) -> Iterator[Frame]:
+        """Yield each frame that is complete with the `count` bytes that were put into `space`.
+
+        Raises FeedError at the first byte of nonsense.
+        """
+        self._end += count
+        while self._end - self._begin >= _HEADER.size:
+            kind, length, offset, crc = _HEADER.unpack_from(self._buffer, self._begin)
+            if kind not in KINDS or length > PAYLOAD_MAX:
+                raise FeedError("what came is no frame")
+            begin = self._begin + _HEADER.size
+            if self._end < begin + length:
+                self._due = _HEADER.size + length
+                return
+            with memoryview(self._buffer) as view:
+                payload = bytes(view[begin : begin + length])
+            if _crc(kind, length, offset, payload) != crc:
+                raise FeedError("a frame was damaged on its way")
+            self._begin = begin + length
+            self._due = _HEADER.size
+            yield Frame(kind, offset, payload)
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield each frame that is complete with `data`. Raises FeedError at the first byte of nonsense."""
+        taken = 0
+        while taken < len(data):
+            with self.space() as space:
+                count = min(len(space), len(data) - taken)
+                space[:count] = data[taken : taken + count]
+            taken += count
+            yield from self.filled(count)
+
+
+def nonce() -> str:
+    """Return what makes a handshake unlike every other."""
+    return secrets.token_hex(16)
+
+
+def proof(secret: str, role: str, theirs: str, ours: str) -> str:
+    """Return what only a `role` (`collector`, `relay`) that knows the secret can say to these nonces."""
+    message = f"{role} {theirs} {ours}".encode("ascii")
+    return hmac.new(bytes.fromhex(secret), message, hashlib.sha256).hexdigest()
+
+
+def greeting(relay_nonce: str) -> bytes:
+    """Return the relay's first line."""
+    return f"reclog-feed {PROTOCOL} {relay_nonce}\n".encode("ascii")
+
+
+def read_greeting(line: bytes) -> str:
+    """Return the nonce of the relay's first line. Raises FeedError."""
+    words = line.split()
+    if len(words) != 3 or words[0] != b"reclog-feed" or not _is_hex(words[2]):
+        raise FeedError("who answers is no relay of reclog")
+    if words[1] != str(PROTOCOL).encode("ascii"):
+        raise FeedError(f"the relay speaks version {words[1].decode('ascii', 'replace')} of the feed")
+    return words[2].decode("ascii")
+
+
+def answer(secret: str, relay_nonce: str, own_nonce: str) -> bytes:
+    """Return the collector's first line: its nonce and its proof."""
+    return f"{own_nonce} {proof(secret, 'collector', relay_nonce, own_nonce)}\n".encode("ascii")
+
+
+def check_answer(secret: str, relay_nonce: str, line: bytes) -> str:
+    """Return the collector's nonce if its proof holds. Raises FeedError."""
+    words = line.split()
+    if len(words) != 2 or not _is_hex(words[0]):
+        raise FeedError("who connects is no collector of reclog")
+    theirs = words[0].decode("ascii")
+    if not hmac.compare_digest(words[1], proof(secret, "collector", relay_nonce, theirs).encode("ascii")):
+        raise FeedError("who connects does not know the secret")
+    return theirs
+
+
+def check_relay(secret: str, own_nonce: str, relay_nonce: str, line: bytes) -> None:
+    """Check the relay's proof. Raises FeedError."""
+    expected = proof(secret, "relay", own_nonce, relay_nonce).encode("ascii")
+    if not hmac.compare_digest(line.strip(), expected):
+        raise FeedError("who answers does not know the secret")
+
+
+def checked_offset(value: Any) -> int:
+    """Return `value` if it is an offset. Raises FeedError."""
+    if type(value) is not int or not 0 <= value <= OFFSET_MAX:
+        raise FeedError("an offset makes no sense")
+    return value
+
+
+def checked_name(value: Any) -> str:
+    """Return `value` if it is the name of a collector or a spool. Raises FeedError."""
+    if not isinstance(value, str) or not value:
+        raise FeedError("a name makes no sense")
+    return value
+
+
+def checked_secret(value: Any) -> str:
+    """Return `value` if it can be a secret: 16 bytes at least, in hex. Raises ValueError."""
+    if not isinstance(value, str) or len(bytes.fromhex(value)) < 16:
+        raise ValueError("the secret is none")
+    return value
+
+
+def _is_hex(word: bytes) -> bool:
+    return len(word) == 32 and all(character in b"0123456789abcdef" for character in word)

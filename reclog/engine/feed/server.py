@@ -1,0 +1,340 @@
+"""The relay's side of the feed: prove, then send the spool from an offset on, and take acks.
+
+Rules kept here:
+
+- Nobody who has not proved to know the secret gets a byte of the spool, or has `HANDSHAKE_WITHIN` seconds
+  and one of `STRANGERS` places; the oldest of them makes room, so they can't keep the owner out.
+- The spool has one owner. Its new connection replaces its own old one at once; another collector is
+  refused, by name, unless it takes over.
+- Something is sent at least every `BEAT_EVERY` seconds, so that the collector can notice silence.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections import deque
+from itertools import islice
+from typing import Any, Callable
+
+from ..records.jsonfile import parse_json
+from ..sources.tcp import bound_socket
+from ..stores.spool import Jump, Spool
+from ..system.kernel import reset_on_close
+from ..system.loop import Loop
+from . import protocol as frames
+from .protocol import Decoder, FeedError, Frame
+
+HANDSHAKE_WITHIN = 5.0
+STRANGERS = 64
+BEAT_EVERY = 1.0
+#: Bytes that wait to be sent before the spool is read on.
+SEND_AHEAD = 512 * 1024
+#: Bytes sent in one go at most, so that senders are served between the pieces of a backlog.
+SEND_AT_ONCE = 4 * 1024 * 1024
+#: Pieces in one sendmsg(2) at most; the kernel takes no more than 1024 (IOV_MAX).
+PIECES = 512
+
+
+class Owner:
+    """Whose spool it is; kept on disk by the relay."""
+
+    def __init__(self, name: str = "", since: str = "") -> None:
+        self.name = name
+        self.since = since
+
+
+class Peer:
+    """One connection to the feed."""
+
+    def __init__(self, feed: Feed, sock: socket.socket) -> None:
+        self.sock = sock
+        self.since = time.monotonic()
+        self.collector = ""
+        #: The offset of the next byte to send; -1 until the handshake is done.
+        self.offset = -1
+        self.said_last = False
+        self.closed = False
+        self.proved = False
+        self._feed = feed
+        self._nonce = frames.nonce()
+        self._line = b""
+        self._decoder = Decoder()
+        # What waits to be sent: whole pieces, never joined or copied, the first perhaps sent in part.
+        self._out: deque[bytes | memoryview] = deque()
+        self._backlog = 0
+        self.queue(frames.greeting(self._nonce))
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        feed.loop.watch(sock, self._ready, writing=True)
+        self._writing = True
+
+    def send(self, data: bytes) -> None:
+        """Queue `data` and send what goes."""
+        self.queue(data)
+        self._push()
+
+    def queue(self, *pieces: bytes) -> None:
+        """Have `pieces` sent next."""
+        for piece in pieces:
+            if piece:
+                self._out.append(piece)
+                self._backlog += len(piece)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._backlog
+
+    def close(self) -> None:
+        """Break the connection."""
+        self.closed = True
+        self._feed.loop.unwatch(self.sock)
+        self.sock.close()
+
+    def _ready(self) -> None:
+        try:
+            data = self.sock.recv(65536)
+            if not data:
+                self._feed.gone(self, "closed")
+                return
+            self._take(data)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except FeedError as error:
+            self._feed.gone(self, str(error))
+            return
+        except OSError as error:
+            self._feed.gone(self, error.strerror or str(error))
+            return
+        if not self.closed:
+            self._push()
+
+    def _take(self, data: bytes) -> None:
+        if self.offset < 0:
+            self._line += data
+            while self.offset < 0 and b"\n" in self._line and not self.closed:
+                line, _, self._line = self._line.partition(b"\n")
+                self._shake(line)
+            if self.offset < 0:
+                if len(self._line) > frames.LINE_MAX:
+                    raise FeedError("who connects is no collector of reclog")
+                return
+            data, self._line = self._line, b""
+        for frame in self._decoder.feed(data):
+            if self.closed:
+                return
+            self._feed.heard(self, frame)
+
+    def _shake(self, line: bytes) -> None:
+        if not self.proved:
+            theirs = frames.check_answer(self._feed.secret, self._nonce, line)
+            self.proved = True
+            self.send(frames.proof(self._feed.secret, "relay", theirs, self._nonce).encode("ascii") + b"\n")
+            return
+        try:
+            hello = parse_json(line)
+            self.collector = frames.checked_name(hello.get("collector"))
+            answer = self._feed.welcome(self, hello)
+        except ValueError as error:
+            raise FeedError("the collector's words make no sense") from error
+        self.send(json.dumps(answer).encode("utf-8") + b"\n")
+        if "refused" in answer:
+            raise FeedError(f"refused: {answer['refused']}")
+        if self.closed:  # it left before it had our answer
+            return
+        self.offset = int(answer["offset"])
+        self._feed.admitted(self)
+
+    def _push(self) -> None:
+        left = SEND_AT_ONCE
+        try:
+            while left > 0:
+                self._feed.fill(self)
+                if not self._out:
+                    break
+                sent = self.sock.sendmsg(list(islice(self._out, PIECES)))
+                left -= sent
+                self._forget(sent)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self._feed.gone(self, error.strerror or str(error))
+            return
+        writing = bool(self._out) or left <= 0
+        if writing != self._writing:
+            self._writing = writing
+            self._feed.loop.watch(self.sock, self._ready, writing=writing)
+
+    def _forget(self, sent: int) -> None:
+        self._backlog -= sent
+        while sent:
+            first = self._out.popleft()
+            if sent < len(first):
+                self._out.appendleft(memoryview(first)[sent:])
+                return
+            sent -= len(first)
+
+
+class Feed:
+    """Listen on 127.0.0.1 and serve the spool to its owner."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        spool: Spool,
+        secret: str,
+        owner: Owner,
+        say: Callable[..., None],
+        counters: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.loop = loop
+        self.secret = secret
+        self.owner = owner
+        #: Called when the owner asks to stop.
+        self.on_stop: Callable[[], None] = lambda: None
+        #: Called when another collector became the owner.
+        self.on_owner: Callable[[], None] = lambda: None
+        #: Set when the spool gets no more lines: then its end is the last word.
+        self.ending = False
+        #: The owner has all, and was told that it is all.
+        self.finished = False
+        self._spool = spool
+        self._say = say
+        self._counters = counters
+        self._sock: socket.socket | None = None
+        self._strangers: list[Peer] = []
+        self._peer: Peer | None = None
+        self._beat = loop.timer(self._tick)
+        loop.after_turn(self._feed_peer)
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether the collector is there."""
+        return self._peer is not None
+
+    def listen(self, port: int) -> None:
+        """Listen on 127.0.0.1. Raises PortTaken, AddressUnusable."""
+        self._sock = bound_socket("127.0.0.1", port)
+        self._sock.listen(128)
+        self._sock.setblocking(False)
+        self.loop.watch(self._sock, self._accept)
+        self._tick()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._beat.off()
+        for peer in [*self._strangers, *([self._peer] if self._peer else [])]:
+            peer.close()
+        if self._sock is not None:
+            self.loop.unwatch(self._sock)
+            self._sock.close()
+
+    # -- what a peer asks -----------------------------------------------------------------------
+
+    def welcome(self, peer: Peer, hello: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a collector that has proved to know the secret."""
+        spool = self._spool
+        if self.owner.name and self.owner.name != peer.collector and not hello.get("take_over"):
+            self._say("collector refused", collector=peer.collector, owner=self.owner.name)
+            return {"refused": "owner", "owner": self.owner.name, "since": self.owner.since}
+        offset = hello.get("offset") or 0
+        if type(offset) is not int:
+            raise FeedError("an offset makes no sense")
+        known = hello.get("spool") == spool.id and 0 <= offset <= spool.end
+        # A collector that does not know this spool gets all that nobody has taken yet.
+        return {
+            "spool": spool.id,
+            "offset": offset if known else spool.acked,
+            "end": spool.end,
+            "known": known,
+        }
+
+    def admitted(self, peer: Peer) -> None:
+        """Serve `peer` from now on, and no other."""
+        before, self._peer = self._peer, peer
+        self._strangers.remove(peer)
+        if before is not None:
+            self._say("collector replaced", collector=before.collector)
+            before.close()  # if it is another one, it learns why when it comes again
+        if self.owner.name != peer.collector:
+            self.owner.name = peer.collector
+            self.on_owner()
+        self._say("collector connected", collector=peer.collector, offset=peer.offset)
+
+    def heard(self, peer: Peer, frame: Frame) -> None:
+        """Take an ack or a stop. Raises FeedError."""
+        if peer is not self._peer:
+            return
+        if frame.kind == frames.ACK:
+            if frame.offset > peer.offset:
+                return  # nobody has what was not sent
+            self._spool.ack(frame.offset)
+            if self.ending and peer.said_last and frame.offset >= self._spool.end:
+                self.finished = True
+        elif frame.kind == frames.STOP:
+            self.on_stop()
+        else:
+            raise FeedError("a collector does not say that")
+
+    def fill(self, peer: Peer) -> None:
+        """Queue more of the spool for `peer` while little waits to be sent."""
+        while peer is self._peer and peer.backlog < SEND_AHEAD:
+            piece = self._spool.read(peer.offset)
+            if isinstance(piece, Jump):
+                told = json.dumps({"from": piece.start}).encode("ascii")
+                peer.queue(frames.encode(frames.JUMP, piece.end, told))
+                peer.offset = piece.end
+            elif piece:
+                peer.queue(frames.header(frames.DATA, peer.offset, piece), piece)
+                peer.offset += len(piece)
+            else:
+                if self.ending and not peer.said_last:
+                    peer.said_last = True
+                    peer.queue(frames.encode(frames.LAST, self._spool.end, self._beat_payload()))
+                return
+
+    def gone(self, peer: Peer, why: str) -> None:
+        """Take note that `peer` left, or was made to."""
+        if peer is self._peer:
+            self._peer = None
+            self._say("collector disconnected", collector=peer.collector, why=why)
+        elif peer in self._strangers:
+            self._strangers.remove(peer)
+            if why != "closed":
+                self._say("feed connection ended", why=why)
+        peer.close()
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        assert self._sock is not None
+        try:
+            sock, _ = self._sock.accept()
+        except OSError:
+            return
+        if len(self._strangers) >= STRANGERS:
+            # One that has proved to know the secret is about to be served: it keeps its place.
+            oldest = next((one for one in self._strangers if not one.proved), self._strangers[0])
+            self._strangers.remove(oldest)
+            reset_on_close(oldest.sock)
+            oldest.close()
+        self._strangers.append(Peer(self, sock))
+
+    def _feed_peer(self) -> None:
+        peer = self._peer
+        if peer is not None and not peer.backlog and (peer.offset < self._spool.end or self.ending):
+            peer._push()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._beat.at(now + BEAT_EVERY)
+        for peer in [p for p in self._strangers if now - p.since > HANDSHAKE_WITHIN]:
+            self.gone(peer, "it did not say who it is in time")
+        peer_now = self._peer
+        if peer_now is not None and not peer_now.backlog:
+            peer_now.send(frames.encode(frames.BEAT, self._spool.end, self._beat_payload()))
+
+    def _beat_payload(self) -> bytes:
+        return json.dumps(self._counters()).encode("utf-8")

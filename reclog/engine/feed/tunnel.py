@@ -1,0 +1,174 @@
+"""The way to the relay: an ssh with a local forward, dialled while it listens, made anew when it ends.
+
+Rules kept here:
+
+- Only our own ssh is dialled, and only while it listens: whoever else has the port gets no connection.
+- The network's failures are answered within a second or so, a refused login after a minute (a host that
+  counts failures would lock us out).
+- A relay that does not answer behind a tunnel that does is started again, over ssh.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any, Callable, Mapping
+
+from ..errors import EngineError
+from ..system.child import Child
+from ..system.loop import Loop
+from .client import FeedClient, Refused
+from .protocol import FeedError, checked_secret
+
+#: Seconds between dials while the tunnel is up and the relay does not answer.
+DIAL_AGAIN = 0.3
+#: Seconds between two looks whether ssh listens by now, and before a lost connection is dialled again.
+LISTENS_AGAIN, LOST_AGAIN = 0.02, 0.05
+#: Seconds between two attempts to start the relay again.
+STARTER_AGAIN = 5.0
+#: Seconds for an ssh to log in and listen, or to start the relay; a link that died meanwhile tells nobody.
+SSH_WITHIN = 20.0
+#: What ssh says when it is not the network that is in the way: then trying often would get us banned.
+LOGIN_REFUSED = ("Permission denied", "Host key verification failed", "Too many authentication failures")
+#: Seconds between two attempts then, and at most between two attempts otherwise.
+LOGIN_AGAIN, NETWORK_AGAIN = 60.0, 1.0
+#: What to do where sshd does not forward.
+FORBIDDEN = "The tremplin's sshd forbids the tunnel: have `AllowTcpForwarding local` in its sshd_config."
+
+
+class Forbidden(EngineError):
+    """The tremplin's sshd forwards nothing."""
+
+    cause = "forbidden"
+
+
+class Tunnel:
+    """Keep a connection to the relay's feed, through our own ssh."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        config: Mapping[str, Any],
+        folder: str,
+        say: Callable[..., None],
+        hello: Callable[[], dict[str, Any]],
+    ) -> None:
+        #: Called with a connection that has shaken hands, and the relay's answer.
+        self.on_connected: Callable[[FeedClient, dict[str, Any]], None] = lambda client, answer: None
+        #: Called when ssh ended, with its words: a connection through it is lost.
+        self.on_ended: Callable[[str], None] = lambda why: None
+        #: Called when there is no use in trying again, with the reason.
+        self.on_refused: Callable[[EngineError], None] = lambda why: None
+        #: Why there is no connection; empty while there is one.
+        self.trouble = ""
+        self._port = int(config["port_local"])
+        self._secret = checked_secret(config["secret"])
+        self._hello = hello
+        self._say = say
+        self._connected = False
+        self._connected_once = False
+        self._ssh = Child(loop, config["ssh_command"], folder, self._ssh_says)
+        self._ssh.longest_pause = NETWORK_AGAIN
+        self._ssh.on_end = self._ssh_ended
+        self._ssh.on_due = self.start
+        self._listening_at = 0.0
+        self._starter = Child(loop, config["start_command"], folder, self._starter_says)
+        self._starter.on_end = self._starter_ended
+        self._starter_not_before = 0.0
+        self._dial_timer = loop.timer(self._dial)
+
+    def start(self) -> None:
+        """Start ssh, and dial as soon as it listens."""
+        try:
+            self._ssh.start()
+        except OSError as error:
+            self.trouble = f"ssh does not start ({error.strerror})"
+            self._ssh.start_later()
+            return
+        self._listening_at = time.monotonic()
+        self._dial_timer.at(time.monotonic() + LISTENS_AGAIN)
+
+    def stop(self) -> None:
+        """End ssh, and whatever else was started."""
+        self._dial_timer.off()
+        self._ssh.on_end = self._starter.on_end = lambda status: None
+        self._ssh.stop()
+        self._starter.stop()
+
+    def reap(self) -> None:
+        """Notice what ended."""
+        self._ssh.poll()
+        self._starter.poll()
+
+    def lost(self, why: str) -> None:
+        """Take note that the connection is lost; it is dialled again."""
+        self._connected = False
+        self.trouble = why
+        self._dial_timer.at(time.monotonic() + LOST_AGAIN)
+
+    def make_anew(self) -> None:
+        """Give up on an ssh whose link is dead; another is started when it has ended."""
+        self._ssh.signal(signal.SIGKILL)
+
+    def look(self) -> None:
+        """End what hangs; to be called now and then."""
+        late = time.monotonic() - SSH_WITHIN
+        if not self._connected and self._ssh.pid and self._listening_at < late:
+            self._say("ssh did not listen in time")
+            self._ssh.signal(signal.SIGKILL)
+        if self._starter.pid and self._starter_not_before - STARTER_AGAIN < late:
+            self._say("relay does not start", said="no answer in time")
+            self._starter.signal(signal.SIGKILL)
+
+    def _ssh_ended(self, status: int) -> None:
+        words = self._ssh.last_words
+        self.on_ended(f"ssh ended: {words}" if words else "ssh ended")
+        self.trouble = words or "ssh ended"
+        refused = any(sign in words for sign in LOGIN_REFUSED)
+        self._ssh.start_later(LOGIN_AGAIN if refused else 0.0)
+
+    def _ssh_says(self, words: str) -> None:
+        if "administratively prohibited" in words and not self._connected_once:
+            self.on_refused(Forbidden(FORBIDDEN))
+        if "open failed" not in words:  # the relay is not there yet: the dial says it better
+            self._say("ssh says", text=words)
+
+    def _dial(self) -> None:
+        """Connect to the feed once our own ssh listens on the port; come back until it does."""
+        if self._connected or not self._ssh.pid:
+            return
+        self._dial_timer.at(time.monotonic() + LISTENS_AGAIN)
+        if not self._ssh.listens_on(self._port):
+            return
+        self._listening_at = time.monotonic()
+        try:
+            client = FeedClient(self._port, self._secret)
+            answer = client.shake_hands(self._hello())
+        except Refused as error:
+            self._dial_timer.off()
+            self.on_refused(error)
+        except (OSError, FeedError) as error:
+            self.trouble = f"the relay does not answer ({error})"
+            self._dial_timer.at(time.monotonic() + DIAL_AGAIN)
+            self._start_relay()
+        else:
+            self._connected = self._connected_once = True
+            self.trouble = ""
+            self.on_connected(client, answer)
+
+    def _start_relay(self) -> None:
+        """Start the relay again over ssh: it was killed, or its host was booted."""
+        if not self._starter.pid and time.monotonic() >= self._starter_not_before:
+            self._starter_not_before = time.monotonic() + STARTER_AGAIN
+            self._say("starting the relay again")
+            try:
+                self._starter.start()
+            except OSError as error:
+                self._say("relay does not start", reason=error.strerror)
+
+    def _starter_says(self, words: str) -> None:
+        self._say("relay's start says", text=words)
+
+    def _starter_ended(self, status: int) -> None:
+        if status:
+            self._say("relay does not start", wait_status=status, said=self._starter.last_words)

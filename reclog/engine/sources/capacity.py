@@ -1,0 +1,105 @@
+"""What this system allows at once: connections waiting, open files, processes."""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import NamedTuple
+
+from .tcp import BACKLOG
+
+#: A burst that reclog promises to record whole (senders that connect at once).
+BURST = 2000
+#: Descriptors kept for everything that is not a sender.
+SPARE_FILES = 64
+#: A fork of socat for each sender: more of them than this serve nobody better.
+MOST_FORKS = 4000
+_MOST_FILES = 65536
+
+
+class SystemLimits(NamedTuple):
+    """The numbers that bound a listener."""
+
+    #: Connections that may wait in a listener's queue (net.core.somaxconn).
+    somaxconn: int
+    #: Descriptors that this process may have (RLIMIT_NOFILE).
+    open_files: int
+    #: Processes that this user may still start, as far as the system tells.
+    processes: int
+
+
+def read() -> SystemLimits:
+    """Return this system's limits, after raising our own limit of open files as far as we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (ValueError, OSError):
+            pass  # macOS caps it elsewhere too; then the soft limit stays
+    files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    return SystemLimits(_number("/proc/sys/net/core/somaxconn", BACKLOG), files, _processes())
+
+
+def most_senders(system: SystemLimits, socat: bool) -> int:
+    """Return how many senders a listener can serve at once."""
+    places = system.open_files - SPARE_FILES
+    return max(1, min(places, system.processes // 2, MOST_FORKS) if socat else places)
+
+
+def warnings(system: SystemLimits, socat: bool) -> list[str]:
+    """Say which limits would keep a burst of `BURST` senders from being served, and the remedy."""
+    said = []
+    if system.somaxconn < BURST:
+        said.append(
+            f"This system lets {system.somaxconn} connections wait; more at once are put off or refused: "
+            f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
+        )
+    if system.open_files - SPARE_FILES < BURST:
+        said.append(
+            f"At most {system.open_files - SPARE_FILES} senders are served at once, the limit of open files; "
+            f"others wait: ulimit -n {2 * BURST}"
+        )
+    if socat and system.processes // 2 < BURST:
+        said.append(
+            f"At most {system.processes // 2} senders are served at once, the limit of processes (socat "
+            f"takes one each); others wait: --listener builtin takes none"
+        )
+    return said
+
+
+def _processes() -> int:
+    bounds = [
+        _number("/proc/sys/kernel/pid_max", 32768),
+        _number("/proc/sys/kernel/threads-max", 32768),
+        _cgroup_processes(),
+    ]
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    if soft != resource.RLIM_INFINITY and os.geteuid() != 0:  # root is not bound by it (setrlimit(2))
+        bounds.append(soft)
+    return min(bounds)
+
+
+def _cgroup_processes() -> int:
+    """Return what is left of pids.max of this process's control group (cgroups(7), version 2)."""
+    try:
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            group = next(line[3:].strip() for line in file if line.startswith("0::"))
+        left = 1 << 22
+        while True:
+            folder = "/sys/fs/cgroup" + group.rstrip("/")
+            left = min(left, _number(f"{folder}/pids.max", 1 << 22) - _number(f"{folder}/pids.current", 0))
+            if group in ("", "/"):
+                return left
+            group = os.path.dirname(group)
+    except (OSError, StopIteration):
+        return 1 << 22
+
+
+def _number(path: str, otherwise: int) -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return otherwise

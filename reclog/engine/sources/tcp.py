@@ -1,0 +1,120 @@
+"""The listening TCP socket of reclog itself: bind it, accept from it, close its queue to newcomers."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+
+from ..errors import AddressUnusable, PortHeld, PortTaken
+from ..system.address import host_of, with_port
+from ..system.kernel import LINUX, drop_incoming
+
+#: Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn.
+BACKLOG = 4096
+#: Seconds to wait for a port that only an outgoing connection holds.
+PATIENCE = 3.0
+#: Keepalive: silent for this long, then probed this often, this many times (seconds, seconds, count).
+KEEPALIVE = (60, 10, 6)
+
+
+class TcpListener:
+    """The builtin listener."""
+
+    def __init__(self, bind: str, port: int, patience: float = PATIENCE) -> None:
+        """Listen on `port` of address `bind`. Raises AddressUnusable, PortTaken."""
+        self.sock = bound_socket(bind, port, patience)
+        # Accepted sockets inherit these, at no cost per connection: a dead sender is found (tcp(7)).
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in zip(("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"), KEEPALIVE):
+            if hasattr(socket, name):
+                self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        self.sock.setblocking(False)
+        try:
+            self.sock.listen(BACKLOG)
+        except OSError as error:  # two sockets may be bound with SO_REUSEADDR; only one may listen
+            self.sock.close()
+            raise PortTaken(f"Port {port} is in use already.") from error
+
+    def accept(self) -> tuple[socket.socket, str, str]:
+        """Return the next connection, its host and its name. Raises OSError."""
+        return accept_tcp(self.sock)
+
+    def refuse_newcomers(self) -> None:
+        """Let the queue's connections stay and add none."""
+        if not drop_incoming(self.sock):
+            self.sock.listen(0)
+
+    def close(self) -> None:
+        """Stop listening; what still waits in the queue is reset."""
+        self.sock.close()
+
+
+def accept_tcp(listening: socket.socket) -> tuple[socket.socket, str, str]:
+    """Return the next connection in the queue of `listening`, its host and its name. Raises OSError."""
+    sock, peer = listening.accept()
+    host = host_of(peer)
+    return sock, host, with_port(host, peer[1])
+
+
+def bound_socket(bind: str, port: int, patience: float = PATIENCE) -> socket.socket:
+    """Return a TCP socket bound to `bind` and `port`. Raises AddressUnusable, PortTaken.
+
+    Ports 32768–60999 are Linux's ephemeral range, in which an outgoing connection may hold any port for
+    a moment: a port that nobody listens on is tried again for `patience` seconds.
+    """
+    if not 0 <= port <= 65535:
+        raise AddressUnusable(f"{port} is no port")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+        )[0]
+    except (socket.gaierror, UnicodeError, OverflowError) as error:
+        raise AddressUnusable(f"{bind} is no address: give --bind a numeric one of this machine.") from error
+    give_up_at = time.monotonic() + patience
+    while True:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if bind == "::" else 1)
+            sock.bind(address)
+            return sock
+        except OSError as error:
+            sock.close()
+            if error.errno == errno.EADDRINUSE:
+                if someone_listens(port):
+                    raise PortTaken(f"Port {port} is in use already.") from error
+                if time.monotonic() < give_up_at:
+                    time.sleep(0.1)
+                    continue
+                raise PortHeld(
+                    f"Port {port} is held by an outgoing connection, or was a moment ago: try again in a "
+                    "minute, or choose another port."
+                ) from error
+            raise AddressUnusable(_why_not(bind, port, error)) from error
+
+
+def someone_listens(port: int) -> bool:
+    """Tell whether any socket of this machine listens on `port`; True where the system does not tell."""
+    if not LINUX:
+        return True
+    wanted = f":{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as file:
+                for line in file:
+                    fields = line.split()
+                    if fields[3] == "0A" and fields[1].endswith(wanted):  # 0A is LISTEN
+                        return True
+        except OSError:
+            continue
+    return False
+
+
+def _why_not(bind: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{bind} is not an address of this machine: see `ip address` for those that are."
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs more rights than you have: use one above 1023 with --port."
+    return f"{with_port(bind, port)} can't be used ({error.strerror}): choose other --bind or --port."

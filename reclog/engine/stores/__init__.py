@@ -1,0 +1,1 @@
+"""What takes messages: the file, or a spool. Imports `intake` for its batch, `records`, `system`."""

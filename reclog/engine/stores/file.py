@@ -1,0 +1,275 @@
+"""The recorded file: whole lines in, appended in batches, through everything that happens to a file.
+
+Rules kept here:
+
+- Text added is written once, in order. What a write cut short is completed, not repeated.
+- A write that fails (full disk, quota, I/O error) pauses the sink: it keeps what it has and takes the
+  next attempt from there. Whoever feeds it stops feeding while `paused` is set.
+- Before each batch the file is looked at by name: renamed or removed, a new one is opened; changed by
+  somebody else, the next line begins on a line of its own. Nobody's text is overwritten (O_APPEND).
+- A file has one writer: the lock is flock(2) on the file itself, so it ends with the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from typing import Any, Callable, Hashable
+
+from ..errors import FileTaken, FileUnusable
+from ..intake.batch import Batch, Bytes
+from ..system.disk import DISK, Disk
+
+Report = Callable[..., None]
+#: Bytes of one write at most.
+WRITE_SIZE = 16 * 1024 * 1024
+
+
+class Sink:
+    """Append the texts of many senders to one file."""
+
+    #: Bytes queued at which the feeder should flush without waiting for the end of its turn.
+    FLUSH_AT = 256 * 1024
+
+    def __init__(self, path: str, report: Report, disk: Disk = DISK) -> None:
+        self.path = path
+        self._disk = disk
+        #: What is to be written, and what was taken in so far.
+        self.batch = Batch()
+        #: When lines were last written (seconds of the epoch).
+        self.last_time = 0.0
+        #: Why writing pauses; empty while it goes on.
+        self.paused = ""
+        #: Called with the descriptor of a file that was renamed or removed, before it is closed.
+        self.before_leaving: Callable[[int], None] = lambda fd: None
+        #: Called when somebody else has touched the file, before anything is written behind that.
+        self.on_touched: Callable[[], None] = lambda: None
+        self._paused_at = 0.0
+        self._report = report
+        self._fd = -1
+        self._file: tuple[int, int] = (0, 0)
+        self._size = 0
+        self._regular = True
+        #: Whether the folder was synced since the file was opened: it may be we who made it.
+        self.named = False
+        #: Whether somebody has touched the file, and `on_touched` was not told yet.
+        self.touched = False
+
+    def open(self) -> int:
+        """Open the file and become its only writer; its descriptor. Raises FileUnusable, FileTaken."""
+        try:
+            fd = _open(self._disk, self.path)
+        except OSError as error:
+            raise FileUnusable(_why_not(self.path, error)) from error
+        if not _recordable(self._disk.fstat(fd).st_mode):
+            self._disk.close(fd)
+            raise FileUnusable(f"{self.path} is not a regular file: name another with --file.")
+        try:
+            _lock(self._disk, fd)
+        except BlockingIOError as error:
+            self._disk.close(fd)
+            raise FileTaken(f"{self.path} is being recorded by another recording already.") from error
+        self._take(fd)
+        return fd
+
+    @property
+    def queued(self) -> int:
+        """Bytes taken in and not yet in the file."""
+        return self.batch.queued
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes of the texts taken in that are not in the file yet (where no stamps are added)."""
+        return self.batch.unwritten
+
+    @property
+    def fd(self) -> int:
+        """The descriptor of the file."""
+        return self._fd
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file after our last write."""
+        return self._size
+
+    def sync(self) -> None:
+        """Have what was written on disk, and the file's name. Raises OSError."""
+        self._disk.fdatasync(self._fd)
+        if self._regular and not self.named:
+            # fsync(2): "does not necessarily ensure that the entry in the directory has also reached disk".
+            try:
+                self._disk.sync(os.path.dirname(self.path) or ".")
+            except PermissionError:
+                pass  # a folder that we may use, and not read
+            self.named = True
+
+    def touch(self) -> None:
+        """Have `on_touched` called before anything more is written."""
+        self.touched = True
+
+    def go_on(self, who: Hashable) -> None:
+        """Take the half line at the file's end for one of `who`."""
+        self.batch.open_by = who
+
+    def is_open_by(self, who: Hashable) -> bool:
+        """Tell whether the file, once all taken in is written, ends in a half line of `who`."""
+        return self.batch.open_by == who
+
+    def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
+        """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
+        self.batch.add(who, text, stamp)
+
+    def flush(self) -> bool:
+        """Write all that is queued; False if that isn't possible now (`paused` says why)."""
+        if not self.batch.queued:
+            return True
+        try:
+            if self._regular:
+                self._look()
+            self._write()
+        except OSError as error:
+            self._pause(error)
+            return False
+        if self.paused:
+            self._resume()
+        return True
+
+    def close(self) -> None:
+        """Let go of the file; what is still queued is given up."""
+        if self._fd >= 0:
+            self._disk.close(self._fd)
+            self._fd = -1
+
+    def _write(self) -> None:
+        batch, disk, fd = self.batch, self._disk, self._fd
+        while batch.queued:
+            written = disk.write(fd, batch.next(WRITE_SIZE))
+            batch.written(written)
+            self._size += written
+        self.last_time = time.time()
+
+    def _look(self) -> None:
+        """Notice what others did to the file since the last batch."""
+        try:
+            now = self._disk.stat(self.path)
+        except FileNotFoundError:
+            self._reopen("removed")
+            now = self._disk.fstat(self._fd)
+        if (now.st_dev, now.st_ino) != self._file:
+            self._reopen("replaced")
+        elif now.st_size != self._size:
+            how = "truncated" if now.st_size < self._size else "added to"
+            self._report("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
+            self._size = now.st_size
+            self.touched = True
+            self._begin_anew()
+        if self.touched:
+            self.on_touched()  # if that fails nothing is written, and it is tried again
+            self.touched = False
+
+    def _reopen(self, how: str) -> None:
+        fd = _open(self._disk, self.path)
+        try:
+            if not _recordable(self._disk.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file any more")
+            _lock(self._disk, fd)
+            self.before_leaving(self._fd)
+        except OSError:
+            self._disk.close(fd)
+            raise
+        try:
+            self._disk.close(self._fd)
+        except OSError:
+            pass
+        self._report("file reopened", how=how)
+        self.touched = True
+        self._take(fd)
+
+    def _take(self, fd: int) -> None:
+        now = self._disk.fstat(fd)
+        self._fd = fd
+        self._file = (now.st_dev, now.st_ino)
+        self._regular = stat.S_ISREG(now.st_mode)
+        self._size = now.st_size if self._regular else 0
+        self.named = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Go on at the file's end as it is now, without joining lines."""
+        self.batch.restart(self._regular and _ends_inside_line(self._disk, self._fd, self._size))
+
+    def _pause(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        if not self.paused:
+            self._paused_at = time.monotonic()
+            self._report("paused", reason=reason)
+        self.paused = reason
+
+    def _resume(self) -> None:
+        self.paused = ""
+        self._report("resumed", paused_seconds=round(time.monotonic() - self._paused_at, 3))
+
+
+def facts_of(sink: Sink) -> dict[str, Any]:
+    """Return what `status` shows of a sink."""
+    return {
+        "lines": sink.batch.lines,
+        "bytes": sink.batch.bytes,
+        "paused_for": sink.paused,
+        "last_line": last_line(sink.batch),
+        "last_line_at": sink.last_time or None,
+    }
+
+
+def last_line(batch: Batch) -> str:
+    """Return the beginning of the last line that came, for a person to read."""
+    return batch.last_line.rstrip(b"\r").decode("utf-8", "backslashreplace")
+
+
+def _open(disk: Disk, path: str) -> int:
+    # O_NONBLOCK: opening a FIFO that nobody reads must not hang before we can refuse it.
+    flags = os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        return disk.open(path, flags | os.O_RDWR)
+    except PermissionError:
+        return disk.open(path, flags | os.O_WRONLY)
+
+
+def _recordable(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISCHR(mode)
+
+
+def _lock(disk: Disk, fd: int) -> None:
+    try:
+        disk.lock(fd)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+            raise  # some network file systems know no locks: there the registry alone refuses
+
+
+def _ends_inside_line(disk: Disk, fd: int, size: int) -> bool:
+    if size == 0:
+        return False
+    try:
+        return disk.pread(fd, 1, size - 1) != b"\n"
+    except OSError:
+        return True  # write-only for us: a newline too many beats two lines in one
+
+
+def _why_not(path: str, error: OSError) -> str:
+    folder = os.path.dirname(path) or "."
+    if error.errno == errno.EISDIR:
+        return f"{path} is a directory: name a file in it with --file."
+    if error.errno == errno.ENXIO:
+        return f"{path} is not a regular file: name another with --file."
+    if error.errno == errno.ENOENT:
+        return f"The folder {folder} does not exist: make it (mkdir -p) or name another file with --file."
+    if error.errno == errno.ENOTDIR:
+        return f"{folder} is not a folder: name another file with --file."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path} is not writable for you ({error.strerror}): name another file with --file."
+    return f"{path} can't be opened ({error.strerror}): name another file with --file."

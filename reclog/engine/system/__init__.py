@@ -1,0 +1,1 @@
+"""What the engine asks of the system: loop, files, processes, kernel. Imports only `errors`."""

@@ -1,0 +1,129 @@
+"""Stop recordings: each by its recorded identity, with all that it started, and no one else's process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from reclog.engine.daemons.entrance import DRAIN_WITHIN
+
+from ..errors import NoSuchRecordingError, StateError
+from ..recordings.processes import Family, end, exact, marked
+from ..recordings.registry import Recording, Registry, number
+from ..recordings.settings import file_path, port_number
+
+#: Seconds for a daemon to drain and end: what it allows itself for draining, and some for the rest.
+END_WITHIN = DRAIN_WITHIN + 3.0
+
+
+@dataclasses.dataclass
+class Stopped:
+    """How one recording ended."""
+
+    name: str
+    file: str
+    #: None where nobody counted (raw, or it was dead before).
+    lines: int | None
+    #: Bytes that senders had sent and that could not be recorded.
+    left_bytes: int
+    left_senders: int
+    reason: str
+    #: Seconds.
+    took: float
+    was_dead: bool = False
+    #: It did not end by itself and was killed.
+    forced: bool = False
+    #: What of it is still there, and why; empty if nothing is.
+    left_over: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether everything sent is in the file."""
+        return not self.forced and not self.left_bytes and not self.left_senders
+
+
+def chosen(
+    recordings: Sequence[Recording], port: str | None = None, host: str | None = None, file: str | None = None
+) -> list[Recording]:
+    """Return those of `recordings` that --port, --host and --file leave. Raises UsageError."""
+    left = list(recordings)
+    if port is not None:
+        wanted = port_number(port)
+        left = [recording for recording in left if recording.port == wanted]
+    if host is not None:
+        left = [recording for recording in left if recording.host == host]
+    if file is not None:
+        path = os.path.realpath(file_path(file))
+        left = [recording for recording in left if os.path.realpath(recording.file) == path]
+    return left
+
+
+def the_one(
+    recordings: Sequence[Recording], port: str | None, host: str | None, file: str | None
+) -> Recording:
+    """Return the only recording that the narrowing words leave. Raises NoSuchRecordingError."""
+    left = chosen(recordings, port, host, file)
+    if len(left) == 1:
+        return left[0]
+    if not left:
+        raise NoSuchRecordingError("Nothing records there: `inv local` starts a recording.")
+    names = ", ".join(f"{recording.name} ({recording.file})" for recording in left)
+    raise NoSuchRecordingError(f"Say which one with --port or --file: {names}.")
+
+
+def stop(recordings: Sequence[Recording], registry: Registry) -> list[Stopped]:
+    """Stop `recordings` together; each drains for a bounded time, then whatever is left is killed."""
+    families = marked(registry.folder)
+    ends = []
+    for recording in recordings:
+        daemon = exact(recording.identity) if recording.identity is not None else None
+        family = families.pop(recording.folder, [])
+        if daemon is None and family and recording.corrupt:
+            daemon = family[0]  # its state file is lost, its mark is not
+        ends.append((recording, daemon, family))
+    # All drain at the same time: the whole takes as long as the slowest.
+    forced = {process.pid for process in end([d for _, d, _ in ends if d is not None], END_WITHIN)}
+    for _, _, family in ends:
+        end(family, term_within=1.0)
+    return [_report(r, d, d is not None and d.pid in forced) for r, d, _ in ends]
+
+
+def strays(registry: Registry) -> dict[Path, Family]:
+    """Return marked processes whose folder has no state any more, by folder."""
+    known = {recording.folder for recording in registry.recordings()}
+    return {folder: family for folder, family in marked(registry.folder).items() if folder not in known}
+
+
+def stop_strays(registry: Registry) -> int:
+    """End the processes that lost their state; return how many there were."""
+    count = 0
+    for family in strays(registry).values():
+        end(family[:1], END_WITHIN)  # the eldest is the daemon: it drains, and takes the others along
+        end(family, term_within=1.0)
+        count += len(family)
+    return count
+
+
+def _report(recording: Recording, daemon: psutil.Process | None, forced: bool) -> Stopped:
+    facts = recording.last_event("stopped") if daemon is not None and not forced else {}
+    lines, seconds = facts.get("lines"), facts.get("seconds")
+    stopped = Stopped(
+        name=recording.name,
+        file=recording.file,
+        lines=lines if type(lines) is int else None,
+        left_bytes=number(facts.get("left_bytes")),
+        left_senders=number(facts.get("left_senders")),
+        reason=str(facts.get("reason") or ""),
+        took=seconds if isinstance(seconds, (int, float)) else 0.0,
+        was_dead=daemon is None,
+        forced=forced,
+    )
+    try:
+        recording.clean()
+    except StateError as error:  # the others are to be stopped, too
+        stopped.left_over = str(error)
+    return stopped

@@ -1,0 +1,1 @@
+"""Show, follow and prove recordings. Imports `recordings`, `tremplin` and the engine."""

@@ -1,0 +1,72 @@
+"""What `inv status` tells of each recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..console import size
+from ..recordings.processes import marked
+from ..recordings.registry import Recording, Registry
+
+COLUMNS = ("name", "state", "file", "port", "listener", "senders", "lines", "size", "last line")
+
+
+def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[str, Any]]:
+    """Return one object a recording, with the keys that the command line promises."""
+    families = marked(registry.folder)
+    described = []
+    for recording in recordings:
+        alive = recording.is_alive()
+        described.append(
+            {
+                "name": recording.name,
+                "kind": recording.kind,
+                "state": recording.state,
+                "file": recording.file,
+                "host": recording.host or None,
+                "port": recording.port,
+                "listener": recording.fact("listener") or None,
+                "pids": [process.pid for process in families.get(recording.folder, [])],
+                # Nobody counts where it is null: the recording is a raw one.
+                "lines": None if recording.counters.get("lines", 0) is None else recording.count("lines"),
+                "bytes": recording.count("bytes"),
+                "senders": recording.count("senders") if alive else 0,
+                "lag_bytes": recording.count("lag_bytes"),
+                "reconnects": recording.count("reconnects"),
+                "started": recording.fact("started") or None,
+                "last_line": _known(recording, "last_line", str),
+                "last_line_at": _known(recording, "last_line_at", float, int),
+                # A dead one that was told to go says why; one that was killed can't.
+                "paused_for": recording.word("paused_for" if alive else "ended_for") or None,
+                "listener_full": recording.counters.get("listener_full") is True and alive,
+                "connects": recording.count("connects"),
+                "refused": recording.count("refused"),
+                "bind": recording.bind or None,
+                "events": str(recording.folder / "events.log"),
+            }
+        )
+    return described
+
+
+def _known(recording: Recording, name: str, *types: type) -> Any:
+    value = recording.counters.get(name)
+    return value if isinstance(value, types) and not isinstance(value, bool) else None
+
+
+def rows(described: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    """Return the table's rows, in the order of `COLUMNS`."""
+    return [
+        [
+            one["name"],
+            f"{one['state']}: {one['paused_for']}" if one["paused_for"] else one["state"],
+            one["file"],
+            one["port"],
+            f"{one['listener']} (full)" if one["listener_full"] else one["listener"] or "-",
+            one["senders"],
+            "-" if one["lines"] is None else one["lines"],
+            size(one["bytes"]),
+            (one["last_line"] or "")[:60],
+        ]
+        for one in described
+    ]

@@ -1,0 +1,1 @@
+"""The recordings of this machine: their folders, settings, processes. Imports the engine."""

@@ -1,0 +1,265 @@
+"""What a call asks for: a flag beats the config file, which beats the built-in value."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reclog.engine.sources.socat import cannot
+from reclog.engine.system.address import parse_network
+
+from ..errors import UsageError
+
+#: The built-in values; `reclog:` in invoke.yaml or fabric.yaml replaces any of them.
+DEFAULTS: dict[str, Any] = {
+    "port": 55514,
+    "file": "file.log",
+    "bind": "0.0.0.0",
+    "listener": "auto",
+    "stamp": False,
+    "allow": [],
+    "partial_after": 2.0,
+    "raw": False,
+    "foreground": False,
+    "max_senders": 0,
+    "max_per_address": 0,
+    "timeout": 5.0,
+    "lines": 10,
+    "port_remote_in": 55514,
+    "port_remote_out": 55614,
+    "port_local": None,
+    "spool_max": "1GiB",
+    "take_over": False,
+}
+#: The local end of the tunnel, where that port is free.
+PORT_LOCAL = 55514
+#: Bytes of the smallest spool: a few segments.
+SPOOL_LEAST = 1024 * 1024
+#: Bytes of the largest: an offset takes 63 bits, and there is none twice.
+SPOOL_MOST = 1 << 60
+#: Seconds of the longest wait that can be asked for: 11 days. A socket's timeout takes 24.
+LONGEST = 1_000_000
+LISTENERS = ("auto", "socat", "builtin")
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalSettings:
+    """A recording on this machine, checked."""
+
+    port: int
+    #: Absolute.
+    file: str
+    bind: str
+    listener: str
+    stamp: bool
+    allow: Sequence[str]
+    #: Seconds.
+    partial_after: float
+    raw: bool
+    #: 0: what the system's limits allow.
+    max_senders: int
+    max_per_address: int
+    foreground: bool
+
+
+def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalSettings:
+    """Return the settings of `inv local`. Raises UsageError."""
+    words = merged(flags, config)
+    settings = LocalSettings(
+        port=port_number(words["port"]),
+        file=file_path(words["file"]),
+        bind=address(words["bind"]),
+        listener=listener(words["listener"]),
+        stamp=bool(words["stamp"]),
+        allow=networks(words["allow"]),
+        partial_after=seconds("--partial-after", words["partial_after"]),
+        raw=bool(words["raw"]),
+        max_senders=count("--max-senders", words["max_senders"]),
+        max_per_address=count("--max-per-address", words["max_per_address"]),
+        foreground=bool(words["foreground"]),
+    )
+    _check_together(settings)
+    return settings
+
+
+@dataclasses.dataclass(frozen=True)
+class TremplinSettings:
+    """A recording through a tremplin, checked."""
+
+    port_remote_in: int
+    port_remote_out: int
+    port_local: int
+    #: Whether it has to be that port, or may be the next free one.
+    port_local_given: bool
+    #: Absolute.
+    file: str
+    listener: str
+    stamp: bool
+    allow: Sequence[str]
+    #: Seconds.
+    partial_after: float
+    #: Bytes.
+    spool_max: int
+    take_over: bool
+    foreground: bool
+
+
+def resolve_tremplin(
+    flags: Mapping[str, Any], config: Mapping[str, Any], host: str, hosts: int = 1
+) -> TremplinSettings:
+    """Return the settings of `fab tremplin` for `host`, one of `hosts`. Raises UsageError."""
+    words = merged(flags, config)
+    file = str(words["file"])
+    if hosts > 1 and "{host}" not in file:
+        raise UsageError("--file needs {host} in it for several hosts, as logs/{host}.log: one file each.")
+    given = words["port_local"] is not None
+    settings = TremplinSettings(
+        port_remote_in=port_number(words["port_remote_in"], "--port-remote-in"),
+        port_remote_out=port_number(words["port_remote_out"], "--port-remote-out"),
+        port_local=port_number(words["port_local"], "--port-local") if given else PORT_LOCAL,
+        port_local_given=given,
+        file=file_path(file.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))),
+        listener=listener(words["listener"]),
+        stamp=bool(words["stamp"]),
+        allow=networks(words["allow"]),
+        partial_after=seconds("--partial-after", words["partial_after"]),
+        spool_max=byte_size("--spool-max", words["spool_max"]),
+        take_over=bool(words["take_over"]),
+        foreground=bool(words["foreground"]),
+    )
+    if settings.port_remote_in == settings.port_remote_out:
+        raise UsageError(
+            "--port-remote-in and --port-remote-out are the same: both are the tremplin's, give two."
+        )
+    if settings.listener == "socat":
+        reason = cannot(settings.stamp, [parse_network(word) for word in settings.allow], "0.0.0.0")
+        if reason:
+            raise UsageError(f"{reason}: use --listener builtin.")
+    return settings
+
+
+def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for every setting: the flag's if one was given, the config's, the built-in one."""
+    words = {}
+    for name, builtin in DEFAULTS.items():
+        flag = flags.get(name)
+        given = flag is not None and flag is not False and flag != []
+        said = config.get(name)
+        words[name] = flag if given else builtin if said is None else said
+    return words
+
+
+def port_number(word: Any, option: str = "--port") -> int:
+    """Return the TCP port that `word` names. Raises UsageError."""
+    try:
+        port = int(str(word))
+    except ValueError:
+        port = -1
+    if not 1 <= port <= 65535:
+        raise UsageError(f"{option} {_said(word)} is no TCP port: give a number from 1 to 65535.")
+    return port
+
+
+def file_path(word: Any) -> str:
+    """Return the absolute path that `word` names. Raises UsageError."""
+    text = str(word)
+    if not text or "\0" in text:
+        raise UsageError("--file is empty: name the file to record to.")
+    try:
+        os.fsencode(text)
+    except ValueError:
+        raise UsageError(f"--file {_said(word)} can be no file's name: name the file to record to.") from None
+    return os.path.abspath(os.path.expanduser(text))
+
+
+def address(word: Any) -> str:
+    """Return the numeric address that `word` is. Raises UsageError."""
+    text = str(word).strip("[]")
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise UsageError(
+            f"--bind {_said(word)} is no numeric address: 0.0.0.0 means all of IPv4, :: all of both, "
+            "127.0.0.1 this machine alone."
+        ) from None
+    return text
+
+
+def listener(word: Any) -> str:
+    """Return `word` if it names a kind of listener. Raises UsageError."""
+    if word not in LISTENERS:
+        raise UsageError(f"--listener {_said(word)} is unknown: give one of {', '.join(LISTENERS)}.")
+    return str(word)
+
+
+def networks(words: Any) -> list[str]:
+    """Return the networks that `words` name. Raises UsageError."""
+    given = list(words) if isinstance(words, (list, tuple)) else [words]
+    for word in given:
+        try:
+            if not isinstance(word, str):  # 5 would be 0.0.0.5
+                raise ValueError(word)
+            parse_network(word)
+        except ValueError:
+            raise UsageError(
+                f"--allow {_said(word)} is no network: give an address or a CIDR, as 192.168.1.0/24."
+            ) from None
+    return given
+
+
+def seconds(option: str, word: Any) -> float:
+    """Return a positive number of seconds. Raises UsageError."""
+    try:
+        value = float(word)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not 0 < value <= LONGEST:
+        raise UsageError(f"{option} {_said(word)} is no time: give seconds above 0, at most {LONGEST}.")
+    return value
+
+
+def count(option: str, word: Any) -> int:
+    """Return a number from 0 on. Raises UsageError."""
+    try:
+        value = int(str(word))
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise UsageError(f"{option} {_said(word)} is no number: give one from 0 on.")
+    return value
+
+
+def byte_size(option: str, word: Any) -> int:
+    """Return the bytes that `word` (as 64MiB, 1GiB, 1000000) names. Raises UsageError."""
+    # Eighteen digits: Python refuses to read thousands. ASCII: the Kelvin sign is no K.
+    match = re.fullmatch(r"(\d{1,18})\s*([KMGT]?)(i?)B?", str(word).strip(), re.IGNORECASE | re.ASCII)
+    value = (
+        int(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ") if match else 0
+    )
+    if not SPOOL_LEAST <= value <= SPOOL_MOST:
+        raise UsageError(f"{option} {_said(word)} is no size from 1 MiB on: give it as 64MiB or 1GiB.")
+    return value
+
+
+def _said(word: Any) -> str:
+    """Return a wrong word for a sentence, which is to stay one."""
+    text = str(word)
+    return repr(text if len(text) <= 100 else text[:100] + "…")
+
+
+def _check_together(settings: LocalSettings) -> None:
+    if settings.raw and settings.listener == "builtin":
+        raise UsageError("--raw is socat straight into the file: leave --listener builtin out.")
+    if settings.raw and settings.stamp:
+        raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
+    if settings.raw or settings.listener == "socat":
+        allow = [parse_network(word) for word in settings.allow]
+        reason = cannot(settings.stamp, allow, settings.bind, settings.max_per_address)
+        if reason:
+            remedy = "leave --raw out" if settings.raw else "use --listener builtin"
+            raise UsageError(f"{reason}: {remedy}.")

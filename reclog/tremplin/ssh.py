@@ -1,0 +1,277 @@
+"""One truth about a host: what `ssh -G` says of it, for OpenSSH in the background and for Fabric in front.
+
+The user's configuration is resolved once, with Include, Match, aliases and jumps, by OpenSSH itself. Of
+the result only what reaches and proves the host is kept (`KEPT`): the user's forwards, GatewayPorts,
+multiplexing and ForkAfterAuthentication have no part in it, so they can't spoil the tunnel. It is written
+to a file that every later ssh reads in place of the user's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+import re
+import shlex
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import HostError, UsageError
+
+#: What of a host's configuration is kept: how to reach it, how to know it, how to log in.
+# fmt: off
+KEPT = frozenset((
+    "addressfamily", "bindaddress", "bindinterface", "casignaturealgorithms", "certificatefile",
+    "checkhostip", "ciphers", "compression", "globalknownhostsfile", "gssapiauthentication",
+    "gssapiclientidentity", "gssapidelegatecredentials", "gssapikeyexchange", "gssapiserveridentity",
+    "gssapitrustdns", "hashknownhosts", "hostbasedacceptedalgorithms", "hostbasedauthentication",
+    "hostkeyalgorithms", "hostkeyalias", "hostname", "identitiesonly", "identityagent", "identityfile",
+    "ipqos", "kexalgorithms", "knownhostscommand", "macs", "nohostauthenticationforlocalhost",
+    "pkcs11provider", "port", "preferredauthentications", "proxycommand", "proxyusefdpass",
+    "pubkeyacceptedalgorithms", "pubkeyauthentication", "rekeylimit", "requiredrsasize",
+    "revokedhostkeys", "securitykeyprovider", "stricthostkeychecking", "updatehostkeys", "user",
+    "userknownhostsfile", "verifyhostkeydns",
+))
+# fmt: on
+#: Options whose value is one path, which may hold spaces.
+_PATHS = frozenset(("identityfile", "certificatefile", "identityagent", "revokedhostkeys"))
+#: Seconds for a person's first connection, and for the background's: a dead link must not hold it up.
+CONNECT_WITHIN, RECONNECT_WITHIN = 10, 3
+#: What ssh says, and what to do about it.
+_REMEDIES = (
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "its host key has changed: find out why; if that is right, `{keygen}`",
+    ),
+    (
+        "Host key verification failed",
+        "its host key is unknown: connect once by hand, `ssh {host}`, and confirm it",
+    ),
+    (
+        "Permission denied",
+        "it refuses the login: load a key that it knows into ssh-agent (ssh-add), or give one with -i",
+    ),
+    ("Too many authentication failures", "it refuses the login: give the one key that it knows with -i"),
+    (
+        "Could not resolve hostname",
+        "its name does not resolve: check the spelling, or give it a HostName in ~/.ssh/config",
+    ),
+    ("Connection refused", "no sshd answers there: check the port (user@host:port)"),
+    ("timed out", "it does not answer: check address and network"),
+    ("No route to host", "there is no way to it: check address and network"),
+    ("Network is unreachable", "there is no way to it: check the network"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A host as the person typed it."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+    #: The file given with -S, instead of ~/.ssh/config.
+    config: str | None = None
+    #: Key files given with -i.
+    identities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what ssh would take for an option. Raises UsageError."""
+        if not self.host or self.host.startswith("-") or (self.user or "").startswith("-"):
+            raise UsageError(f"{self.host!r} is no host: give user@host with -H.")
+        if not re.fullmatch(r"[\w.:%\-]+", self.host):
+            raise UsageError(
+                f"{self.host!r} is no host name: give user@host, an address, or an alias of yours."
+            )
+        if self.user is not None and not re.fullmatch(r"\S+", self.user):
+            raise UsageError(f"{self.user!r} is no user: give user@host with -H.")
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise UsageError(f"{self.port} is no port of sshd: give user@host:port, from 1 to 65535.")
+
+    def words(self) -> list[str]:
+        """Return ssh's options for what was typed."""
+        words = ["-F", os.path.expanduser(self.config)] if self.config else []
+        words += ["-l", self.user] if self.user else []
+        words += ["-p", str(self.port)] if self.port else []
+        for identity in self.identities:
+            words += ["-i", os.path.expanduser(identity)]
+        return words
+
+
+def parse_target(typed: str, config: str | None = None, identities: Sequence[str] = ()) -> Target:
+    """Return the target of `[user@]host[:port]`, an IPv6 address in brackets or bare. Raises UsageError."""
+    user, _, rest = typed.rpartition("@")
+    bracketed = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?", rest)
+    named = re.fullmatch(r"([^:]+):(\d+)", rest)
+    host, port = (bracketed or named).groups() if (bracketed or named) else (rest, None)  # type: ignore[union-attr]
+    return Target(host, user or None, int(port) if port else None, config, tuple(identities))
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A target, resolved."""
+
+    target: Target
+    options: dict[str, list[str]]
+
+    def one(self, name: str, otherwise: str = "") -> str:
+        """Return the only value of an option."""
+        return self.options.get(name, [otherwise])[0]
+
+    @property
+    def hostname(self) -> str:
+        """The name or address to connect to."""
+        return self.one("hostname", self.target.host)
+
+    @property
+    def login(self) -> str:
+        """The account and where its sshd is: the same for each name that the person has for it."""
+        return f"{self.one('user')}@{self.hostname}:{self.one('port', '22')}"
+
+    def path(self, value: str) -> str:
+        """Return a path of the configuration with what OpenSSH puts in for `~` and its tokens."""
+        account = pwd.getpwuid(os.getuid())  # OpenSSH asks the system, not $HOME
+        tokens = {
+            "%": "%",
+            "d": account.pw_dir,
+            "h": self.hostname,
+            "i": str(account.pw_uid),
+            "k": self.one("hostkeyalias", self.target.host),
+            "L": socket.gethostname().partition(".")[0],
+            "l": socket.gethostname(),
+            "n": self.target.host,
+            "p": self.one("port", "22"),
+            "r": self.one("user"),
+            "u": account.pw_name,
+        }
+        path = account.pw_dir + value[1:] if value.startswith("~/") else value
+        path = re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), path)
+        return re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), path)
+
+    def config_text(self) -> str:
+        """Return the configuration that reaches this host, and nothing else of the user's."""
+        lines = ["Host *"]
+        for name, values in sorted(self.options.items()):
+            if name in KEPT:
+                lines += [f"  {name} {_quoted(name, value)}" for value in values]
+        jump = self.one("proxyjump", "none")
+        if jump != "none":
+            lines.append(f"  proxycommand {self._jump_command(jump)}")
+        return "\n".join(lines) + "\n"
+
+    def _jump_command(self, jump: str) -> str:
+        # As OpenSSH itself does it (ssh.c), but with the user's configuration: ours names the target only.
+        *before, last = jump.split(",")
+        words = ["ssh", "-o", "BatchMode=yes", "-o", "ControlPath=none"]
+        words += ["-F", os.path.expanduser(self.target.config)] if self.target.config else []
+        words += ["-J", ",".join(before)] if before else []
+        via = parse_target(last.removeprefix("ssh://"))
+        words += ["-l", via.user] if via.user else []
+        words += ["-p", str(via.port)] if via.port else []
+        return f"{shlex.join(words).replace('%', '%%')} -W '[%h]:%p' -- {shlex.quote(via.host)}"
+
+
+def resolve(target: Target) -> Host:
+    """Ask OpenSSH what it knows of `target`; nothing is connected. Raises HostError."""
+    try:
+        done = subprocess.run(
+            ["ssh", "-G", *target.words(), "--", target.host],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise HostError("OpenSSH's ssh is not installed here: apt-get install openssh-client.") from error
+    if done.returncode:
+        why = done.stderr.strip().partition("\n")[0].rstrip(". ")  # what follows only counts such lines
+        raise HostError(f"{target.host}: ssh can't use its configuration ({why}): correct it.")
+    options: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition(" ")
+        options.setdefault(name.lower(), []).append(value)
+    return Host(target, options)
+
+
+def ssh_command(config: Path | str, host: str, *, within: int = CONNECT_WITHIN) -> list[str]:
+    """Return the argv of an ssh that can't ask anything, up to the host; a remote command may follow."""
+    return [
+        "ssh",
+        "-F",
+        str(config),
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        f"ConnectTimeout={within}",
+        "-o",
+        "ServerAliveInterval=5",
+        "-o",
+        "ServerAliveCountMax=3",
+        "-T",
+        "--",
+        host,
+    ]
+
+
+def tunnel_command(config: Path | str, host: str, port_local: int, port_remote_out: int) -> list[str]:
+    """Return the argv of the tunnel: a local forward, bound to 127.0.0.1 at both ends, and no more."""
+    *words, end, name = ssh_command(config, host, within=RECONNECT_WITHIN)
+    return [
+        *words,
+        "-N",
+        "-o",
+        "ExitOnForwardFailure=yes",
+        "-o",
+        "ForkAfterAuthentication=no",
+        "-o",
+        "ControlMaster=no",
+        "-o",
+        "ControlPath=none",
+        "-L",
+        f"127.0.0.1:{port_local}:127.0.0.1:{port_remote_out}",
+        end,
+        name,
+    ]
+
+
+def login(config: Path | str, host: str, command: str = "true") -> str:
+    """Log in with OpenSSH as the background will, run `command`, return what it printed. Raises HostError."""
+    try:
+        done = subprocess.run(
+            [*ssh_command(config, host), command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"{host}: it does not answer within a minute: check address and network.") from error
+    if done.returncode == 255:
+        raise HostError(why_no_login(host, done.stderr))
+    if done.returncode:
+        raise HostError(f"{host}: {_last(done.stderr) or f'the command ended with {done.returncode}'}")
+    return done.stdout
+
+
+def why_no_login(host: str, said: str) -> str:
+    """Return the sentence for what ssh said when it could not log in."""
+    for sign, remedy in _REMEDIES:
+        if sign in said:
+            keygen = next(
+                (line.strip() for line in said.splitlines() if "ssh-keygen" in line), "ssh-keygen -R …"
+            )
+            return f"{host}: {remedy.format(host=host, keygen=keygen)}."
+    return f"{host}: ssh can't log in ({_last(said) or 'it says nothing'})."
+
+
+def _quoted(name: str, value: str) -> str:
+    return f'"{value}"' if name in _PATHS and " " in value else value
+
+
+def _last(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1].strip().rstrip(".") if lines else ""

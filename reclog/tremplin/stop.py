@@ -1,0 +1,246 @@
+"""Stop recordings through a tremplin: the relay drains to the file, then nothing of ours is left there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from reclog.engine.records.events import timestamp
+from reclog.engine.records.jsonfile import write_json
+from reclog.engine.records.names import CONFIG, SSH_CONFIG
+
+from ..console import size
+from ..errors import HostError, NotOursError, ReclogError, RelayError
+from ..local.launch import launch
+from ..local.stop import Stopped
+from ..recordings.processes import end, exact, marked, runs
+from ..recordings.registry import Recording, Registry, number
+from .again import ports_words
+from .remote import clear_script, end_script, look
+from .ssh import Target, login, resolve
+from .start import collector_id, restart_words
+
+#: Called with the bytes that are still to come.
+Progress = Callable[[int], None]
+#: Seconds without any progress after which a tremplin counts as out of reach.
+PATIENCE = 12.0
+
+
+def stop_tremplin(
+    recording: Recording, discard: bool = False, progress: Progress = lambda lag: None
+) -> Stopped:
+    """Drain the relay into the file and end both sides; with `discard`, drop what is still there.
+
+    What could not be drained stays, and what is left of the recording here stays too, so that it can be
+    tried again. Raises ReclogError.
+    """
+    began, since = time.monotonic(), timestamp()
+    if recording.facts.get("starting") and not recording.is_alive():
+        recording.clean()
+        raise RelayError(
+            f"The start of {recording.name} was cut short: `fab -H {recording.host} kill` sees to the rest."
+        )
+    try:
+        lines = _drain(recording, since, progress)
+    except NotOursError:
+        recording.clean()  # the rest is the new owner's
+        raise
+    except HostError:
+        raise  # what is out of reach can't be dropped either
+    except ReclogError:
+        if not discard:
+            raise
+        lines = None
+    _clear(recording)
+    recording.clean()
+    return _stopped(recording, began, lines)
+
+
+def _drain(recording: Recording, since: str, progress: Progress) -> int:
+    """Bring all that the relay has into the file; return the file's lines. Raises ReclogError."""
+    _ask(recording)
+    lag = _await_end(recording, progress)
+    facts = recording.last_event("stopped")
+    if str(facts.get("time")) < since:
+        facts = {}  # an earlier run's: this one was killed before it could say anything
+    if not facts.get("drained"):
+        reason = str(facts.get("reason") or recording.word("paused_for") or "no answer")
+        raise RelayError(
+            f"{recording.host} could not be drained ({reason}): up to {size(lag)} stay in the relay's spool "
+            f"there. `inv kill --host {recording.host}` tries again, --discard drops them."
+        )
+    return number(facts.get("lines"))
+
+
+def stop_on_host(target: Target, registry: Registry, take_over: bool, discard: bool) -> list[str]:
+    """End every relay of this account on a host of which no recording is known here.
+
+    Returns a sentence each. Raises ReclogError for one that is another collector's, or that holds lines.
+    """
+    host = resolve(target)
+    said = []
+    with tempfile.TemporaryDirectory(prefix="reclog-") as folder:
+        config = Path(folder) / SSH_CONFIG
+        config.write_text(host.config_text())
+        seen = look(config, target.host)
+        own = collector_id(registry)
+        for name, relay in seen["relays"].items():
+            said.append(_end_unknown(config, target.host, seen["base"], name, relay, own, take_over, discard))
+    return said
+
+
+def _end_unknown(
+    config: Path,
+    host: str,
+    base: str,
+    name: str,
+    relay: dict[str, Any],
+    own: str,
+    take_over: bool,
+    discard: bool,
+) -> str:
+    owner = str(relay["owner"].get("name") or "")
+    if owner and owner != own and not take_over:
+        raise RelayError(
+            f"The relay on port {name} of {host} belongs to {owner} since {relay['owner'].get('since')}: "
+            "add --take-over to stop it all the same."
+        )
+    if relay["alive"]:
+        login(config, host, end_script(int(relay["pid"])))
+        relay = look(config, host)["relays"].get(name, relay)
+    left = int(relay["left"])
+    if left > 0 and not discard:
+        ports = ports_words(relay["config"].get("port"), relay["config"].get("port_remote_out"))
+        again = shlex.join(["fab", "-H", host, "tremplin", *ports])
+        raise RelayError(
+            f"The relay on port {name} of {host} is stopped and holds {size(left)}: `{again}` records them, "
+            "--discard drops them."
+        )
+    login(config, host, clear_script(f"{base}/{name}"))
+    return f"Relay on port {name} of {host} stopped{f', {size(left)} dropped' if left > 0 else ''}."
+
+
+def _ask(recording: Recording) -> None:
+    """Have the collector ask the relay to stop; a dead collector is started for that."""
+    daemon = _daemon(recording)
+    if daemon is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            daemon.send_signal(signal.SIGUSR1)
+        return
+    if not recording.facts.get("ssh_command") or not recording.fact("relay_folder"):
+        raise RelayError(
+            f"{recording.name} has lost its config: `fab -H {recording.host} kill` stops the relay."
+        )
+    _have_relay(recording)
+    # Not who ran, nor whose terminal it belonged to: with that it would end. Nor what was asked for once: the
+    # relay may have been taken over since, and then it is not ours to stop.
+    past = ("identity", "started", "foreground_of", "take_over")
+    facts = {key: value for key, value in recording.facts.items() if key not in past}
+    write_json(str(recording.folder / CONFIG), {**facts, "stop_at_once": True})
+    _, answer = launch("collector", recording, within=PATIENCE + 3.0)
+    if not answer.get("ready"):
+        write_json(str(recording.folder / CONFIG), facts)
+        if answer.get("cause") == "refused":
+            raise NotOursError(
+                f"{recording.name} is left to its new owner, and gone here: {answer.get('message')}"
+            )
+        if answer.get("cause"):
+            raise RelayError(f"{recording.name} can't be drained: {answer.get('message')}")
+        raise HostError(
+            f"{recording.host} is out of reach: the relay there goes on. "
+            f"`inv kill --host {recording.host}` tries again."
+        )
+
+
+def _have_relay(recording: Recording) -> None:
+    """See that the relay runs, and start it if it died: it gives away what it has. Raises ReclogError."""
+    config, host = recording.folder / SSH_CONFIG, recording.host
+    folder = recording.fact("relay_folder")
+    try:
+        relay = look(config, host)["relays"].get(folder.rpartition("/")[2])
+        if relay is None:
+            recording.clean()
+            raise RelayError(f"{recording.name} has no relay on {host} any more: it is cleaned up here, too.")
+        if relay["alive"]:
+            return
+        start = shlex.join(["sh", "-c", f"{restart_words(folder)} || true"])
+        said = login(config, host, start).strip()
+    except HostError as error:
+        raise HostError(
+            f"{error} What the relay there has stays there; `inv kill --host {host}` tries again."
+        ) from error
+    try:
+        answer = json.loads(said.splitlines()[-1])
+    except (ValueError, IndexError):
+        answer = {"message": said or "It says nothing."}
+    # Meanwhile somebody else may have started it.
+    if not answer.get("ready") and answer.get("cause") != "folder-taken":
+        raise RelayError(
+            f"The relay on {host} does not start: {answer.get('message')} --discard drops what it has."
+        )
+
+
+def _await_end(recording: Recording, progress: Progress) -> int:
+    """Wait until the collector has ended, as long as it gets on; end it if it does not. Return the lag."""
+    seen: object = None
+    lag = 0
+    until = time.monotonic() + PATIENCE
+    while True:
+        now = Recording(recording.folder)
+        if _daemon(now) is None:
+            return lag
+        lag = now.count("lag_bytes")
+        state = (lag, now.count("offset"), now.word("state") == "recording" and lag > 0)
+        progress(lag)
+        if state != seen:
+            seen, until = state, time.monotonic() + PATIENCE
+        if time.monotonic() > until:
+            _end_collector(now)
+            return lag
+        time.sleep(0.02)
+
+
+def _daemon(recording: Recording) -> psutil.Process | None:
+    """Return the collector; by its mark if its state file is lost."""
+    if recording.identity is not None:
+        return exact(recording.identity)
+    family = marked(recording.folder.parent).get(recording.folder, [])
+    return next((process for process in family if runs(process)), None)  # the eldest: it started the others
+
+
+def _end_collector(recording: Recording) -> None:
+    daemon = _daemon(recording)
+    if daemon is not None:
+        end([daemon], term_within=5.0)
+
+
+def _clear(recording: Recording) -> None:
+    """End the relay if it still runs, leave no file there, and see that nothing is left. Raises HostError."""
+    config, host = recording.folder / SSH_CONFIG, recording.host
+    folder = recording.fact("relay_folder")
+    name = folder.rpartition("/")[2]
+    relay = look(config, host)["relays"].get(name)
+    if relay is not None and relay["alive"]:
+        login(config, host, end_script(int(relay["pid"])))
+    login(config, host, clear_script(folder))
+
+
+def _stopped(recording: Recording, began: float, lines: int | None) -> Stopped:
+    return Stopped(
+        name=recording.name,
+        file=recording.file,
+        lines=lines,
+        left_bytes=0,
+        left_senders=0,
+        reason="",
+        took=time.monotonic() - began,
+    )

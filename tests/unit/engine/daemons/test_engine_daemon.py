@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from reclog.engine.daemons import daemon as module
+from reclog.engine.daemons.daemon import Daemon
+from reclog.engine.system.disk import Data, Disk
+from reclog.engine.system.loop import Loop
+
+
+class FullDisk(Disk):
+    full = True
+
+    def write(self, fd: int, data: Data) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(fd, data)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    monkeypatch.setattr(module, "Loop", lambda: loop)
+    (tmp_path / "config.json").write_text('{"port": 1}')
+    return Daemon(str(tmp_path))
+
+
+def test_a_full_disk_keeps_no_daemon_from_its_work(
+    daemon: Daemon,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    turn_until: Callable[[Callable[[], bool]], None],
+) -> None:
+    monkeypatch.setattr(module, "STATE_AGAIN", 0.01)
+    daemon.disk = disk = FullDisk()
+    daemon.announce(listener="builtin")
+    assert not (tmp_path / "state.json").exists()
+    disk.full = False
+    turn_until((tmp_path / "state.json").exists)
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert (state["port"], state["listener"]) == (1, "builtin")
+    said = [json.loads(line)["event"] for line in (tmp_path / "events.log").read_text().splitlines()]
+    assert said == ["state not saved"]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reclog.engine.daemons import relay as module
+from reclog.engine.daemons.daemon import Daemon
+from reclog.engine.daemons.relay import Relay
+from reclog.engine.system.disk import Disk
+
+CONFIG = {
+    "name": "0",
+    "kind": "relay",
+    "port": 0,
+    "port_remote_out": 0,
+    "bind": "127.0.0.1",
+    "listener": "builtin",
+    "stamp": False,
+    "allow": [],
+    "partial_after": 0.2,
+    "spool_max": 1 << 24,
+    "secret": "ab" * 32,
+}
+
+
+class SlowDisk(Disk):
+    """A disk that syncs no segment until it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.answer = threading.Event()
+        self.error: OSError | None = None
+
+    def sync(self, path: str) -> None:
+        if path.endswith(".seg"):
+            self.asked.set()
+            assert self.answer.wait(10)
+            if self.error is not None:
+                raise self.error
+        super().sync(path)
+
+
+class Bench:
+    """A relay on a slow disk, and one sender."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "config.json").write_text(json.dumps(CONFIG))
+        self.events = folder / "events.log"
+        self.disk = SlowDisk()
+        daemon = Daemon(str(folder))
+        daemon.disk = self.disk
+        self.relay: Relay = daemon.made(Relay)
+        self.relay.start()
+        builtin = self.relay.entrance._builtin
+        assert builtin is not None
+        self.sender = socket.create_connection(builtin.sock.getsockname(), timeout=5)
+
+    def until(self, seen: Callable[[], bool]) -> None:
+        give_up_at = time.monotonic() + 5
+        while not seen():
+            assert time.monotonic() < give_up_at, "not seen in time"
+            self.relay.loop.turn(at_most=0.01)
+
+    def close(self) -> None:
+        self.disk.answer.set()
+        self.sender.close()
+        self.relay.stop()
+        self.relay.loop.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(module, "SYNC_EVERY", 0.01)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+    handlers = [signal.getsignal(number) for number in numbers]
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+    for number, handler in zip(numbers, handlers):
+        signal.signal(number, handler)
+
+
+def test_lines_go_on_while_the_disk_syncs(bench: Bench) -> None:
+    spool = bench.relay.spool
+    bench.sender.sendall(b"first\n")
+    bench.until(bench.disk.asked.is_set)
+    assert (spool.end, spool.synced) == (6, 0)
+    bench.sender.sendall(b"second\n")
+    bench.until(lambda: spool.end == 13)
+    assert spool.synced == 0
+    bench.disk.answer.set()
+    # The sync was of what was there when it was asked for; the rest is another's.
+    bench.until(lambda: spool.synced == 6)
+    bench.until(lambda: spool.synced == 13)
+
+
+def test_a_sync_that_fails_is_said_and_tried_again(bench: Bench) -> None:
+    spool = bench.relay.spool
+    bench.disk.error = OSError(5, "Input/output error")
+    bench.disk.answer.set()
+    bench.sender.sendall(b"line\n")
+    bench.until(lambda: '"sync failed"' in bench.events.read_text())
+    assert spool.synced == 0
+    bench.disk.error = None
+    bench.until(lambda: spool.synced == 5)
+
+
+def test_a_segment_that_is_gone_needs_no_sync(bench: Bench) -> None:
+    spool = bench.relay.spool
+    bench.disk.error = FileNotFoundError(2, "No such file or directory")
+    bench.disk.answer.set()
+    bench.sender.sendall(b"line\n")
+    bench.until(lambda: spool.synced == 5)
+    assert '"sync failed"' not in bench.events.read_text()

@@ -1,0 +1,471 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reclog.engine.feed import protocol as frames
+from reclog.engine.feed import server as module
+from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, Frame
+from reclog.engine.feed.server import STRANGERS, Feed, Owner
+from reclog.engine.stores.spool import RESERVE, Spool
+from reclog.engine.system.loop import Loop
+
+if TYPE_CHECKING:
+    Turn = Callable[[Callable[[], bool]], None]
+
+SECRET = "5e" * 32
+
+
+class Bench:
+    """A feed that is served, and what it says."""
+
+    def __init__(self, loop: Loop, folder: Path, turn: Turn) -> None:
+        self.loop = loop
+        self.turn = turn
+        self.events: list[str] = []
+        self.owners: list[str] = []
+        self.stops = 0
+        self.clients: list[Client] = []
+        self.spool = Spool(str(folder), 1 << 20, self.say)
+        self.spool.open()
+        self.owner = Owner()
+        self.feed = Feed(
+            loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": self.spool.batch.lines}
+        )
+        self.feed.on_stop = self._stop
+        self.feed.on_owner = lambda: self.owners.append(self.owner.name)
+        self.feed.listen(0)
+        assert self.feed._sock is not None
+        self.port = int(self.feed._sock.getsockname()[1])
+
+    def say(self, event: str, **facts: Any) -> None:
+        self.events.append(event)
+
+    def _stop(self) -> None:
+        self.stops += 1
+
+    def write(self, text: bytes) -> None:
+        self.spool.add(1, text)
+        assert self.spool.flush()
+
+    def client(self) -> Client:
+        client = Client(self)
+        self.clients.append(client)
+        return client
+
+    def owner_client(self, name: str = "me", **hello: Any) -> Client:
+        client = self.client()
+        client.shake_hands(name, **hello)
+        return client
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.sock.close()
+        self.feed.close()
+        if self.spool._fd >= 0:
+            os.close(self.spool._fd)
+
+
+class Client:
+    """A connection to the feed, in the same thread."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.sock = socket.create_connection(("127.0.0.1", bench.port))
+        self.sock.setblocking(False)
+        self.heard = b""
+        self.closed = False
+        self.taken: list[Frame] = []
+        self.answer: dict[str, Any] = {}
+        self._decoder = Decoder()
+
+    def listen(self) -> None:
+        try:
+            while not self.closed:
+                data = self.sock.recv(1 << 20)
+                self.heard += data
+                self.closed = not data
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self.closed = True
+
+    def until(self, seen: Callable[[], bool]) -> None:
+        def look() -> bool:
+            self.listen()
+            return seen()
+
+        self.bench.turn(look)
+
+    def line(self) -> bytes:
+        self.until(lambda: b"\n" in self.heard or self.closed)
+        line, _, self.heard = self.heard.partition(b"\n")
+        return line
+
+    def prove(self, secret: str = SECRET) -> str:
+        nonce = frames.read_greeting(self.line())
+        own = frames.nonce()
+        self.sock.sendall(frames.answer(secret, nonce, own))
+        frames.check_relay(secret, own, nonce, self.line())
+        return nonce
+
+    def shake_hands(self, name: str, **hello: Any) -> None:
+        self.prove()
+        self.sock.sendall(json.dumps({"collector": name, **hello}).encode() + b"\n")
+        self.answer = json.loads(self.line())
+
+    def send(self, kind: bytes, offset: int) -> None:
+        self.sock.sendall(frames.encode(kind, offset))
+
+    def frames(self) -> list[Frame]:
+        self.listen()
+        self.taken += self._decoder.feed(self.heard)
+        self.heard = b""
+        return self.taken
+
+    def data(self) -> bytes:
+        return b"".join(frame.payload for frame in self.frames() if frame.kind == DATA)
+
+    def break_off(self) -> None:
+        """Close with a reset, so that the other side's next send fails."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+@pytest.fixture
+def bench(loop: Loop, tmp_path: Path, turn_until: Turn) -> Iterator[Bench]:
+    bench = Bench(loop, tmp_path / "spool", turn_until)
+    yield bench
+    bench.close()
+
+
+def test_the_owner_gets_the_spool_and_what_comes(bench: Bench) -> None:
+    bench.write(b"before\n")
+    client = bench.owner_client(spool=None, offset=0)
+    assert client.answer == {"spool": bench.spool.id, "offset": 0, "end": 7, "known": False}
+    client.until(lambda: client.data() == b"before\n")
+    bench.write(b"after\n")
+    client.until(lambda: client.data() == b"before\nafter\n")
+    assert bench.owners == ["me"]
+    assert bench.feed.connected
+
+
+@pytest.mark.parametrize("offset", [0, 3, 7])
+def test_a_known_collector_goes_on_at_its_offset(bench: Bench, offset: int) -> None:
+    bench.write(b"before\n")
+    client = bench.owner_client(spool=bench.spool.id, offset=offset)
+    bench.write(b"after\n")
+    client.until(lambda: client.data() == b"before\nafter\n"[offset:])
+    assert client.frames()[0].offset == offset
+
+
+@pytest.mark.parametrize("hello", [{"spool": "another", "offset": 3}, {"offset": 99}, {"offset": -1}])
+def test_a_collector_of_another_spool_gets_what_nobody_took(bench: Bench, hello: dict[str, Any]) -> None:
+    bench.write(b"taken\nwaiting\n")
+    bench.spool.ack(6)
+    client = bench.owner_client(**{"spool": bench.spool.id, **hello})
+    assert (client.answer["known"], client.answer["offset"]) == (False, 6)
+    client.until(lambda: client.data() == b"waiting\n")
+
+
+def test_large_backlogs_come_in_order_and_whole(bench: Bench) -> None:
+    text = b"".join(b"%09d\n" % number for number in range(90_000))
+    bench.write(text)
+    client = bench.owner_client()
+    client.until(lambda: len(client.data()) >= len(text))
+    assert client.data() == text
+    offset = 0
+    for frame in [frame for frame in client.frames() if frame.kind == DATA]:
+        assert frame.offset == offset
+        offset += len(frame.payload)
+
+
+def test_a_jump_is_told(bench: Bench) -> None:
+    bench.write(b"before the cut\n")
+    bench.spool.end += RESERVE
+    bench.spool._open_segment(anew=True)
+    bench.write(b"after\n")
+    client = bench.owner_client()
+    client.until(lambda: client.data() == b"before the cut\nafter\n")
+    kinds = [frame.kind for frame in client.frames() if frame.kind != BEAT]
+    assert kinds == [DATA, JUMP, DATA]
+    jump = client.frames()[[frame.kind for frame in client.frames()].index(JUMP)]
+    assert (jump.json()["from"], jump.offset) == (15, 15 + RESERVE)
+
+
+def test_beats_come_while_nothing_else_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT_EVERY", 0.01)
+    client = bench.owner_client()
+    client.until(lambda: [frame.kind for frame in client.frames()].count(BEAT) >= 3)
+    assert client.frames()[-1].json() == {"lines": 0}
+
+
+# -- strangers -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"\n",
+        b'{"collector": "me", "spool": null, "offset": 0}\n',
+        b"0" * 32 + b" " + b"0" * 64 + b'\n{"collector": "me"}\n',
+        b"\xff" * 40 + b"\n",
+        b"x" * 5000,
+        frames.encode(STOP, 0) + b"\n",
+        frames.encode(ACK, 10) + b"\n",
+    ],
+)
+def test_a_stranger_gets_a_greeting_and_no_more(bench: Bench, words: bytes) -> None:
+    bench.write(b"private\n")
+    client = bench.client()
+    frames.read_greeting(client.line())
+    client.sock.sendall(words)
+    client.until(lambda: client.closed)
+    assert client.heard == b""
+    assert (bench.stops, bench.spool.acked, bench.owner.name) == (0, 0, "")
+
+
+def test_who_knows_another_secret_gets_no_proof(bench: Bench) -> None:
+    client = bench.client()
+    nonce = frames.read_greeting(client.line())
+    client.sock.sendall(frames.answer("0f" * 32, nonce, frames.nonce()))
+    client.until(lambda: client.closed)
+    assert client.heard == b""
+
+
+def test_an_answer_heard_elsewhere_is_worth_nothing(bench: Bench) -> None:
+    first = bench.client()
+    answer = frames.answer(SECRET, frames.read_greeting(first.line()), frames.nonce())
+    second = bench.client()
+    second.line()
+    second.sock.sendall(answer)
+    second.until(lambda: second.closed)
+    assert second.heard == b""
+
+
+def test_who_says_nothing_is_closed_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT_EVERY", 0.01)
+    monkeypatch.setattr(module, "HANDSHAKE_WITHIN", 0.1)
+    bench.feed._tick()
+    silent, half, proved = bench.client(), bench.client(), bench.client()
+    half.sock.sendall(b"0123")
+    proved.prove()
+    began = time.monotonic()
+    for client in (silent, half, proved):
+        client.until(lambda client=client: client.closed)  # type: ignore[misc]
+    assert time.monotonic() - began < 2
+    owner = bench.owner_client()
+    bench.write(b"line\n")
+    until = time.monotonic() + 0.3
+    owner.until(lambda: time.monotonic() > until)
+    assert not owner.closed
+    assert owner.data() == b"line\n"
+
+
+def test_the_oldest_stranger_makes_room(bench: Bench) -> None:
+    strangers = [bench.client() for _ in range(STRANGERS)]
+    for stranger in strangers:
+        stranger.line()
+    assert not any(stranger.closed for stranger in strangers)
+    owner = bench.client()
+    owner.prove()
+    strangers[0].until(lambda: strangers[0].closed)
+    for _ in range(3 * STRANGERS):
+        bench.client().line()
+    assert len(bench.feed._strangers) == STRANGERS
+    # It has proved to know the secret, so no crowd takes its place from it.
+    owner.sock.sendall(b'{"collector": "me"}\n')
+    assert json.loads(owner.line())["offset"] == 0
+    bench.write(b"line\n")
+    owner.until(lambda: owner.data() == b"line\n")
+
+
+@pytest.mark.parametrize("words", [b"[]\n", b"not json\n", b"{}\n", b'{"collector": "me", "offset": "x"}\n'])
+def test_words_without_sense_end_the_connection_alone(bench: Bench, words: bytes) -> None:
+    client = bench.client()
+    client.prove()
+    client.sock.sendall(words)
+    client.until(lambda: client.closed)
+    assert bench.owner_client().answer["offset"] == 0
+
+
+def test_who_leaves_inside_the_handshake_harms_nobody(bench: Bench) -> None:
+    client = bench.client()
+    nonce = frames.read_greeting(client.line())
+    client.sock.sendall(frames.answer(SECRET, nonce, frames.nonce()) + b'{"collector": "me"}\n')
+    client.break_off()
+    bench.turn(lambda: not bench.feed._strangers)
+    owner = bench.owner_client()
+    bench.write(b"line\n")
+    owner.until(lambda: owner.data() == b"line\n")
+
+
+def test_who_is_gone_when_it_is_answered_is_not_served(bench: Bench) -> None:
+    client = bench.client()
+    client.prove()
+    peer = bench.feed._strangers[0]
+    real = peer.sock
+
+    class Broken:
+        def sendmsg(self, pieces: list[bytes]) -> int:
+            raise BrokenPipeError
+
+        def fileno(self) -> int:
+            return real.fileno()
+
+        def close(self) -> None:
+            real.close()
+
+    peer.sock = Broken()  # type: ignore[assignment]
+    peer._take(b'{"collector": "me"}\n')
+    assert not bench.feed.connected
+    assert bench.owner_client().answer["offset"] == 0
+
+
+# -- the owner -------------------------------------------------------------------------------------------
+
+
+def test_the_owner_replaces_itself_at_once(bench: Bench) -> None:
+    first = bench.owner_client()
+    second = bench.owner_client()
+    first.until(lambda: first.closed)
+    bench.write(b"line\n")
+    second.until(lambda: second.data() == b"line\n")
+    assert "collector replaced" in bench.events
+    assert bench.owners == ["me"]
+
+
+def test_another_collector_is_refused_by_name(bench: Bench) -> None:
+    owner = bench.owner_client()
+    bench.owner.since = "today"
+    other = bench.owner_client("other")
+    assert other.answer == {"refused": "owner", "owner": "me", "since": "today"}
+    other.until(lambda: other.closed)
+    bench.write(b"line\n")
+    owner.until(lambda: owner.data() == b"line\n")
+    assert bench.owner.name == "me"
+
+
+def test_an_owner_who_is_away_keeps_its_spool(bench: Bench) -> None:
+    bench.owner_client().break_off()
+    bench.turn(lambda: not bench.feed.connected)
+    assert bench.owner_client("other").answer["refused"] == "owner"
+
+
+def test_another_collector_may_take_over(bench: Bench) -> None:
+    owner = bench.owner_client()
+    other = bench.owner_client("other", take_over=True)
+    owner.until(lambda: owner.closed)
+    bench.write(b"line\n")
+    other.until(lambda: other.data() == b"line\n")
+    assert bench.owners == ["me", "other"]
+    assert bench.owner_client("me").answer["owner"] == "other"
+
+
+def test_a_take_over_from_a_broken_connection(bench: Bench) -> None:
+    bench.write(b"x" * 100_000 + b"\n")
+    bench.owner_client().break_off()  # not seen yet by the feed
+    other = bench.owner_client("other", take_over=True)
+    other.until(lambda: len(other.data()) == 100_001)
+
+
+def test_acks_of_one_who_was_replaced_count_no_more(bench: Bench) -> None:
+    bench.write(b"line\n")
+    first = bench.owner_client()
+    bench.owner_client()
+    try:
+        first.send(ACK, 5)
+    except OSError:
+        pass  # it was closed already
+    first.until(lambda: first.closed)
+    assert bench.spool.acked == 0
+
+
+def test_an_ack_deletes_segments(bench: Bench, tmp_path: Path) -> None:
+    bench.spool._segment_size = 100
+    bench.write(b"".join(b"%09d\n" % number for number in range(100)))
+    assert len(list((tmp_path / "spool").glob("*.seg"))) == 10
+    client = bench.owner_client()
+    client.send(ACK, 550)
+    bench.turn(lambda: bench.spool.acked == 550)
+    assert min((tmp_path / "spool").glob("*.seg")).stem == "%020d" % 500
+    client.send(ACK, 5000)  # nobody has that
+    client.send(ACK, 100)
+    client.send(ACK, 1000)
+    bench.turn(lambda: bench.spool.acked == 1000)
+
+
+def test_the_end_is_told_and_acked(bench: Bench) -> None:
+    bench.write(b"line\n")
+    client = bench.owner_client()
+    client.send(STOP, 0)
+    bench.turn(lambda: bench.stops == 1)
+    bench.write(b"last line\n")
+    bench.feed.ending = True
+    client.until(lambda: client.frames()[-1:] != [] and client.frames()[-1].kind == LAST)
+    assert client.data() == b"line\nlast line\n"
+    assert client.frames()[-1].offset == 15
+    client.send(ACK, 5)
+    bench.turn(lambda: bench.spool.acked == 5)
+    assert not bench.feed.finished
+    client.send(ACK, 15)
+    bench.turn(lambda: bench.feed.finished)
+
+
+def test_an_end_that_was_acked_before_is_told_again(bench: Bench) -> None:
+    bench.write(b"line\n")
+    bench.owner_client().send(ACK, 5)
+    bench.turn(lambda: bench.spool.acked == 5)
+    bench.feed.ending = True
+    client = bench.owner_client(spool=bench.spool.id, offset=5)
+    client.until(lambda: [frame.kind for frame in client.frames()][-1:] == [LAST])
+    client.send(ACK, 5)
+    bench.turn(lambda: bench.feed.finished)
+
+
+@pytest.mark.parametrize("words", [frames.encode(DATA, 0, b"intruder\n"), b"GET / HTTP/1.1\r\n\r\n\r\n"])
+def test_an_owner_that_talks_nonsense_is_disconnected(bench: Bench, words: bytes) -> None:
+    client = bench.owner_client()
+    client.sock.sendall(words)
+    client.until(lambda: client.closed)
+    assert not bench.feed.connected
+    assert bench.owner_client().answer["offset"] == 0
+
+
+def test_a_backlog_does_not_keep_the_loop(bench: Bench) -> None:
+    """Senders are served between the pieces of a backlog, however fast the collector takes it."""
+    bench.write(b"".join(b"%09d\n" % number for number in range(100_000)))
+    client = bench.owner_client()
+    pushes = []
+
+    class Fast:
+        """A socket that always has room."""
+
+        def sendmsg(self, pieces: list[bytes]) -> int:
+            pushes.append(sum(len(piece) for piece in pieces))
+            return pushes[-1]
+
+        def fileno(self) -> int:
+            return real.fileno()
+
+    peer = bench.feed._peer
+    assert peer is not None
+    client.until(lambda: not peer.backlog)
+    peer.offset = 0
+    bench.spool.limit = 1 << 30
+    bench.write(b"x" * 20_000_000 + b"\n")
+    real = peer.sock
+    peer.sock = Fast()  # type: ignore[assignment]
+    try:
+        peer._push()
+    finally:
+        peer.sock = real
+    assert 0 < sum(pushes) < 10_000_000

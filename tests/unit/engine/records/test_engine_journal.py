@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reclog.engine.records.events import EventLog
+from reclog.engine.records.journal import EACH_UP_TO, Journal
+from reclog.engine.system.loop import Loop
+
+if TYPE_CHECKING:
+    TurnUntil = Callable[[Callable[[], bool]], None]
+
+
+class Heard(EventLog):
+    """An event log in memory."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.events: list[dict[str, Any]] = []
+
+    def say(self, event: str, **facts: Any) -> None:
+        self.events.append({"event": event, **facts})
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def journal(loop: Loop, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    monkeypatch.setattr("reclog.engine.records.journal.COLLECT", 0.05)
+    return Journal(loop, heard)
+
+
+def test_a_few_connections_are_named_one_by_one(journal: Journal, heard: Heard) -> None:
+    journal.connected("192.0.2.7:4000")
+    journal.disconnected("192.0.2.7:4000", "closed", 1.23456, 17, 2)
+    journal.refused("192.0.2.8:4001", "its address is not allowed (--allow)")
+    journal.write()
+    assert [event.pop("at") != "" for event in heard.events] == [True] * 3
+    assert heard.events == [
+        {"event": "connect", "sender": "192.0.2.7:4000"},
+        {
+            "event": "disconnect",
+            "sender": "192.0.2.7:4000",
+            "why": "closed",
+            "seconds": 1.235,
+            "bytes": 17,
+            "lines": 2,
+        },
+        {"event": "refused", "sender": "192.0.2.8:4001", "why": "its address is not allowed (--allow)"},
+    ]
+
+
+def test_they_are_written_after_a_moment(journal: Journal, heard: Heard, turn_until: TurnUntil) -> None:
+    began = time.monotonic()
+    journal.connected("a:1")
+    journal.connected("a:2")
+    turn_until(lambda: bool(heard.events))
+    assert time.monotonic() - began >= 0.05
+    assert [event["sender"] for event in heard.events] == ["a:1", "a:2"]
+
+
+def test_after_writing_nothing_is_written_again(
+    journal: Journal, heard: Heard, turn_until: TurnUntil
+) -> None:
+    journal.connected("a:1")
+    journal.write()
+    journal.write()
+    assert len(heard.events) == 1
+    journal.connected("a:2")
+    turn_until(lambda: len(heard.events) > 1)
+    assert [event["sender"] for event in heard.events] == ["a:1", "a:2"]
+
+
+def test_an_event_is_dated_when_it_came(
+    journal: Journal, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter(["first", "second"])
+    monkeypatch.setattr("reclog.engine.records.journal.timestamp", lambda: next(times))
+    journal.connected("a:1")
+    journal.connected("a:2")
+    journal.write()
+    assert [event["at"] for event in heard.events] == ["first", "second"]
+
+
+@pytest.mark.parametrize("count", [EACH_UP_TO - 1, EACH_UP_TO])
+def test_up_to_a_bound_each_is_named(journal: Journal, heard: Heard, count: int) -> None:
+    for number in range(count):
+        journal.connected(f"a:{number}")
+    journal.write()
+    assert [event["sender"] for event in heard.events] == [f"a:{number}" for number in range(count)]
+
+
+def test_a_flood_is_summed_up(journal: Journal, heard: Heard) -> None:
+    for number in range(EACH_UP_TO):
+        journal.connected(f"192.0.2.7:{number}")
+    journal.refused("[2001:db8::1]:5", "its address is not allowed (--allow)")
+    journal.disconnected("192.0.2.7:0", "closed", 0.1, 1, 1)
+    journal.write()
+    assert heard.events == [
+        {
+            "event": "many connections",
+            "counts": {"connect": EACH_UP_TO, "refused": 1, "disconnect": 1},
+            "busiest": {"192.0.2.7": EACH_UP_TO, "[2001:db8::1]": 1},
+        }
+    ]
+
+
+def test_a_flood_from_everywhere_stays_short(journal: Journal, heard: Heard) -> None:
+    for number in range(5000):
+        journal.connected(f"10.0.{number // 256}.{number % 256}:1")
+    journal.connected("10.0.0.9:2")
+    journal.write()
+    (event,) = heard.events
+    assert event["counts"] == {"connect": 5001}
+    assert len(event["busiest"]) == 10
+    assert event["busiest"]["10.0.0.9"] == 2
+
+
+def test_after_a_flood_each_is_named_again(journal: Journal, heard: Heard) -> None:
+    for number in range(EACH_UP_TO + 1):
+        journal.connected(f"a:{number}")
+    journal.write()
+    journal.connected("b:1")
+    journal.write()
+    assert [event["event"] for event in heard.events] == ["many connections", "connect"]
+
+
+def test_what_is_said_at_once_is_said_at_once(journal: Journal, heard: Heard) -> None:
+    journal.say("paused", reason="full")
+    assert heard.events == [{"event": "paused", "reason": "full"}]
+
+
+def test_many_are_summed_up_without_a_file_to_open(
+    journal: Journal, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    for number in range(EACH_UP_TO + 1):
+        journal.connected(f"192.0.2.{number % 12}:{4000 + number}")
+    monkeypatch.setattr("builtins.__import__", no_more)
+    journal.write()
+    monkeypatch.undo()
+    assert [event["event"] for event in heard.events] == ["many connections"]
+    assert len(heard.events[0]["busiest"]) == 10

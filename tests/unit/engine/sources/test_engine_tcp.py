@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from reclog.engine.errors import AddressUnusable, EngineError, PortTaken
+from reclog.engine.sources import tcp as module
+from reclog.engine.sources.tcp import TcpListener, bound_socket, someone_listens
+from reclog.engine.system.kernel import LINUX
+
+linux = pytest.mark.skipif(not LINUX, reason="/proc/net/tcp is Linux's")
+
+
+@contextlib.contextmanager
+def listening(bind: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[TcpListener, int]]:
+    try:
+        listener = TcpListener(bind, port)
+    except AddressUnusable:
+        if ":" in bind:
+            pytest.skip("no IPv6 here")
+        raise
+    try:
+        yield listener, listener.sock.getsockname()[1]
+    finally:
+        listener.close()
+
+
+def accepted(listener: TcpListener) -> tuple[socket.socket, str, str]:
+    assert select.select([listener.sock], [], [], 5)[0]
+    return listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("bind", "to", "host", "bracketed"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("::1", "::1", "::1", "[::1]"),
+        ("::", "::1", "::1", "[::1]"),
+        ("::", "127.0.0.1", "127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_a_sender_is_told_by_its_address(bind: str, to: str, host: str, bracketed: str) -> None:
+    with listening(bind) as (listener, port), socket.create_connection((to, port), timeout=5) as sender:
+        sock, found, name = accepted(listener)
+        with sock:
+            assert found == host
+            assert name == f"{bracketed}:{sender.getsockname()[1]}"
+            sender.sendall(b"line\n")
+            sock.settimeout(5)
+            assert sock.recv(10) == b"line\n"
+
+
+def test_an_empty_queue_does_not_block() -> None:
+    with listening() as (listener, _), pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def test_a_dead_sender_is_found_in_the_end() -> None:
+    with listening() as (listener, port), socket.create_connection(("127.0.0.1", port), timeout=5):
+        sock, _, _ = accepted(listener)
+        with sock:
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if LINUX:
+                names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                assert tuple(sock.getsockopt(socket.IPPROTO_TCP, name) for name in names) == module.KEEPALIVE
+
+
+def test_an_ipv6_address_other_than_any_takes_no_ipv4() -> None:
+    with listening("::1") as (listener, _):
+        assert listener.sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+@linux
+def test_a_closed_queue_keeps_who_waits_and_adds_nobody() -> None:
+    with listening() as (listener, port), socket.create_connection(("127.0.0.1", port), timeout=5) as early:
+        early.sendall(b"early\n")
+        listener.refuse_newcomers()
+        with socket.socket() as late:
+            late.setblocking(False)
+            late.connect_ex(("127.0.0.1", port))
+            assert select.select([], [late], [], 0.2)[1] == []  # neither connected nor refused
+            sock, _, _ = accepted(listener)
+            with sock:
+                sock.settimeout(5)
+                assert sock.recv(10) == b"early\n"
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+
+
+@linux
+def test_who_listens_is_known() -> None:
+    with listening() as (_, port):
+        assert someone_listens(port)
+    assert not someone_listens(port)
+
+
+@linux
+def test_a_bound_port_is_no_listening_one() -> None:
+    with bound_socket("127.0.0.1", 0) as sock:
+        assert not someone_listens(sock.getsockname()[1])
+
+
+@linux
+def test_a_port_that_someone_listens_on_is_refused_at_once() -> None:
+    with listening() as (_, port):
+        began = time.monotonic()
+        with pytest.raises(PortTaken, match=f"Port {port} is in use"):
+            TcpListener("127.0.0.1", port)
+        with pytest.raises(PortTaken, match=f"Port {port} is in use"):
+            TcpListener("0.0.0.0", port)
+        assert time.monotonic() - began < module.PATIENCE
+
+
+def test_of_two_that_are_bound_one_may_listen() -> None:
+    with bound_socket("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with bound_socket("127.0.0.1", port) as second:
+            first.listen(1)
+            with pytest.raises(OSError, match="in use"):
+                second.listen(1)
+
+
+@contextlib.contextmanager
+def outgoing() -> Iterator[tuple[socket.socket, int]]:
+    """Hold a port with a connection that goes out, as any program of this machine may."""
+    with listening() as (_, port), socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))  # a port that no earlier connection left in TIME_WAIT
+        sock.connect(("127.0.0.1", port))
+        # Reset when closed: its port is free at once.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        yield sock, sock.getsockname()[1]
+
+
+@linux
+def test_a_port_that_an_outgoing_connection_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with outgoing() as (sock, port):
+        asked: list[int] = []
+
+        def ends(port: int) -> bool:
+            asked.append(port)
+            sock.close()
+            return False
+
+        monkeypatch.setattr(module, "someone_listens", ends)
+        with listening("127.0.0.1", port) as (_, got):
+            assert got == port
+        assert asked == [port]
+
+
+@linux
+def test_it_is_not_waited_for_without_end() -> None:
+    with outgoing() as (_, port):
+        began = time.monotonic()
+        with pytest.raises(PortTaken, match=f"Port {port} is held by an outgoing"):
+            TcpListener("127.0.0.1", port, patience=0.2)
+        assert time.monotonic() - began >= 0.2
+
+
+@pytest.mark.parametrize(
+    "bind",
+    [
+        "localhost",
+        "",
+        "host.invalid",
+        "300.1.1.1",
+        "10.0.0.0/8",
+        "[::1]",
+        "fe80::1%nosuch",
+        "192.168..1",
+        "1" * 70,
+    ],
+)
+def test_what_is_no_address_is_said(bind: str) -> None:
+    with pytest.raises(AddressUnusable, match="is no address: give --bind"):
+        bound_socket(bind, 0)
+
+
+def test_an_address_of_another_machine_is_said() -> None:
+    with pytest.raises(AddressUnusable, match=r"192\.0\.2\.1 is not an address of this machine"):
+        TcpListener("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize("port", [65536, 70000, -1])
+def test_a_number_that_is_no_port_never_becomes_another(port: int) -> None:
+    with pytest.raises(EngineError, match=r".+"):
+        bound_socket("127.0.0.1", port).close()
+
+
+def test_a_port_for_root_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(AddressUnusable, match=r"Port 514 needs more rights .* above 1023"):
+        bound_socket("127.0.0.1", 514)
+
+
+def test_any_other_failure_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(AddressUnusable, match=r"\[::1\]:514 can't be used \(Input/output error\)"):
+        bound_socket("::1", 514)

@@ -1,0 +1,56 @@
+"""The parts of test-connection that need no connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reclog.look.probe import Hop, _size, find_line, probe_recording
+from reclog.recordings.registry import Registry
+
+
+def test_a_hop_works_when_it_was_reached_without_trouble() -> None:
+    assert Hop("local-1", "process", 0.0).ok
+    assert not Hop("local-1", "process", None).ok
+    assert not Hop("local-1", "process", None, "dead").ok
+    assert not Hop("local-1", "process", 0.1, "slow").ok
+
+
+def test_the_nonce_is_looked_for_behind_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "file.log"
+    file.write_bytes(b"nonce\n")
+    assert find_line(str(file), b"nonce", 6, 0.0) is None
+    with file.open("ab") as more:
+        more.write(b"nonce\n")
+    assert find_line(str(file), b"nonce", 6, 0.0) is not None
+
+
+def test_a_file_that_was_truncated_is_read_whole(tmp_path: Path) -> None:
+    file = tmp_path / "file.log"
+    file.write_bytes(b"nonce\n")
+    assert find_line(str(file), b"nonce", 1000, 0.0) is not None
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file.log"
+    monkeypatch.setattr("reclog.look.probe.time.sleep", lambda _: file.write_bytes(b"nonce\n"))
+    assert find_line(str(file), b"nonce", 0, 10.0) is not None
+
+
+@pytest.mark.parametrize("name", ["", "missing/file.log"])
+def test_what_can_not_be_read_is_not_found(tmp_path: Path, name: str) -> None:
+    assert find_line(str(tmp_path / name), b"nonce", 0, 0.0) is None
+
+
+def test_size(tmp_path: Path) -> None:
+    (tmp_path / "file.log").write_bytes(b"123")
+    assert _size(str(tmp_path / "file.log")) == 3
+    assert _size(str(tmp_path / "missing")) == 0
+
+
+def test_a_dead_recorder_is_the_first_hop_and_the_last(tmp_path: Path) -> None:
+    recording = Registry(tmp_path).new("local-7", {"port": 7, "file": "/tmp/a b.log"})
+    (hop,) = probe_recording(recording, 1.0)
+    assert (hop.path, hop.name, hop.ok) == ("local-7", "process", False)
+    assert "`inv local --port 7 --file '/tmp/a b.log'` starts it again" in hop.trouble

@@ -1,0 +1,137 @@
+"""What a call asks for: flag, config, built-in value; and every word that is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reclog.errors import UsageError
+from reclog.recordings.settings import (
+    DEFAULTS,
+    count,
+    file_path,
+    merged,
+    networks,
+    port_number,
+    resolve_local,
+    seconds,
+)
+
+
+def test_a_flag_beats_the_config_which_beats_the_built_in_value() -> None:
+    assert merged({}, {})["port"] == DEFAULTS["port"]
+    assert merged({}, {"port": 1234})["port"] == 1234
+    assert merged({"port": "99"}, {"port": 1234})["port"] == "99"
+
+
+@pytest.mark.parametrize("silent", [None, False, []])
+def test_a_flag_that_was_not_given_leaves_the_config_its_say(silent: Any) -> None:
+    assert merged({"stamp": silent}, {"stamp": True})["stamp"] is True
+
+
+def test_an_empty_word_was_given_and_is_not_the_default() -> None:
+    with pytest.raises(UsageError):
+        resolve_local({"port": ""}, {})
+
+
+def test_the_defaults_are_a_recording() -> None:
+    settings = resolve_local({}, {})
+    assert (settings.port, settings.bind, settings.listener) == (55514, "0.0.0.0", "auto")
+    assert settings.file == os.path.abspath("file.log")
+    assert settings.partial_after == 2.0
+    assert (settings.stamp, settings.raw, settings.foreground) == (False, False, False)
+
+
+def test_the_config_is_checked_as_a_flag_is() -> None:
+    with pytest.raises(UsageError, match="--port 'abc'"):
+        resolve_local({}, {"port": "abc"})
+
+
+@pytest.mark.parametrize("word", ["1", "65535", 55514, " 80 "])
+def test_ports(word: Any) -> None:
+    assert port_number(word) == int(word)
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "65536", "abc", "", "1.5", "0x50", None, True])
+def test_no_ports(word: Any) -> None:
+    with pytest.raises(UsageError, match="give a number from 1 to 65535"):
+        port_number(word)
+
+
+def test_a_file_is_absolute_and_knows_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert file_path("~/a.log") == str(tmp_path / "a.log")
+    assert file_path("./b/../c.log") == str(tmp_path / "c.log")
+
+
+@pytest.mark.parametrize("word", ["", "a\0b"])
+def test_no_files(word: str) -> None:
+    with pytest.raises(UsageError):
+        file_path(word)
+
+
+@pytest.mark.parametrize(("word", "address"), [("::", "::"), ("[::1]", "::1"), ("127.0.0.1", "127.0.0.1")])
+def test_addresses(word: str, address: str) -> None:
+    assert resolve_local({"bind": word}, {}).bind == address
+
+
+@pytest.mark.parametrize("word", ["", "localhost", "1.2.3", "1.2.3.4:5", "::g"])
+def test_no_addresses(word: str) -> None:
+    with pytest.raises(UsageError, match="is no numeric address"):
+        resolve_local({"bind": word}, {})
+
+
+def test_networks_come_alone_or_many() -> None:
+    assert networks("10.0.0.0/8") == ["10.0.0.0/8"]
+    assert networks(("10.0.0.1", "fd00::/8")) == ["10.0.0.1", "fd00::/8"]
+    assert networks([]) == []
+
+
+@pytest.mark.parametrize("word", ["", "10.0.0.0/33", "lan", "10.0.0"])
+def test_no_networks(word: str) -> None:
+    with pytest.raises(UsageError, match="is no network"):
+        networks([word])
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "nan", "inf", "abc", "", None])
+def test_no_times(word: Any) -> None:
+    with pytest.raises(UsageError, match="--partial-after"):
+        seconds("--partial-after", word)
+
+
+def test_times() -> None:
+    assert seconds("--timeout", "0.25") == 0.25
+    assert seconds("--timeout", 3) == 3.0
+
+
+@pytest.mark.parametrize("word", ["-1", "x", "", "1.5", None])
+def test_no_counts(word: Any) -> None:
+    with pytest.raises(UsageError, match="--lines"):
+        count("--lines", word)
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ({"raw": True, "listener": "builtin"}, "leave --listener builtin out"),
+        ({"raw": True, "stamp": True}, "leave --stamp out"),
+        ({"listener": "socat", "stamp": True}, "use --listener builtin"),
+        ({"listener": "socat", "allow": ["10.0.0.1", "10.0.0.2"]}, "use --listener builtin"),
+        ({"listener": "socat", "allow": ["fd00::/8"]}, "IPv4 only"),
+        ({"listener": "socat", "allow": ["10.0.0.1"], "bind": "::"}, "IPv4 only"),
+        ({"raw": True, "allow": ["10.0.0.1", "10.0.0.2"]}, "leave --raw out"),
+        ({"listener": "netcat"}, "give one of auto, socat, builtin"),
+    ],
+)
+def test_words_that_do_not_go_together(flags: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        resolve_local(flags, {})
+
+
+@pytest.mark.parametrize("flags", [{"stamp": True}, {"allow": ["10.0.0.1", "10.0.0.2"]}])
+def test_auto_goes_with_everything(flags: dict[str, Any]) -> None:
+    assert resolve_local(flags, {}).listener == "auto"
