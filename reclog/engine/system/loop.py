@@ -17,7 +17,7 @@ _AT_MOST = 86400.0
 
 
 class Timer:
-    """One thing to do at a time (seconds of the monotonic clock) that can be moved."""
+    """One thing to do at a time (seconds of the loop's clock) that can be moved."""
 
     __slots__ = ("_callback", "when")
 
@@ -45,7 +45,10 @@ class Loop:
     An idle loop sleeps in the kernel without a deadline: it uses no CPU.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells the time in seconds; a test hands in one that it moves itself."""
+        #: What time it is for all that is done in this loop.
+        self.now = clock
         self._poller = Poller()
         self._timers: list[Timer] = []
         self._after_turn: list[Callable[[], None]] = []
@@ -101,13 +104,13 @@ class Loop:
     def turn(self, at_most: float | None = None) -> None:
         """Wait until something is ready or due, at most `at_most` seconds, and deal with it."""
         due = min((timer.when for timer in self._timers), default=_NEVER)
-        timeout = None if due == _NEVER else min(max(0.0, due - time.monotonic()), _AT_MOST)
+        timeout = None if due == _NEVER else min(max(0.0, due - self.now()), _AT_MOST)
         if at_most is not None:
             timeout = at_most if timeout is None else min(timeout, at_most)
         for callback in self._poller.wait(timeout):
             callback()
         if due != _NEVER:
-            now = time.monotonic()
+            now = self.now()
             for timer in self._timers:
                 if timer.when <= now:
                     timer.fire()
