@@ -20,11 +20,20 @@ def visible(text: str | bytes) -> str:
         text = text.decode("utf-8", "surrogateescape")
     if text.isprintable():
         return text
-    return "".join(character if _is_plain(character) else _escaped(character) for character in text)
+    return text.translate(_SHOWN)
 
 
-def _is_plain(character: str) -> bool:
-    return character == "\t" or unicodedata.category(character) not in _HIDDEN
+class _Shown(dict[int, str]):
+    """How each character is shown, found out when it is first seen (str.translate)."""
+
+    def __missing__(self, number: int) -> str:
+        character = chr(number)
+        plain = character == "\t" or unicodedata.category(character) not in _HIDDEN
+        self[number] = character if plain else _escaped(character)
+        return self[number]
+
+
+_SHOWN = _Shown()
 
 
 def _escaped(character: str) -> str:

@@ -18,6 +18,9 @@ from ..tremplin.again import again_command
 from ..tremplin.remote import answers, look, send_words, why_not_sent
 from ..tremplin.ssh import login
 
+#: Bytes of the file that are looked through at a time.
+_BLOCK = 1024 * 1024
+
 
 @dataclasses.dataclass
 class Hop:
@@ -154,13 +157,24 @@ def find_line(file: str, needle: bytes, start: int, within: float) -> float | No
     None if it was not within `within` seconds.
     """
     until = time.monotonic() + within
+    at, inode = start, 0
     while True:
         try:
             with open(file, "rb") as recorded:
-                # A file that is smaller than it was has been truncated or replaced: read all of it.
-                recorded.seek(start if os.fstat(recorded.fileno()).st_size >= start else 0)
-                if needle in recorded.read():
-                    return time.monotonic()
+                now = os.fstat(recorded.fileno())
+                # A file that is smaller than it was has been truncated, another one replaced: read all of it.
+                if now.st_size < at or inode not in (0, now.st_ino):
+                    at = 0
+                inode = now.st_ino
+                recorded.seek(at)
+                begin = b""  # of the needle, perhaps
+                while data := recorded.read(_BLOCK):
+                    if needle in begin + data:
+                        return time.monotonic()
+                    begin = (begin + data)[-len(needle) + 1 :]
+                    if time.monotonic() >= until:
+                        break
+                at = max(recorded.tell() - len(needle), min(at, start))
         except OSError:
             pass  # not there yet, or not for us to read: the caller says that nothing was found
         if time.monotonic() >= until:

@@ -14,18 +14,28 @@ LOOK_EVERY = 0.1
 _BLOCK = 64 * 1024
 #: A line longer than this is shown in pieces.
 _LONGEST = 1024 * 1024
+#: Bytes of the last lines that are looked at, and what stands for those before them.
+_MOST, _CUT = 8 * 1024 * 1024, b"[...] "
 
 
 def last_lines(file: BinaryIO, count: int) -> list[bytes]:
-    """Return the last `count` lines of `file`, reading from its end, and leave it behind them."""
+    """Return the last `count` lines of `file`, reading from its end, and leave it behind them.
+
+    Of more than `_MOST` bytes the beginning is left out, and the first line says so.
+    """
     end = position = file.seek(0, os.SEEK_END)
-    data = b""
-    while position > 0 and data.count(b"\n") <= count:
+    blocks: list[bytes] = []
+    newlines = 0
+    while position > max(0, end - _MOST) and newlines <= count:
         step = min(_BLOCK, position)
         position -= step
         file.seek(position)
-        data = file.read(step) + data
+        blocks.append(file.read(step))
+        newlines += blocks[-1].count(b"\n")
     file.seek(end)  # not the end as it is now: what was added meanwhile is still to be read
+    data = b"".join(reversed(blocks))
+    if position and newlines <= count:
+        data = _CUT + data
     lines = data.splitlines(keepends=True) if b"\r" not in data else data.replace(b"\r\n", b"\n").split(b"\n")
     if b"\r" in data:
         lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
@@ -38,7 +48,7 @@ def follow(path: str, count: int, goes_on: Callable[[], bool]) -> Iterator[str]:
     A file that is replaced or truncated is read from its beginning, a missing one waited for.
     """
     file: BinaryIO | None = None
-    rest = b""
+    rest = bytearray()
     first = True
     replaced = False
     while True:
@@ -49,14 +59,17 @@ def follow(path: str, count: int, goes_on: Callable[[], bool]) -> Iterator[str]:
                     if line.endswith(b"\n"):
                         yield _shown(line)
                     else:
-                        rest = line
+                        rest += line
                 first = False
         data = file.read(_BLOCK) if file is not None else b""
-        *lines, rest = (rest + data).split(b"\n")
-        yield from (_shown(line) for line in lines)
+        begin, *lines = data.split(b"\n")
+        rest += begin
+        for line in lines:
+            yield _shown(rest)
+            rest[:] = line
         if len(rest) > _LONGEST:
             yield _shown(rest)
-            rest = b""
+            rest.clear()
         if data:
             continue
         if not goes_on():
@@ -76,11 +89,11 @@ def follow(path: str, count: int, goes_on: Callable[[], bool]) -> Iterator[str]:
             continue
         if rest:  # nothing will complete it
             yield _shown(rest)
-            rest = b""
+            rest.clear()
 
 
-def _shown(line: bytes) -> str:
-    return visible(line.rstrip(b"\n").rstrip(b"\r"))
+def _shown(line: bytes | bytearray) -> str:
+    return visible(bytes(line).rstrip(b"\n").rstrip(b"\r"))
 
 
 def _open(path: str) -> BinaryIO | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,26 @@ def test_the_nonce_is_looked_for_behind_the_start(tmp_path: Path) -> None:
     with file.open("ab") as more:
         more.write(b"nonce\n")
     assert find_line(str(file), b"nonce", 6, 0.0) is not None
+
+
+def test_a_backlog_before_the_nonce_is_read_once_and_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file.log"
+    file.write_bytes(b"x" * 3_000_000 + b"no")
+    monkeypatch.setattr("reclog.look.probe.time.sleep", lambda _: file.open("ab").write(b"nce\n"))
+    read: list[int] = []
+
+    class Counting(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size) or b""
+            read.append(len(data))
+            return data
+
+    monkeypatch.setattr("reclog.look.probe.open", lambda name, mode: Counting(name), raising=False)
+    assert find_line(str(file), b"nonce", 0, 10.0) is not None
+    assert max(read) <= 1024 * 1024
+    assert sum(read) < 3_000_100
 
 
 def test_a_file_that_was_truncated_is_read_whole(tmp_path: Path) -> None:

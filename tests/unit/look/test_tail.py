@@ -73,6 +73,23 @@ def test_last_lines_of_any_length(lengths: list[int], count: int, ended: bool) -
     assert last_lines(io.BytesIO(b"".join(lines)), count) == (lines[-count:] if count else [])
 
 
+def test_of_an_endless_last_line_only_the_end_is_looked_at() -> None:
+    class Counting(io.BytesIO):
+        """A file that counts what is read of it."""
+
+        count = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            self.count += len(data)
+            return data
+
+    file = Counting(b"first\n" + b"x" * (2 * reclog.look.tail._MOST) + b"\nlast\n")
+    cut, last = last_lines(file, 10)
+    assert (cut[:7], last) == (b"[...] x", b"last\n")
+    assert file.count <= reclog.look.tail._MOST + 64 * 1024
+
+
 def test_what_is_added_while_the_last_lines_are_read_comes_next(log: Path) -> None:
     class Growing(io.BytesIO):
         """A file to which a recorder appends at each read."""
