@@ -6,7 +6,10 @@ import json
 import os
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Callable
+
+#: States an event with its facts, as `EventLog.say` does: what whoever has something to state is handed.
+Say = Callable[..., None]
 
 
 class EventLog:
