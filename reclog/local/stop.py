@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,68 +9,13 @@ import psutil
 
 from reclog.engine.daemons.entrance import DRAIN_WITHIN
 
-from ..errors import NoSuchRecordingError, StateError
+from ..errors import StateError
 from ..recordings.processes import Family, end, exact, marked
 from ..recordings.registry import Recording, Registry, number
-from ..recordings.settings import file_path, port_number
+from ..recordings.stopped import Stopped
 
 #: Seconds for a daemon to drain and end: what it allows itself for draining, and some for the rest.
 END_WITHIN = DRAIN_WITHIN + 3.0
-
-
-@dataclasses.dataclass
-class Stopped:
-    """How one recording ended."""
-
-    name: str
-    file: str
-    #: None where nobody counted (raw, or it was dead before).
-    lines: int | None
-    #: Bytes that senders had sent and that could not be recorded.
-    left_bytes: int
-    left_senders: int
-    reason: str
-    #: Seconds.
-    took: float
-    was_dead: bool = False
-    #: It did not end by itself and was killed.
-    forced: bool = False
-    #: What of it is still there, and why; empty if nothing is.
-    left_over: str = ""
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether everything sent is in the file."""
-        return not self.forced and not self.left_bytes and not self.left_senders
-
-
-def chosen(
-    recordings: Sequence[Recording], port: str | None = None, host: str | None = None, file: str | None = None
-) -> list[Recording]:
-    """Return those of `recordings` that --port, --host and --file leave. Raises UsageError."""
-    left = list(recordings)
-    if port is not None:
-        wanted = port_number(port)
-        left = [recording for recording in left if recording.port == wanted]
-    if host is not None:
-        left = [recording for recording in left if recording.host == host]
-    if file is not None:
-        path = os.path.realpath(file_path(file))
-        left = [recording for recording in left if os.path.realpath(recording.file) == path]
-    return left
-
-
-def the_one(
-    recordings: Sequence[Recording], port: str | None, host: str | None, file: str | None
-) -> Recording:
-    """Return the only recording that the narrowing words leave. Raises NoSuchRecordingError."""
-    left = chosen(recordings, port, host, file)
-    if len(left) == 1:
-        return left[0]
-    if not left:
-        raise NoSuchRecordingError("Nothing records there: `inv local` starts a recording.")
-    names = ", ".join(f"{recording.name} ({recording.file})" for recording in left)
-    raise NoSuchRecordingError(f"Say which one with --port or --file: {names}.")
 
 
 def stop(recordings: Sequence[Recording], registry: Registry) -> list[Stopped]:

@@ -1,1 +1,1 @@
-"""Show, follow and prove recordings. Imports `recordings`, `tremplin` and the engine."""
+"""Show, follow and prove recordings, from their folders and files. Imports `recordings` and the engine."""

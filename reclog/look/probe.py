@@ -1,4 +1,4 @@
-"""Prove a path: send a line that exists once in the world, and find it in the file."""
+"""Prove a path on this machine: send a line that exists once in the world, and find it in the file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ import shlex
 import socket
 import time
 
-from reclog.engine.records.names import SSH_CONFIG
 from reclog.engine.system.address import reachable, with_port
 
-from ..errors import HostError
 from ..recordings.registry import Recording
-from ..tremplin.again import again_command
-from ..tremplin.remote import answers, look, send_words, why_not_sent
-from ..tremplin.ssh import login
 
 #: Bytes of the file that are looked through at a time.
 _BLOCK = 1024 * 1024
@@ -41,11 +36,6 @@ class Hop:
         return not self.trouble and self.took is not None
 
 
-def probe_recording(recording: Recording, timeout: float) -> list[Hop]:
-    """Try each hop of a recording, of whichever kind."""
-    return (probe_tremplin if recording.kind == "tremplin" else probe_local)(recording, timeout)
-
-
 def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     """Try each hop of a local recording, up to the first broken one; `timeout` seconds a hop."""
     name, port = recording.name, recording.port
@@ -59,56 +49,6 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     paused = recording.word("paused_for")
     host = reachable(recording.bind or "0.0.0.0")
     hops += probe_path(name, host, port, recording.file, timeout, paused)
-    return hops
-
-
-def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
-    """Try each hop of a recording through a tremplin, up to the first broken one."""
-    name, alias, file = recording.name, recording.host, recording.file
-    config, port = recording.folder / SSH_CONFIG, recording.port
-    again = again_command(recording)
-    hops: list[Hop] = []
-    began = time.monotonic()
-    try:
-        seen = look(config, alias)
-    except HostError as error:
-        return [Hop(name, f"ssh {alias}", None, str(error))]
-    hops.append(Hop(name, f"ssh {alias}", time.monotonic() - began))
-    relay = seen["relays"].get(recording.fact("relay_folder").rpartition("/")[2])
-    if not relay or not relay["alive"]:
-        trouble = f"The relay on {alias} does not run: `{again}` starts it, its spool is kept."
-        return [*hops, Hop(name, "relay process", None, trouble)]
-    hops.append(Hop(name, "relay process", 0.0))
-    start, nonce = _size(file), secrets.token_hex(8)
-    began = time.monotonic()
-    said = why_not_sent(login(config, alias, shlex.join(send_words(port, f"reclog probe {nonce}"))))
-    if said:
-        trouble = f"Port {port} does not answer on {alias} itself ({said}): see its host's firewall."
-        return [*hops, Hop(name, f"port {port} there", None, trouble)]
-    hops.append(Hop(name, f"port {port} there", time.monotonic() - began))
-    if not recording.is_alive():
-        return [*hops, Hop(name, "collector", None, f"The collector is dead: `{again}` starts it again.")]
-    hops.append(Hop(name, "collector", 0.0))
-    if recording.state == "reconnecting":
-        why = recording.word("paused_for") or "not connected"
-        trouble = f"The tunnel is down ({why}): it is tried again by itself; see `inv status`."
-        return [*hops, Hop(name, "tunnel and feed", None, trouble)]
-    hops.append(Hop(name, "tunnel and feed", 0.0))
-    took = find_line(file, nonce.encode("ascii"), start, timeout)
-    if took is None:
-        why = (
-            recording.word("paused_for") or f"{recording.count('lag_bytes')} bytes are on their way before it"
-        )
-        trouble = f"The line did not reach the file within {timeout:g} s ({why})."
-        return [*hops, Hop(name, f"file {file}", None, trouble)]
-    hops.append(Hop(name, f"file {file}", took - began))
-    hostname = recording.fact("hostname") or alias
-    began = time.monotonic()
-    closed = answers(hostname, port)
-    note = f"not reachable from here ({closed}): a firewall, or a network that your devices don't share"
-    hops.append(
-        Hop(name, f"{hostname}:{port} from here", time.monotonic() - began, remark=note if closed else "")
-    )
     return hops
 
 
@@ -128,7 +68,7 @@ def probe_path(name: str, host: str, port: int, file: str, timeout: float, pause
         return [Hop(name, f"port {target}", None, trouble)]
     hops = [Hop(name, f"port {target}", time.monotonic() - began)]
     nonce = secrets.token_hex(8)
-    start = _size(file)
+    start = size_of(file)
     sent_at = time.monotonic()
     with sock:
         try:
@@ -182,7 +122,8 @@ def find_line(file: str, needle: bytes, start: int, within: float) -> float | No
         time.sleep(0.002)
 
 
-def _size(file: str) -> int:
+def size_of(file: str) -> int:
+    """Return the bytes of a file; 0 if there is none."""
     try:
         return os.stat(file).st_size
     except OSError:

@@ -1,1 +1,1 @@
-"""The recordings of this machine: their folders, settings, processes. Imports the engine."""
+"""The recordings of this machine: folders, settings, processes, starts and ends. Imports the engine."""

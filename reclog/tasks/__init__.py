@@ -1,1 +1,1 @@
-"""Thin tasks: resolve settings, call one function, print."""
+"""Thin tasks: resolve settings, call one function, print. May import all of reclog but `program`."""

@@ -10,8 +10,10 @@ from invoke.tasks import task
 
 from reclog.console import DrainProgress, counted, note, size, visible
 from reclog.errors import NotDrainedError, ReclogError
-from reclog.local.stop import Stopped, chosen, stop, stop_strays
+from reclog.local.stop import stop, stop_strays
+from reclog.recordings.choice import chosen
 from reclog.recordings.registry import Recording, Registry
+from reclog.recordings.stopped import Stopped
 from reclog.tremplin.ssh import Target, resolve
 
 from .edge import sentences

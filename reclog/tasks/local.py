@@ -11,7 +11,7 @@ from invoke.tasks import task
 from reclog.console import note, visible
 from reclog.engine.system.address import with_port
 from reclog.local import foreground as front
-from reclog.local.launch import start_local
+from reclog.local.start import start_local
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local
 

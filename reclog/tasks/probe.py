@@ -9,12 +9,16 @@ from invoke.tasks import task
 
 from reclog.console import print_table
 from reclog.errors import BrokenPathError
-from reclog.local.stop import chosen
-from reclog.look.probe import Hop, probe_path, probe_recording
+from reclog.look.probe import Hop, probe_local, probe_path
+from reclog.recordings.choice import chosen
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import file_path, merged, port_number, seconds
+from reclog.tremplin.probe import probe_tremplin
 
 from .edge import configured, sentences
+
+#: How each kind of recording is proved.
+PROBES = {"local": probe_local, "tremplin": probe_tremplin}
 
 
 @task(
@@ -43,7 +47,7 @@ def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, time
         recordings = chosen(here, port, host, file)
         if not recordings:
             raise BrokenPathError("Nothing is being recorded: `inv local` starts a recording.")
-        hops = [hop for recording in recordings for hop in probe_recording(recording, within)]
+        hops = [hop for one in recordings for hop in PROBES[one.kind](one, within)]
     print_table(("recording", "hop", "result", "time"), [_row(hop) for hop in hops])
     broken = [hop.trouble for hop in hops if not hop.ok]
     if broken:

@@ -11,8 +11,8 @@ from invoke.tasks import task
 
 from reclog.console import visible
 from reclog.errors import ReclogError
-from reclog.local.stop import the_one
 from reclog.look.tail import follow as follow_file
+from reclog.recordings.choice import the_one
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import count, merged
 

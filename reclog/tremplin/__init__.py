@@ -1,1 +1,1 @@
-"""One truth about a host; survey it, place, start and stop a relay there. May import all but tasks."""
+"""One truth about a host; survey it, start, prove and stop a relay. Imports `recordings`, `look`, engine."""

@@ -32,8 +32,8 @@ from ..errors import (
     RelayError,
     RelayRunsError,
 )
-from ..local.launch import launch
 from ..look.probe import find_line
+from ..recordings.launch import launch
 from ..recordings.processes import end, exact, holder_of
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import TremplinSettings

@@ -20,10 +20,10 @@ from reclog.engine.records.names import CONFIG, SSH_CONFIG
 
 from ..console import size
 from ..errors import HostError, NotOursError, ReclogError, RelayError
-from ..local.launch import launch
-from ..local.stop import Stopped
+from ..recordings.launch import launch
 from ..recordings.processes import end, exact, marked, runs
 from ..recordings.registry import Recording, Registry, number
+from ..recordings.stopped import Stopped
 from .again import ports_words
 from .remote import clear_script, end_script, look
 from .ssh import Target, login, resolve

@@ -37,13 +37,13 @@ from reclog.engine.stores.spool import RESERVE, Jump, Spool, SpoolUnusable
 from reclog.engine.system.identity import Identity
 from reclog.engine.system.loop import Loop
 from reclog.errors import HostError, ReclogError, UsageError
-from reclog.local.launch import _make_way
-from reclog.look.probe import probe_recording
+from reclog.local.start import _make_way
 from reclog.recordings import settings
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local, resolve_tremplin
 from reclog.tasks.edge import configured
 from reclog.tasks.kill import kill
+from reclog.tasks.probe import PROBES
 from reclog.tasks.status import status
 from reclog.tasks.tail import tail
 from reclog.tremplin import stop as farewell
@@ -185,7 +185,7 @@ class Person:
             ),
             mock.patch.object(farewell, "launch", return_value=(None, {"ready": False})),
             mock.patch("os.kill", lambda pid, number: self.ended.append(pid)),
-            mock.patch("reclog.look.probe.look", out_of_reach),
+            mock.patch("reclog.tremplin.probe.look", out_of_reach),
             mock.patch("socket.getaddrinfo", numeric_only),
         ):
             yield
@@ -193,7 +193,7 @@ class Person:
     def probe(self) -> None:
         with self._alone():
             for recording in self.registry.here():
-                for hop in probe_recording(recording, 0.01):
+                for hop in PROBES[recording.kind](recording, 0.01):
                     assert hop.ok or hop.trouble
 
 

@@ -18,7 +18,7 @@ from bench import ROOT, Home, free_port, wait_until
 from reclog.engine.daemons.daemon import MARK
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.system.detach import detached
-from reclog.local.launch import daemon_command
+from reclog.recordings.launch import daemon_command
 from reclog.recordings.settings import resolve_local
 
 VERSIONS = [f"3.{minor}" for minor in range(8, 14)]

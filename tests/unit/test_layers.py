@@ -37,7 +37,8 @@ def test_the_engine_imports_the_standard_library_and_itself(path: Path) -> None:
         assert inside or name.partition(".")[0] in sys.stdlib_module_names, name
 
 
-#: What each folder may import of reclog, beside itself, `errors` and `console`.
+#: What each folder may import of reclog, beside itself. The engine's parts may have `engine.errors`; what is
+#: outside may have the engine, and the modules that stand beside the folders.
 MAY_IMPORT = {
     "engine/system": set[str](),
     "engine/records": {"engine/system"},
@@ -47,7 +48,14 @@ MAY_IMPORT = {
     "engine/stores": {"engine/intake", "engine/records", "engine/system"},
     "engine/feed": {"engine/stores", "engine/sources", "engine/records", "engine/system"},
     "engine/outlets": {"engine/feed", "engine/stores", "engine/records", "engine/system"},
+    "recordings": set(),
+    "look": {"recordings"},
+    "local": {"recordings"},
+    "tremplin": {"recordings", "look"},
+    "tasks": {"recordings", "look", "local", "tremplin"},
 }
+#: The modules that stand beside the folders and import none of them.
+BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout"}
 
 
 def folder_of(name: str) -> str:
@@ -61,14 +69,19 @@ def folder_of(name: str) -> str:
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)
 def test_a_folder_imports_what_it_may(folder: str) -> None:
+    common = {"reclog.engine", "reclog.engine.errors"} if folder.startswith("engine") else BESIDE
     for path in sorted((PACKAGE / folder).rglob("*.py")):
         for name in imported(path):
-            if name.startswith("reclog."):
+            if name.startswith("reclog.") and name not in common:
                 there = folder_of(name)
-                allowed = {folder, *MAY_IMPORT[folder]}
-                assert there in allowed or name in ("reclog.engine.errors", "reclog.engine"), (
-                    f"{path}: {name}"
-                )
+                the_engine = there.startswith("engine") and not folder.startswith("engine")
+                assert the_engine or there in {folder, *MAY_IMPORT[folder]}, f"{path}: {name}"
+
+
+def test_what_stands_beside_the_folders_imports_none_of_them() -> None:
+    for name in BESIDE:
+        for other in imported(PACKAGE / f"{name.rpartition('.')[2]}.py"):
+            assert other in BESIDE or not other.startswith("reclog."), f"{name}: {other}"
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(PACKAGE)))

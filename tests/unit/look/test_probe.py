@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reclog.look.probe import Hop, _size, find_line, probe_recording
+from reclog.look.probe import Hop, find_line, probe_local, size_of
 from reclog.recordings.registry import Registry
 
 
@@ -66,12 +66,12 @@ def test_what_can_not_be_read_is_not_found(tmp_path: Path, name: str) -> None:
 
 def test_size(tmp_path: Path) -> None:
     (tmp_path / "file.log").write_bytes(b"123")
-    assert _size(str(tmp_path / "file.log")) == 3
-    assert _size(str(tmp_path / "missing")) == 0
+    assert size_of(str(tmp_path / "file.log")) == 3
+    assert size_of(str(tmp_path / "missing")) == 0
 
 
 def test_a_dead_recorder_is_the_first_hop_and_the_last(tmp_path: Path) -> None:
     recording = Registry(tmp_path).new("local-7", {"port": 7, "file": "/tmp/a b.log"})
-    (hop,) = probe_recording(recording, 1.0)
+    (hop,) = probe_local(recording, 1.0)
     assert (hop.path, hop.name, hop.ok) == ("local-7", "process", False)
     assert "`inv local --port 7 --file '/tmp/a b.log'` starts it again" in hop.trouble

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import reclog.engine
 from reclog.engine.system.detach import _answer
-from reclog.local.launch import daemon_command
+from reclog.recordings.launch import daemon_command
 
 
 def test_the_engine_runs_by_its_folder_and_apart_from_the_callers_python() -> None:

@@ -1,21 +1,15 @@
-"""Start a daemon in the background and learn from itself that it works, or why not."""
+"""Start a recorder on this machine, or say why it can't be."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
-import reclog.engine
-from reclog.engine.daemons.daemon import MARK
-from reclog.engine.records.names import OUTPUT
-from reclog.engine.system.detach import READY_WITHIN, detached
-
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
+from ..recordings.launch import launch
 from ..recordings.processes import holder_of
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import LocalSettings
@@ -33,24 +27,6 @@ class Started:
     cleaned: list[str]
     #: Seconds that it took.
     took: float
-
-
-def daemon_command(role: str, folder: Path) -> list[str]:
-    """Return the argv of a daemon; `-I` keeps the caller's PYTHON* variables and folder out of it."""
-    engine = os.path.dirname(os.path.abspath(reclog.engine.__file__))
-    return [sys.executable, "-I", engine, role, "--folder", str(folder)]
-
-
-def launch(
-    role: str, recording: Recording, within: float = READY_WITHIN
-) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-    """Start a daemon with its folder and mark; return it and its answer. Raises StartError."""
-    folder = recording.folder
-    env = {**os.environ, MARK: str(folder)}
-    try:
-        return detached(daemon_command(role, folder), str(folder), env, str(folder / OUTPUT), within)
-    except OSError as error:
-        raise StartError(f"The {role} can't be started ({error.strerror}).") from error
 
 
 def start_local(settings: LocalSettings, registry: Registry) -> Started:

@@ -1,0 +1,66 @@
+"""Prove a path through a tremplin, hop by hop."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import time
+
+from reclog.engine.records.names import SSH_CONFIG
+
+from ..errors import HostError
+from ..look.probe import Hop, find_line, size_of
+from ..recordings.registry import Recording
+from .again import again_command
+from .remote import answers, look, send_words, why_not_sent
+from .ssh import login
+
+
+def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
+    """Try each hop of a recording through a tremplin, up to the first broken one."""
+    name, alias, file = recording.name, recording.host, recording.file
+    config, port = recording.folder / SSH_CONFIG, recording.port
+    again = again_command(recording)
+    hops: list[Hop] = []
+    began = time.monotonic()
+    try:
+        seen = look(config, alias)
+    except HostError as error:
+        return [Hop(name, f"ssh {alias}", None, str(error))]
+    hops.append(Hop(name, f"ssh {alias}", time.monotonic() - began))
+    relay = seen["relays"].get(recording.fact("relay_folder").rpartition("/")[2])
+    if not relay or not relay["alive"]:
+        trouble = f"The relay on {alias} does not run: `{again}` starts it, its spool is kept."
+        return [*hops, Hop(name, "relay process", None, trouble)]
+    hops.append(Hop(name, "relay process", 0.0))
+    start, nonce = size_of(file), secrets.token_hex(8)
+    began = time.monotonic()
+    said = why_not_sent(login(config, alias, shlex.join(send_words(port, f"reclog probe {nonce}"))))
+    if said:
+        trouble = f"Port {port} does not answer on {alias} itself ({said}): see its host's firewall."
+        return [*hops, Hop(name, f"port {port} there", None, trouble)]
+    hops.append(Hop(name, f"port {port} there", time.monotonic() - began))
+    if not recording.is_alive():
+        return [*hops, Hop(name, "collector", None, f"The collector is dead: `{again}` starts it again.")]
+    hops.append(Hop(name, "collector", 0.0))
+    if recording.state == "reconnecting":
+        why = recording.word("paused_for") or "not connected"
+        trouble = f"The tunnel is down ({why}): it is tried again by itself; see `inv status`."
+        return [*hops, Hop(name, "tunnel and feed", None, trouble)]
+    hops.append(Hop(name, "tunnel and feed", 0.0))
+    took = find_line(file, nonce.encode("ascii"), start, timeout)
+    if took is None:
+        why = (
+            recording.word("paused_for") or f"{recording.count('lag_bytes')} bytes are on their way before it"
+        )
+        trouble = f"The line did not reach the file within {timeout:g} s ({why})."
+        return [*hops, Hop(name, f"file {file}", None, trouble)]
+    hops.append(Hop(name, f"file {file}", took - began))
+    hostname = recording.fact("hostname") or alias
+    began = time.monotonic()
+    closed = answers(hostname, port)
+    note = f"not reachable from here ({closed}): a firewall, or a network that your devices don't share"
+    hops.append(
+        Hop(name, f"{hostname}:{port} from here", time.monotonic() - began, remark=note if closed else "")
+    )
+    return hops
