@@ -11,7 +11,7 @@ How it is known what is right:
   of the stream; each byte is noted by its offset (promises 1 and 8). Texts are numbered, so that no two
   lines are alike.
 - Each byte that the collector writes into a recorded file gets a label, the offset of the byte of the stream
-  that it is. That goes by the rules of `_Reader`: whole lines, in order, each byte once (5, 9). Labels go and
+  that it is. That goes by the rules of `Reader`: whole lines, in order, each byte once (5, 9). Labels go and
   come back with the bytes that they belong to, so what is in the files is known after a power cut, too.
 - Before an ack leaves, and before a segment is deleted, all that it is about must be labelled in what the
   laptop's platter holds (7, and the order of sync, checkpoint and ack).
@@ -31,224 +31,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
 
+from ledger import FILES, NEWLINE, Broken, Ledger, Stream
+from reader import FOREIGN, Reader
 from simdisk import BEFORE, Died, Inode, Opened, SimDisk
+from stand_ins import LIMIT, SEGMENT, STATE, Peer, Sock, StubDaemon, StubLoop
+from strangers import FILE, Strangers
 
-from reclog.engine.daemons import collector as collector_module
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.errors import EngineError
-from reclog.engine.feed import server as feed_module
 from reclog.engine.feed.client import FeedClient
-from reclog.engine.feed.protocol import ACK, DATA, Decoder
+from reclog.engine.feed.protocol import ACK, Decoder
 from reclog.engine.feed.server import Feed, Owner
-from reclog.engine.outlets import acks as acks_module
-from reclog.engine.stores import spool as spool_module
-from reclog.engine.stores.file import Sink
 from reclog.engine.stores.spool import Spool, SpoolUnusable
-from reclog.engine.system.loop import Timer
 
-# Small, so that segments end, fill and go within a few lines.
-LIMIT, SEGMENT, RESERVE, SEND_AHEAD, FLUSH_AT, ACK_AT = 400, 60, 150, 90, 80, 200
-
-SPOOL, FILES, STATE = "/relay/spool", "/rec", "/state"
-FILE = f"{FILES}/file.log"
-NEWLINE = 10
-#: Tags of bytes in a recorded file that are no byte of a stream: another's, and a newline put between.
-FOREIGN, CLOSING = -1, -2
-#: Label of a byte of the stream: number of the spool, from 1 on, times this, plus offset.
-_SPAN = 1 << 32
-
-
-class Broken(AssertionError):
-    """A promise is broken; the message begins with the verdict."""
-
-
-class Stream:
-    """What was spooled under one spool id."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.id = ""
-        #: Every byte ever written, by its offset.
-        self.data: dict[int, int] = {}
-        #: Where the next byte is to go.
-        self.next = 0
-        #: Offsets that went with the tremplin's power.
-        self.lost: set[int] = set()
-        #: What the relay was told to be on the collector's disk.
-        self.acked = 0
-
-    def label(self, offset: int) -> int:
-        return (self.number + 1) * _SPAN + offset
-
-
-class StubLoop:
-    """A loop that turns by hand."""
-
-    def __init__(self) -> None:
-        self.watched: set[Any] = set()
-        self.ends: list[Callable[[], None]] = []
-        self.on_signal = lambda number, callback: None
-
-    def timer(self, callback: Callable[[], None]) -> Timer:
-        return Timer(callback)
-
-    def after_turn(self, callback: Callable[[], None]) -> None:
-        self.ends.append(callback)
-
-    def watch(self, thing: Any, callback: Callable[[], None], writing: bool = False) -> None:
-        self.watched.add(thing)
-
-    def unwatch(self, thing: Any) -> None:
-        self.watched.discard(thing)
-
-
-class StubTunnel:
-    """A tunnel that the world makes and breaks."""
-
-    def __init__(self, *_args: Any) -> None:
-        self.trouble = ""
-
-    def lost(self, why: str) -> None: ...
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def look(self) -> None: ...
-
-    def reap(self) -> None: ...
-
-
-class StubAside:
-    """Works at once, and says that it is done when the world lets it."""
-
-    def __init__(self, _loop: object) -> None:
-        self._said: Callable[[], None] | None = None
-
-    @property
-    def busy(self) -> bool:
-        return self._said is not None
-
-    def start(self, work: Callable[[], None], done: Callable[[OSError | None], None]) -> None:
-        error: OSError | None = None
-        try:
-            work()
-        except OSError as raised:
-            error = raised
-        self._said = lambda: done(error)
-
-    def end(self) -> None:
-        said, self._said = self._said, None
-        if said is not None:
-            said()
-
-
-class StubPublisher:
-    def __init__(self, *_args: Any) -> None: ...
-
-    def publish(self) -> None: ...
-
-
-class StubDaemon:
-    """What a collector needs of its daemon."""
-
-    def __init__(self, disk: SimDisk, say: Callable[..., None]) -> None:
-        self.config = {"collector": "laptop", "file": FILE}
-        self.loop = StubLoop()
-        self.disk = disk
-        self.folder = STATE
-        self.log = mock.Mock(spec=["say"])
-        self.log.say = say
-        self.stopping = False
-        self.keep_state = self.keep_config = False
-
-    def path(self, name: str) -> str:
-        return f"{STATE}/{name}"
-
-    def ready(self, **facts: Any) -> None: ...
-
-    def announce(self, **facts: Any) -> None: ...
-
-    def listen_for_stop(self) -> None: ...
-
-
-class Peer:
-    """The relay's end of a connection: what the feed uses of its own `Peer`."""
-
-    def __init__(self, world: World) -> None:
-        self.collector = "laptop"
-        self.offset = -1
-        self.said_last = False
-        self.closed = False
-        self.proved = True
-        self.since = 0.0
-        self.out = bytearray()
-        self.decoder = Decoder(64)
-        self._world = world
-
-    @property
-    def backlog(self) -> int:
-        return len(self.out)
-
-    def queue(self, *pieces: bytes) -> None:
-        if pieces[0][:1] == DATA:
-            self._world.fed(self.offset, pieces[1])
-        for piece in pieces:
-            self.out += piece
-
-    def send(self, data: bytes) -> None:
-        self.queue(data)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Sock:
-    """The collector's end of a connection."""
-
-    def __init__(self, world: World, peer: Peer) -> None:
-        self.peer = peer
-        self.incoming = bytearray()
-        #: What was sent and has not arrived.
-        self.outgoing: list[bytes] = []
-        self.closed_by_peer = False
-        self._world = world
-
-    def recv_into(self, view: memoryview) -> int:
-        if not self.incoming:
-            if self.closed_by_peer:
-                return 0
-            raise BlockingIOError
-        count = min(len(view), len(self.incoming))
-        view[:count] = self.incoming[:count]
-        del self.incoming[:count]
-        return count
-
-    def sendall(self, data: bytes) -> None:
-        for frame in Decoder().feed(data):
-            if frame.kind == ACK:
-                self._world.acking(frame.offset)
-        self.outgoing.append(data)
-
-    def close(self) -> None: ...
-
-
-@contextmanager
-def small() -> Iterator[None]:
-    """Have the engine work in small pieces, without processes and sockets."""
-    with (
-        mock.patch.multiple(spool_module, RESERVE=RESERVE),
-        mock.patch.multiple(feed_module, SEND_AHEAD=SEND_AHEAD),
-        mock.patch.multiple(collector_module, Tunnel=StubTunnel, Publisher=StubPublisher),
-        mock.patch.multiple(acks_module, Aside=StubAside, ACK_AT=ACK_AT),
-        mock.patch.object(Sink, "FLUSH_AT", FLUSH_AT),
-    ):
-        yield
+SPOOL = "/relay/spool"
 
 
 class World:
@@ -263,13 +62,7 @@ class World:
         self.tremplin.on_write = self._spooled
         self.tremplin.on_unlink = self._deleting
         self.laptop.on_write = self._recorded
-        self.streams: list[Stream] = [Stream(0)]
-        #: Labels of what a stranger destroyed, and of the offsets in gaps that were said.
-        self.destroyed: set[int] = set()
-        self.gaps: list[tuple[int, int]] = []
-        #: Whether anybody but the collector changed the recorded files, or a spool was wiped.
-        self.touched = False
-        self.last = -1
+        self.ledger = Ledger(self.laptop)
         self.spool: Spool | None = None
         self.feed: Feed | None = None
         self.collector: Collector | None = None
@@ -285,9 +78,8 @@ class World:
         self._pending = b""
         self._open_by: object = None
         self._power: dict[SimDisk, Callable[[int], int] | None] = {}
-        self._rotations = 0
-        self._foreign = 0
-        self._reader = _Reader(self)
+        self.strangers = Strangers(self.laptop, self.ledger)
+        self._reader = Reader(self.ledger)
         self.start_relay()
         self.start_collector()
 
@@ -295,7 +87,7 @@ class World:
 
     @property
     def stream(self) -> Stream:
-        return self.streams[-1]
+        return self.ledger.stream
 
     def start_relay(self) -> None:
         """Start the relay, if it does not run."""
@@ -395,10 +187,9 @@ class World:
         self._relay_gone()
         self.tremplin.folders.pop(SPOOL, None)
         self._new_stream()
-        self.touched = True
 
     def _new_stream(self) -> None:
-        self.streams.append(Stream(len(self.streams)))
+        self.ledger.streams.append(Stream(len(self.ledger.streams)))
         self.stopping = self._over = False
 
     def _relay_gone(self, choice: Callable[[int], int] | None = None) -> None:
@@ -438,7 +229,7 @@ class World:
         if path.endswith(".seg"):
             name = os.path.basename(path)
             start = int(name[:-4])
-            self._must_be_on_platter(start, start + len(inode.cache.data), f"{name} is deleted")
+            self.ledger.must_be_on_platter(start, start + len(inode.cache.data), f"{name} is deleted")
 
     def _check_limit(self) -> None:
         size = sum(len(i.cache.data) for n, i in self.tremplin.files(SPOOL).items() if n.endswith(".seg"))
@@ -466,7 +257,7 @@ class World:
         if not answer["known"]:
             # One that was never here is not told of what was lost before: the relay's own log has that gap.
             lost = {offset for offset in self.stream.lost if offset < peer.offset}
-            self.destroyed.update(map(self.stream.label, lost))
+            self.ledger.destroyed.update(map(self.stream.label, lost))
         self.feed.admitted(peer)
         sock = Sock(self, peer)
         if not reaches:
@@ -569,7 +360,7 @@ class World:
         """Check what the collector acks."""
         landing = self.collector.landing if self.collector is not None else None
         if landing is not None and landing.spool == self.stream.id:
-            self._must_be_on_platter(0, offset, f"{offset} is acked")
+            self.ledger.must_be_on_platter(0, offset, f"{offset} is acked")
 
     # -- the collector's side -------------------------------------------------------------------
 
@@ -593,11 +384,11 @@ class World:
         if event == "gap":
             stream = self.stream
             start, end = int(facts["start"]), int(facts["end"])
-            there = self._accounted()
+            there = self.ledger.accounted()
             for offset in range(start, end):
                 if offset in stream.data and offset not in stream.lost and stream.label(offset) not in there:
                     raise Broken(f"lost: the gap {start}-{end} covers {offset}, which the spool had")
-            self.gaps.append((stream.label(start), stream.label(end)))
+            self.ledger.gaps.append((stream.label(start), stream.label(end)))
 
     def settle(self) -> None:
         """The time for an ack has come."""
@@ -662,70 +453,12 @@ class World:
     def _recorded(self, opened: Opened, at: int, data: bytes) -> Sequence[int]:
         if opened.path != FILE or opened.inode is None:
             return [FOREIGN] * len(data)
-        tags = self._reader.read(opened.inode, data)
+        landing = self.collector.landing if self.collector is not None else None
+        tags = self._reader.read(opened.inode, data, landing)
         if not self.laptop.has(opened.inode):
-            self.destroyed.update(tags)
-        self.last = next((tag for tag in reversed(tags) if tag >= 0), self.last)
+            self.ledger.destroyed.update(tags)
+        self.ledger.last = next((tag for tag in reversed(tags) if tag >= 0), self.ledger.last)
         return tags
-
-    # -- strangers ------------------------------------------------------------------------------
-
-    def truncate(self) -> None:
-        self._destroy()
-        if self.laptop.find(FILE) is not None:
-            self.laptop.truncate(FILE)
-
-    def write_beside(self, whole: bool) -> None:
-        """Somebody appends to the recorded file: a line, or half a line."""
-        if self.laptop.find(FILE) is not None:
-            self._put(os.O_APPEND, b"#%d#%s" % (self._foreign, b"\n" if whole else b""))
-
-    def rotate_anew(self) -> None:
-        self.rotate(True)
-
-    def rotate_away(self) -> None:
-        self.rotate(False)
-
-    def rotate(self, new: bool) -> None:
-        """The file is renamed, and perhaps a new one made."""
-        if self.laptop.find(FILE) is None:
-            return
-        self._rotations += 1
-        self.touched = True
-        with self.laptop.outside() as disk:
-            disk.replace(FILE, f"{FILE}.{self._rotations}")
-        if new:
-            self._put(os.O_APPEND, b"")
-
-    def remove(self) -> None:
-        if self.laptop.find(FILE) is not None:
-            self._destroy()
-            with self.laptop.outside() as disk:
-                disk.unlink(FILE)
-
-    def replace(self) -> None:
-        """The file is replaced by another one."""
-        self._destroy()
-        with self.laptop.outside() as disk:
-            fd = disk.open(f"{FILE}.new", os.O_WRONLY | os.O_CREAT)
-            disk.write_all(fd, b"#%d#\n" % self._foreign)
-            disk.close(fd)
-            disk.replace(f"{FILE}.new", FILE)
-
-    def _put(self, flags: int, text: bytes) -> None:
-        self.touched = True
-        self._foreign += 1
-        with self.laptop.outside() as disk:
-            fd = disk.open(FILE, os.O_WRONLY | os.O_CREAT | flags)
-            disk.write_all(fd, text)
-            disk.close(fd)
-
-    def _destroy(self) -> None:
-        self.touched = True
-        self._foreign += 1
-        inode = self.laptop.find(FILE)
-        if inode is not None:
-            self.destroyed.update(tag for tag in inode.cache.tags if tag >= 0)
 
     # -- faults ---------------------------------------------------------------------------------
 
@@ -780,62 +513,16 @@ class World:
     def check(self) -> None:
         """Check that all that may be expected in the files is there, once all was drained."""
         stream = self.stream
-        there = self._accounted()
+        there = self.ledger.accounted()
         for offset in sorted(stream.data):
             if stream.label(offset) not in there:
-                raise Broken(f"lost: {self.text(stream.label(offset))}")
-        if not self.touched and len(self.streams) == 1 and not self.gaps:
+                raise Broken(f"lost: {self.ledger.text(stream.label(offset))}")
+        if not self.strangers.came and len(self.ledger.streams) == 1 and not self.ledger.gaps:
             # The plain case, without any of the above: the file is the stream, byte for byte.
             inode = self.laptop.find(FILE)
             assert inode is not None
             if inode.cache.data != bytes(stream.data.values()):
                 raise Broken(f"invented: the file holds {bytes(inode.cache.data)!r}, not {stream.data!r}")
-
-    def stream_of(self, label: int) -> Stream:
-        return self.streams[label // _SPAN - 1]
-
-    def text(self, label: int) -> str:
-        """Say what a label stands for."""
-        stream, offset = self.stream_of(label), label % _SPAN
-        near = bytes(stream.data.get(at, NEWLINE) for at in range(offset, offset + 12))
-        return f"offset {offset} of spool {stream.number} ({near!r})"
-
-    def labels(self, platter: bool = False) -> set[int]:
-        """Return the labels of all that the recorded files hold, in the cache or on the platter."""
-        found: set[int] = set()
-        for inode in self.laptop.files(FILES, platter).values():
-            found.update((inode.platter if platter else inode.cache).tags)
-        return found
-
-    def behind_gap(self, label: int) -> int:
-        """Return where the gap ends that the label is in; the label if it is in none."""
-        while True:
-            end = max((stop for start, stop in self.gaps if start <= label < stop), default=label)
-            if end == label:
-                return label
-            label = end
-
-    def before_gap(self, label: int) -> int:
-        """Return the last label before the gap that the label is in; the label if it is in none."""
-        while True:
-            begin = min((start for start, stop in self.gaps if start <= label < stop), default=label + 1)
-            if begin == label + 1:
-                return label
-            label = begin - 1
-
-    def _accounted(self, platter: bool = False) -> set[int]:
-        found = self.labels(platter) | self.destroyed
-        for start, end in self.gaps:
-            found.update(range(start, end))
-        return found
-
-    def _must_be_on_platter(self, start: int, end: int, why: str) -> None:
-        stream = self.stream
-        there = self._accounted(platter=True)
-        for offset in range(start, end):
-            if offset in stream.data and offset not in stream.lost and stream.label(offset) not in there:
-                what = self.text(stream.label(offset))
-                raise Broken(f"not on disk: {why}, and the laptop's disk lacks {what}")
 
     def _where(self) -> str:
         collector, spool = self.collector, self.spool
@@ -845,163 +532,6 @@ class World:
         if spool is not None:
             there = f"end {spool.end}, acked {spool.acked}, paused {spool.paused!r}"
         return f"relay: {there}; collector: {here}; events {self.events[-8:]}"
-
-
-class _Way:
-    """One way to understand what was written: a tag for each byte, and what may come next."""
-
-    def __init__(self, tags: list[int], nexts: list[int]) -> None:
-        self.tags = tags
-        self.nexts = nexts
-
-
-class _Reader:
-    """Tell which bytes of the streams the collector writes into a file, and whether it may.
-
-    Several ways are tried at once, because a newline may be one of the stream's or one put between.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._why = ""
-
-    def read(self, inode: Inode, data: bytes) -> list[int]:
-        """Return the tags of `data`, which is appended to the file. Raises Broken."""
-        world = self._world
-        before = list(inode.cache.tags[-2:])
-        newline = not inode.cache.data or inode.cache.data[-1] == NEWLINE
-        empty = not inode.cache.data
-        present = world.labels()
-        accounted = world._accounted()
-        self._why = ""
-        ways = [_Way(before, self._starts(accounted))]
-        for byte in data:
-            ways = [more for way in ways for more in self._go_on(way, byte, newline, empty)]
-            if not ways:
-                break
-            newline, empty = byte == NEWLINE, False
-        for way in ways:
-            tags = way.tags[len(before) :]
-            wrong = self._wrong(inode, before, tags, present, accounted)
-            if not wrong:
-                return tags
-            self._why = self._why or wrong
-        raise Broken(self._why if ways else self._name(inode, data, present))
-
-    def _go_on(self, way: _Way, byte: int, newline: bool, empty: bool) -> Iterator[_Way]:
-        last = way.tags[-1] if way.tags else FOREIGN
-        for label in dict.fromkeys(way.nexts):
-            if self._byte(label) != byte:
-                continue
-            if not newline and last != label - 1:
-                self._why = f"torn: {self._world.text(label)} is joined to another line"
-            elif last == CLOSING and len(way.tags) > 1 and way.tags[-2] == label - 1:
-                self._why = f"torn: a newline was put before {self._world.text(label)}"
-            else:
-                yield _Way([*way.tags, label], self._after(label))
-        # Where the file's end can't be read, a newline too many beats two lines in one (see Sink).
-        if byte == NEWLINE and not empty and (not newline or self._world.laptop.failed_reads):
-            yield _Way([*way.tags, CLOSING], way.nexts)
-
-    def _starts(self, accounted: set[int]) -> list[int]:
-        """Return the labels with which a write may begin."""
-        world = self._world
-        starts = []
-        collector = world.collector
-        if collector is not None:
-            landing = collector.landing
-            for stream in world.streams:
-                if stream.id == landing.spool:
-                    # Where the collector believes to be: what it writes must be just that.
-                    label, unwritten = stream.label(landing.position), landing.sink.unwritten
-                    back = [label := world.before_gap(label - 1) for _ in range(unwritten)]
-                    # Newlines that it puts between count as unwritten, too.
-                    starts += [stream.label(landing.position), *back][:-4:-1]
-        starts += self._after(world.last) if world.last >= 0 else []
-        for stream in world.streams:
-            first = next((at for at in stream.data if stream.label(at) not in accounted), None)
-            if first is not None:
-                starts.append(stream.label(first))
-        starts = [world.behind_gap(label) for label in starts]
-        return list(dict.fromkeys([*starts, *(self._line_start(label) for label in starts)]))
-
-    def _line_start(self, label: int) -> int:
-        while self._byte(label - 1) not in (None, NEWLINE):
-            label -= 1
-        return label
-
-    def _after(self, label: int) -> list[int]:
-        """Return what may follow a byte: the next, or what is behind a gap, or another spool's first.
-
-        What is in a gap that was said can't come any more: it is lost, and was not taken before.
-        """
-        world = self._world
-        end = world.behind_gap(label + 1)
-        found = [end] if end != label + 1 or self._byte(end) is not None else []
-        for stream in world.streams[world.stream_of(label).number + 1 :]:
-            found += [stream.label(at) for at in list(stream.data)[:1]]
-        return found
-
-    def _byte(self, label: int) -> int | None:
-        stream = self._world.stream_of(label)
-        return stream.data.get(label % _SPAN)
-
-    def _wrong(
-        self, inode: Inode, before: list[int], tags: list[int], present: set[int], accounted: set[int]
-    ) -> str:
-        """Tell what is wrong with writing that, if anything is."""
-        world = self._world
-        last = -1
-        known = set(accounted)
-        for label in tags:
-            if label < 0:
-                continue
-            if label in present and not self._broken(inode, label, present):
-                return f"doubled: {world.text(label)} is in the file already"
-            if label != last + 1:
-                stream = world.stream_of(label)
-                for at in stream.data:
-                    if at >= label % _SPAN:
-                        break
-                    if stream.label(at) not in known:
-                        later = stream.label(at) in tags
-                        how = "reordered" if later else "lost"
-                        return f"{how}: {world.text(label)} is written, and not {at}"
-            known.add(label)
-            last = label
-        return ""
-
-    def _broken(self, inode: Inode, label: int, present: set[int]) -> bool:
-        """Tell whether what the files hold of this byte's line is a beginning that a stranger broke."""
-        end = label
-        while end in present and self._byte(end) != NEWLINE and self._byte(end + 1) is not None:
-            if end + 1 not in present:
-                break
-            end += 1
-        if self._byte(end) == NEWLINE:
-            return False
-        for other in self._world.laptop.files(FILES).values():
-            tags = other.cache.tags
-            for at in range(len(tags) - 1, -1, -1):
-                if tags[at] == end:
-                    if at + 1 < len(tags):
-                        return tags[at + 1] == FOREIGN
-                    return other is not inode
-        return False
-
-    def _name(self, inode: Inode, data: bytes, present: set[int]) -> str:
-        line = data.strip(b"\n").split(b"\n")[0]
-        for stream in self._world.streams:
-            at = bytes(stream.data.values()).find(line)
-            if line and at >= 0:
-                label = stream.label(list(stream.data)[at])
-                if label in present:
-                    return f"doubled: {data!r} is written, {self._world.text(label)} was there already"
-                if not self._why:
-                    return f"reordered: {data!r} is written, {self._world.text(label)}"
-        if self._why:
-            return f"{self._why}; {data!r} is written"
-        return f"invented: {data!r} is written behind {bytes(inode.cache.data[-20:])!r}"
 
 
 def _unlike(found: bytes, wanted: bytes, before: bytes) -> str:

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from model import FILE, Broken, World, small
+from ledger import Broken
+from model import World
 from simdisk import AFTER, BEFORE, WITHIN
+from stand_ins import small
+from strangers import FILE
 
 from reclog.engine.stores import spool as spool_module
 
@@ -169,23 +172,23 @@ class Tremplin(RuleBasedStateMachine):
 
     @rule()
     def truncate(self) -> None:
-        self.do(self.world.truncate)
+        self.do(self.world.strangers.truncate)
 
     @rule(whole=st.booleans())
     def write_beside(self, whole: bool) -> None:
-        self.do(self.world.write_beside, whole)
+        self.do(self.world.strangers.write_beside, whole)
 
     @rule(new=st.booleans())
     def rotate(self, new: bool) -> None:
-        self.do(self.world.rotate, new)
+        self.do(self.world.strangers.rotate, new)
 
     @rule()
     def remove(self) -> None:
-        self.do(self.world.remove)
+        self.do(self.world.strangers.remove)
 
     @rule()
     def replace(self) -> None:
-        self.do(self.world.replace)
+        self.do(self.world.strangers.replace)
 
     # -- faults
 
@@ -293,10 +296,16 @@ def lossy(world: World) -> None:
 def edited(world: World) -> None:
     """Strangers write, rename, remove, truncate, while it runs and while it doesn't."""
     go(world, b"a0\n")
-    acts = [world.rotate_anew, world.truncate, world.remove, world.rotate_away, world.rotate_anew]
+    acts = [
+        world.strangers.rotate_anew,
+        world.strangers.truncate,
+        world.strangers.remove,
+        world.strangers.rotate_away,
+        world.strangers.rotate_anew,
+    ]
     for number, act in enumerate(acts, 1):
         take(world, b"a%d\n" % number)
-        world.write_beside(whole=number % 2 == 0)
+        world.strangers.write_beside(whole=number % 2 == 0)
         take(world, b"a%d\n" % number, b"a%d." % number)
         world.settle()  # and while a sync is under way
         act()
@@ -318,7 +327,7 @@ def cramped(world: World) -> None:
         take(world, b"line of a%d\n" % number, b"b%d\n" % number)
         world.retry()
         if number % 3 == 1:
-            world.write_beside(whole=False)
+            world.strangers.write_beside(whole=False)
         if number % 3 == 2:
             world.kill_collector()
         world.laptop.give_room(None)
@@ -426,7 +435,7 @@ def test_a_sync_of_a_file_that_was_left_settles_nothing(world: World) -> None:
     go(world, b"one\n")
     take(world, b"two\n")
     world.settle()
-    world.rotate(new=False)
+    world.strangers.rotate(new=False)
     take(world, b"three\n")
     world.synced()
     world.kill_collector()
@@ -454,7 +463,7 @@ def test_a_half_line_that_a_stranger_went_on_with_is_written_again(world: World)
     world.laptop.give_room(4)
     world.pump(10000)
     world.kill_collector()
-    world.write_beside(whole=True)
+    world.strangers.write_beside(whole=True)
     world.drain()
     holds(world, b"one\nhalf#0#\nhalf of a line\n")
 
@@ -462,9 +471,9 @@ def test_a_half_line_that_a_stranger_went_on_with_is_written_again(world: World)
 def test_a_file_truncated_and_grown_is_noticed(world: World) -> None:
     go(world, b"one\n")
     world.kill_collector()
-    world.truncate()
-    world.write_beside(whole=True)
-    world.write_beside(whole=True)
+    world.strangers.truncate()
+    world.strangers.write_beside(whole=True)
+    world.strangers.write_beside(whole=True)
     world.start_collector()
     if "file changed" not in world.events:
         raise Broken(f"unsaid: the file was truncated, and the events are {world.events}")
@@ -491,7 +500,7 @@ def test_an_ack_on_its_way_when_the_end_is_said_is_not_the_last(world: World) ->
 
 def test_a_new_files_name_is_on_disk_before_an_ack(world: World) -> None:
     go(world, b"one\n")
-    world.rotate(new=False)
+    world.strangers.rotate(new=False)
     go(world, b"two\n")
     world.cut_power_of_laptop(lambda most: 0)
     world.drain()
@@ -517,7 +526,7 @@ def test_a_stop_whose_last_ack_gets_lost_can_be_tried_again(world: World) -> Non
 
 def test_nothing_goes_to_a_new_file_before_a_checkpoint_says_so(world: World) -> None:
     go(world)
-    world.rotate(new=False)
+    world.strangers.rotate(new=False)
     world.laptop.give_room(4)
     take(world, b"one\n")
     world.retry()
@@ -528,7 +537,7 @@ def test_nothing_goes_to_a_new_file_before_a_checkpoint_says_so(world: World) ->
 def test_a_line_behind_a_strangers_is_not_written_twice(world: World) -> None:
     go(world)
     world.kill_collector()
-    world.write_beside(whole=True)
+    world.strangers.write_beside(whole=True)
     take(world, b"one\n")
     world.kill_collector()
     world.drain()
@@ -556,10 +565,10 @@ def test_a_checkpoint_on_the_way_over_a_gap_is_right(world: World) -> None:
     world.add(1, b"three\n")
     world.flush_spool()
     world.connect()
-    world.rotate(new=True)
+    world.strangers.rotate(new=True)
     world.pump(10000)
     world.kill_collector()
-    world.rotate(new=True)
+    world.strangers.rotate(new=True)
     world.drain()
 
 

@@ -1,0 +1,197 @@
+"""What stands where the processes, the tunnel and the sockets of the two machines would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+from unittest import mock
+
+from simdisk import SimDisk
+from strangers import FILE
+
+from reclog.engine.daemons import collector as collector_module
+from reclog.engine.feed import server as feed_module
+from reclog.engine.feed.protocol import ACK, DATA, Decoder
+from reclog.engine.outlets import acks as acks_module
+from reclog.engine.stores import spool as spool_module
+from reclog.engine.stores.file import Sink
+from reclog.engine.system.loop import Timer
+
+# Small, so that segments end, fill and go within a few lines.
+LIMIT, SEGMENT, RESERVE, SEND_AHEAD, FLUSH_AT, ACK_AT = 400, 60, 150, 90, 80, 200
+
+STATE = "/state"
+
+
+class Carrier(Protocol):
+    """Who checks what the two ends hand to each other."""
+
+    def fed(self, offset: int, data: bytes) -> None: ...
+
+    def acking(self, offset: int) -> None: ...
+
+
+class StubLoop:
+    """A loop that turns by hand."""
+
+    def __init__(self) -> None:
+        self.watched: set[Any] = set()
+        self.ends: list[Callable[[], None]] = []
+        self.on_signal = lambda number, callback: None
+
+    def timer(self, callback: Callable[[], None]) -> Timer:
+        return Timer(callback)
+
+    def after_turn(self, callback: Callable[[], None]) -> None:
+        self.ends.append(callback)
+
+    def watch(self, thing: Any, callback: Callable[[], None], writing: bool = False) -> None:
+        self.watched.add(thing)
+
+    def unwatch(self, thing: Any) -> None:
+        self.watched.discard(thing)
+
+
+class StubTunnel:
+    """A tunnel that the world makes and breaks."""
+
+    def __init__(self, *_args: Any) -> None:
+        self.trouble = ""
+
+    def lost(self, why: str) -> None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def look(self) -> None: ...
+
+    def reap(self) -> None: ...
+
+
+class StubAside:
+    """Works at once, and says that it is done when the world lets it."""
+
+    def __init__(self, _loop: object) -> None:
+        self._said: Callable[[], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._said is not None
+
+    def start(self, work: Callable[[], None], done: Callable[[OSError | None], None]) -> None:
+        error: OSError | None = None
+        try:
+            work()
+        except OSError as raised:
+            error = raised
+        self._said = lambda: done(error)
+
+    def end(self) -> None:
+        said, self._said = self._said, None
+        if said is not None:
+            said()
+
+
+class StubPublisher:
+    def __init__(self, *_args: Any) -> None: ...
+
+    def publish(self) -> None: ...
+
+
+class StubDaemon:
+    """What a collector needs of its daemon."""
+
+    def __init__(self, disk: SimDisk, say: Callable[..., None]) -> None:
+        self.config = {"collector": "laptop", "file": FILE}
+        self.loop = StubLoop()
+        self.disk = disk
+        self.folder = STATE
+        self.log = mock.Mock(spec=["say"])
+        self.log.say = say
+        self.stopping = False
+        self.keep_state = self.keep_config = False
+
+    def path(self, name: str) -> str:
+        return f"{STATE}/{name}"
+
+    def ready(self, **facts: Any) -> None: ...
+
+    def announce(self, **facts: Any) -> None: ...
+
+    def listen_for_stop(self) -> None: ...
+
+
+class Peer:
+    """The relay's end of a connection: what the feed uses of its own `Peer`."""
+
+    def __init__(self, world: Carrier) -> None:
+        self.collector = "laptop"
+        self.offset = -1
+        self.said_last = False
+        self.closed = False
+        self.proved = True
+        self.since = 0.0
+        self.out = bytearray()
+        self.decoder = Decoder(64)
+        self._world = world
+
+    @property
+    def backlog(self) -> int:
+        return len(self.out)
+
+    def queue(self, *pieces: bytes) -> None:
+        if pieces[0][:1] == DATA:
+            self._world.fed(self.offset, pieces[1])
+        for piece in pieces:
+            self.out += piece
+
+    def send(self, data: bytes) -> None:
+        self.queue(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Sock:
+    """The collector's end of a connection."""
+
+    def __init__(self, world: Carrier, peer: Peer) -> None:
+        self.peer = peer
+        self.incoming = bytearray()
+        #: What was sent and has not arrived.
+        self.outgoing: list[bytes] = []
+        self.closed_by_peer = False
+        self._world = world
+
+    def recv_into(self, view: memoryview) -> int:
+        if not self.incoming:
+            if self.closed_by_peer:
+                return 0
+            raise BlockingIOError
+        count = min(len(view), len(self.incoming))
+        view[:count] = self.incoming[:count]
+        del self.incoming[:count]
+        return count
+
+    def sendall(self, data: bytes) -> None:
+        for frame in Decoder().feed(data):
+            if frame.kind == ACK:
+                self._world.acking(frame.offset)
+        self.outgoing.append(data)
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def small() -> Iterator[None]:
+    """Have the engine work in small pieces, without processes and sockets."""
+    with (
+        mock.patch.multiple(spool_module, RESERVE=RESERVE),
+        mock.patch.multiple(feed_module, SEND_AHEAD=SEND_AHEAD),
+        mock.patch.multiple(collector_module, Tunnel=StubTunnel, Publisher=StubPublisher),
+        mock.patch.multiple(acks_module, Aside=StubAside, ACK_AT=ACK_AT),
+        mock.patch.object(Sink, "FLUSH_AT", FLUSH_AT),
+    ):
+        yield
