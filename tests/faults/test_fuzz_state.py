@@ -17,13 +17,13 @@ from unittest import mock
 
 import pytest
 from bench import Home
+from feed_ends import OFFSET_MAX, TEXT, Here, handshake
 from fuzz import ShakyDisk, cases, changed, contents, examples, laid, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from invoke.config import Config
 from invoke.context import Context
 from invoke.exceptions import Exit
-from test_fuzz_feed import OFFSET_MAX, TEXT, Here, handshake
 
 from reclog.engine import __main__ as engine
 from reclog.engine.daemons.collector import Collector

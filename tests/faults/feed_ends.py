@@ -1,0 +1,268 @@
+"""Both ends of the feed, to be fuzzed: a relay with callers, a collector whose tunnel ends at a wire."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from fuzz import ShakyDisk, Wire, bounded
+
+from reclog.engine.daemons.collector import Collector
+from reclog.engine.daemons.daemon import Daemon
+from reclog.engine.feed import protocol as frames
+from reclog.engine.feed.protocol import DATA, Decoder, Frame
+from reclog.engine.feed.server import Feed, Owner
+from reclog.engine.records.jsonfile import read_json
+from reclog.engine.stores.spool import Spool
+from reclog.engine.system.loop import Loop
+from reclog.look.status import describe, rows
+from reclog.recordings.registry import Registry
+
+SECRET = "5e" * 32
+RELAY, OURS = "0" * 32, "1" * 32
+#: No file is longer (off_t), and an ack of more would not fit into its header.
+OFFSET_MAX = 2**63 - 1
+#: What no stranger may ever see.
+TEXT = b"".join(b"classified %d\n" % number for number in range(40))
+
+
+# -- the relay's end ----------------------------------------------------------------------------
+
+
+class Relay:
+    """A spool and its feed, and what it says of them."""
+
+    def __init__(self, folder: str) -> None:
+        self.loop = Loop()
+        self.events: list[str] = []
+        self.stops = 0
+        self.spool = Spool(folder, 1 << 20, self.say, ShakyDisk(), boot="this")
+        self.spool.open()
+        self.spool.add(1, TEXT)
+        assert self.spool.flush()
+        self.owner = Owner("me", "then")
+        self.feed = Feed(self.loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": 1})
+        self.feed.on_stop = self._stop
+        self.feed.listen(0)
+        assert self.feed._sock is not None
+        self.port = int(self.feed._sock.getsockname()[1])
+        self.sockets: list[socket.socket] = []
+
+    def say(self, event: str, **facts: Any) -> None:
+        self.events.append(event)
+        json.dumps(facts)
+
+    def _stop(self) -> None:
+        self.stops += 1
+
+    def connect(self) -> Caller:
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        self.sockets.append(sock)
+        return Caller(self, sock)
+
+    def close(self) -> None:
+        for sock in self.sockets:
+            sock.close()
+        self.feed.close()
+        self.spool.close()
+        self.loop.close()
+
+
+class Caller:
+    """Who connects to the feed, in the same thread."""
+
+    def __init__(self, relay: Relay, sock: socket.socket) -> None:
+        self.relay = relay
+        self.sock = sock
+        self.sock.setblocking(False)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its pieces come one by one
+        self.heard = b""
+        self.closed = False
+
+    def turn(self, times: int = 3) -> None:
+        for _ in range(times):
+            self.relay.loop.turn(at_most=0)
+            self.listen()
+
+    def listen(self) -> None:
+        try:
+            while not self.closed:
+                data = self.sock.recv(1 << 20)
+                self.heard += data
+                self.closed = not data
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self.closed = True
+
+    def say(self, data: bytes) -> None:
+        """Say it all, as far as anyone listens."""
+        rest = memoryview(data)
+
+        def said() -> bool:
+            nonlocal rest
+            try:
+                rest = rest[self.sock.send(rest) :] if rest else rest
+            except BlockingIOError:
+                pass  # the loop's turn first
+            except ConnectionError:
+                self.closed = True
+            self.turn(1)
+            return self.closed or not rest
+
+        bounded(said, at_most=200_000)
+
+    def until(self, seen: Callable[[], bool]) -> None:
+        def look() -> bool:
+            self.turn(1)
+            return seen()
+
+        bounded(look, at_most=200_000)
+
+    def until_closed(self) -> None:
+        self.until(lambda: self.closed)
+
+    def line(self) -> bytes:
+        self.until(lambda: b"\n" in self.heard or self.closed)
+        line, _, self.heard = self.heard.partition(b"\n")
+        return line
+
+    def prove(self) -> None:
+        nonce = frames.read_greeting(self.line())
+        self.say(frames.answer(SECRET, nonce, OURS))
+        frames.check_relay(SECRET, OURS, nonce, self.line())
+
+
+@contextmanager
+def relay() -> Iterator[Relay]:
+    with tempfile.TemporaryDirectory() as folder:
+        relay = Relay(folder)
+        try:
+            yield relay
+        finally:
+            relay.close()
+
+
+def served(relay: Relay, name: str = "me") -> list[Frame]:
+    """Connect as the owner; return the frames that bring all that nobody has taken yet."""
+    owner = relay.connect()
+    owner.prove()
+    owner.say(json.dumps({"collector": name, "spool": None, "offset": 0, "take_over": True}).encode() + b"\n")
+    answer = json.loads(owner.line())
+    assert answer["offset"] == relay.spool.acked
+    decoder = Decoder()
+    found: list[Frame] = []
+
+    def all_came() -> bool:
+        data, owner.heard = owner.heard, b""
+        found.extend(decoder.feed(data))
+        came = sum(len(frame.payload) for frame in found if frame.kind == DATA)
+        return came >= relay.spool.end - relay.spool.acked
+
+    owner.until(all_came)
+    assert not owner.closed
+    return found
+
+
+def check_relay_goes_on(relay: Relay, most_acked: int = 0) -> None:
+    """Nothing was lost: the owner gets all from the last honest ack on."""
+    assert relay.spool.acked <= most_acked
+    assert len(relay.feed._strangers) <= 65
+    assert all(len(peer._line) <= 2 * 65536 for peer in relay.feed._strangers)
+    data = b"".join(frame.payload for frame in served(relay) if frame.kind == DATA)
+    assert data == TEXT[relay.spool.acked :]
+
+
+# -- the collector's end ------------------------------------------------------------------------
+
+
+class Here:
+    """A collector whose tunnel ends at a wire."""
+
+    def __init__(self, root: Path, before: bytes = b"") -> None:
+        self.registry = Registry(root / "state")
+        self.file = root / "file.log"
+        self.file.write_bytes(before)
+        self.before = before
+        config = {"kind": "tremplin", "collector": "me", "file": str(self.file), "port_local": 1}
+        config.update(secret=SECRET, ssh_command=["true"], start_command=["true"], host="there", port=1)
+        self.recording = self.registry.new("tremplin-there-1", config)
+        with mock.patch("reclog.engine.daemons.daemon.disk", ShakyDisk):
+            self.daemon = Daemon(str(self.recording.folder))
+        self.collector = Collector(self.daemon)
+        self.collector.landing.open()
+        tunnel: Any = self.collector.tunnel
+        self.tunnel = tunnel
+        tunnel._ssh = SimpleNamespace(pid=1, listens_on=lambda port: True, signal=lambda number: None)
+        tunnel._starter = SimpleNamespace(pid=1)  # it starts nothing
+        self.daemon.announce()
+
+    def dial(self, pieces: Sequence[bytes], closes: bool = True) -> Wire:
+        """Connect to a relay that says `pieces`; turn until all of it was heard or the wire was cut."""
+        wire = Wire(pieces, closes)
+        with (
+            mock.patch("socket.create_connection", return_value=wire),
+            mock.patch.object(frames, "nonce", return_value=OURS),
+        ):
+            self.tunnel._connected = False
+            self.tunnel._dial()
+        self.tunnel._dial_timer.off()
+        bounded(lambda: bool(self.turned(wire)))
+        return wire
+
+    def turned(self, wire: Wire) -> Any:
+        self.collector.publisher._published_at = 0.0
+        self.daemon.loop.turn(at_most=0)
+        self.tunnel._dial_timer.off()  # one call is enough
+        collector = self.collector
+        return collector._client is None or collector.finished or (wire.heard_all and not wire._closes)
+
+    def written(self) -> bytes:
+        self.collector.sink.flush()
+        return self.file.read_bytes()[len(self.before) :]
+
+    def close(self) -> None:
+        self.collector.landing.close()
+        if self.collector._client is not None:
+            self.daemon.loop.unwatch(self.collector._client.sock)
+            self.collector._client.close()
+        self.daemon.loop.close()
+
+    def check_status(self) -> None:
+        """What came must not break what a person asks for."""
+        self.collector.acks.settle()
+        self.collector.publisher.publish()
+        assert read_json(str(self.recording.folder / "counters.json"))
+        check_overview(self.registry)
+
+
+def check_overview(registry: Registry) -> list[dict[str, Any]]:
+    """Have everything told of all recordings, as `inv status` and `inv status --json` do."""
+    with mock.patch("reclog.look.status.marked", return_value={}):
+        described = describe(registry.recordings(), registry)
+    assert json.loads(json.dumps(described, indent=2, allow_nan=False)) == described
+    for row in rows(described):
+        assert all(len(str(cell)) < 10_000 for cell in row)
+    return described
+
+
+@contextmanager
+def here(before: bytes = b"") -> Iterator[Here]:
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Here(Path(folder), before)
+        try:
+            yield bench
+        finally:
+            bench.close()
+
+
+def handshake(answer: bytes) -> bytes:
+    proof = frames.proof(SECRET, "relay", OURS, RELAY).encode()
+    return frames.greeting(RELAY) + proof + b"\n" + answer + b"\n"

@@ -1,0 +1,268 @@
+"""The collector's end of the feed: what a relay says may be anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from feed_ends import (
+    OFFSET_MAX,
+    TEXT,
+    handshake,
+    here,
+)
+from fuzz import ODD, cases, changed, cut_at, damaged, examples, raw
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reclog.engine.feed import protocol as frames
+from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError, Frame
+from reclog.recordings.registry import Recording
+
+ANSWER = {"spool": "s", "offset": 0, "end": len(TEXT), "known": False}
+BEATEN = {
+    "state": "recording",
+    "paused_for": "",
+    "lines": 1,
+    "bytes": 1,
+    "senders": 1,
+    "connects": 1,
+    "refused": 0,
+    "end": 1,
+    "acked": 0,
+    "last_line": "x",
+    "owner": "me",
+    "connected": True,
+    "stopping": False,
+}
+GOOD = handshake(json.dumps(ANSWER).encode())
+
+
+def stream_of(*cuts: int) -> bytes:
+    """Return an honest relay's frames."""
+    said, offset = b"", 0
+    for piece in cut_at(TEXT, cuts):
+        said += frames.encode(DATA, offset, piece)
+        offset += len(piece)
+        said += frames.encode(BEAT, len(TEXT), json.dumps(BEATEN).encode())
+    return said
+
+
+@examples(60)
+@given(words=st.one_of(st.binary(max_size=300), damaged(GOOD[: GOOD.rfind(b"{")])), closes=st.booleans())
+def test_who_is_no_relay_gets_nothing_written(words: bytes, closes: bool) -> None:
+    with here(b"before") as ours:
+        wire = ours.dial([words], closes)
+        assert ours.collector._client is None
+        assert not ours.collector.finished
+        assert ours.written() == b""
+        assert b'collector":' not in wire.said or words.startswith(GOOD[: GOOD.rfind(b"{") - 1])
+        ours.check_status()
+
+
+def check_answer(answer: bytes) -> None:
+    with here(b"before") as ours:
+        wire = ours.dial([handshake(answer) + stream_of(20, 100)], closes=False)
+        collector, landing = ours.collector, ours.collector.landing
+        assert type(landing.position) is int
+        assert 0 <= landing.position < 2**63
+        assert not collector.finished
+        assert ours.written() in (b"", b"\n" + TEXT)
+        acks = [frame.offset for frame in frames_said(wire.said) if frame.kind == ACK]
+        assert all(offset <= landing.position for offset in acks)
+        ours.check_status()
+
+
+def frames_said(said: bytes) -> list[Frame]:
+    """Return the frames behind the two lines of a collector's handshake."""
+    parts = said.split(b"\n", 2)
+    return list(Decoder().feed(parts[2])) if len(parts) == 3 else []
+
+
+@examples(80)
+@given(
+    answer=st.one_of(
+        changed(ANSWER, "refused", "owner"), damaged(json.dumps(ANSWER).encode()), ODD.map(str.encode)
+    )
+)
+def test_an_answer_without_sense_is_no_connection(answer: bytes) -> None:
+    check_answer(answer.replace(b"\n", b""))
+
+
+@pytest.mark.parametrize("case", cases("answer"))
+def test_kept_answers(case: dict[str, Any]) -> None:
+    check_answer(raw(case["answer"]))
+
+
+@examples(60)
+@given(beat=st.one_of(changed(BEATEN, "relay", "x"), ODD.map(str.encode)), last=st.booleans())
+def test_what_a_relay_says_of_itself_does_not_break_status(beat: bytes, last: bool) -> None:
+    check_beat(beat, last)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["beat", "last"])
+@pytest.mark.parametrize("case", cases("beat"))
+def test_kept_beats(case: dict[str, Any], last: bool) -> None:
+    check_beat(raw(case["beat"]), last)
+
+
+def check_beat(beat: bytes, last: bool = False) -> None:
+    with here() as ours:
+        kind = LAST if last else BEAT
+        ours.dial(
+            [GOOD + stream_of()[: -17 - len(json.dumps(BEATEN))] + frames.encode(kind, len(TEXT), beat)],
+            False,
+        )
+        assert ours.written() == TEXT
+        ours.check_status()
+        recording = Recording(ours.recording.folder)
+        assert recording.counters["bytes"] == len(TEXT)
+
+
+Op = tuple[bytes, int, bytes]
+
+
+class Landed:
+    """What should be in the file after these frames, by a model without a file."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.text = b""
+        self.last = -1
+        self.over = False
+
+    def take(self, kind: bytes, offset: int, payload: bytes) -> None:
+        if self.over:
+            return
+        if offset + len(payload) > OFFSET_MAX:
+            self.over = True
+        elif kind == DATA and offset == self.position:
+            closing = b"\n" if self.joined and payload else b""
+            self.joined = False if payload else self.joined
+            self.text += closing + payload
+            self.position += len(payload)
+        elif kind == JUMP and self.position < offset:
+            self.joined = bool(self.text) and not self.text.endswith(b"\n")
+            self.position = offset
+        elif kind in (BEAT, LAST) and _is_object(payload):
+            if kind == LAST:
+                self.last = offset
+        else:
+            self.over = True
+
+    joined = False
+
+
+def _is_object(payload: bytes) -> bool:
+    try:
+        Frame(BEAT, 0, payload).json()
+    except FeedError:
+        return False
+    return True
+
+
+@st.composite
+def ops(draw: st.DrawFn) -> list[Op]:
+    """Return frames that mostly follow each other, and now and then don't."""
+    said: list[Op] = []
+    position = 0
+    far = st.sampled_from([0, 1, 2**31, 2**62, 2**63 - 9, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1])
+    for _ in range(draw(st.integers(0, 8))):
+        kind = draw(st.sampled_from([DATA] * 8 + [JUMP] * 3 + [BEAT] * 2 + [LAST, ACK, STOP]))
+        offset = position
+        if kind == JUMP:
+            offset = draw(st.one_of(st.integers(position, position + 50), far))
+        elif draw(st.integers(0, 12)) == 0 or kind == LAST:
+            offset = draw(st.one_of(st.integers(0, position + 20), far))
+        lines = st.lists(st.sampled_from([b"ab\n", b"cd", b"\n", b'{"a": 1}\n']), max_size=5).map(b"".join)
+        told = st.one_of(st.just(b"{}"), st.just(b""), changed({"senders": 1}, "x"), st.binary(max_size=9))
+        payload = draw(lines if kind == DATA else told)
+        said.append((kind, offset, payload))
+        if kind == DATA and offset == position:
+            position += len(payload)
+        elif kind == JUMP and offset > position:
+            position = offset
+        if position > OFFSET_MAX:
+            break
+    return said
+
+
+@examples(80)
+@given(said=ops(), cuts=st.lists(st.integers(0, 100_000), max_size=4))
+def test_only_what_follows_is_written(said: list[Op], cuts: list[int]) -> None:
+    check_ops(said, cuts)
+
+
+def check_ops(said: list[Op], cuts: Sequence[int] = ()) -> None:
+    with here() as ours:
+        model = Landed()
+        for op in said:
+            model.take(*op)
+        stream = GOOD + b"".join(frames.encode(*op) for op in said)
+        wire = ours.dial(cut_at(stream, cuts), closes=False)
+        collector = ours.collector
+        written = ours.written()
+        assert model.text.startswith(written) if collector.finished else written == model.text
+        if not collector.finished:
+            assert collector.landing.position == model.position
+            assert (collector._client is None) == model.over
+        else:
+            assert 0 <= model.last <= model.position
+        ours.check_status()
+        acks = [frame.offset for frame in frames_said(wire.said) if frame.kind == ACK]
+        assert acks == sorted(acks)
+        assert all(offset <= model.position for offset in acks)
+
+
+@pytest.mark.parametrize("case", cases("frames"))
+def test_kept_frames(case: dict[str, Any]) -> None:
+    check_ops([(kind.encode(), offset, raw(payload)) for kind, offset, payload in case["frames"]])
+
+
+@examples(150)
+@given(
+    data=st.data(),
+    bits=st.lists(st.integers(0, 10**6), min_size=1, max_size=2),
+    cuts=st.lists(st.integers(0, 100_000), max_size=3),
+)
+def test_flipped_bits_are_noticed(data: st.DataObject, bits: list[int], cuts: list[int]) -> None:
+    check_flipped(bits, cuts, data.draw(st.sampled_from([TEXT, b'{"json": "lines"}\n' * 9])))
+
+
+def check_flipped(bits: Sequence[int], cuts: Sequence[int], text: bytes, beats: bool = True) -> None:
+    stream = bytearray()
+    offset = 0
+    for piece in text.splitlines(keepends=True):
+        stream += frames.encode(DATA, offset, piece)
+        offset += len(piece)
+        if beats:
+            stream += frames.encode(BEAT, len(text), b"{}")
+    for bit in bits:
+        stream[bit // 8 % len(stream)] ^= 1 << bit % 8
+    with here() as ours:
+        good = handshake(json.dumps({**ANSWER, "end": len(text)}).encode())
+        wire = ours.dial(cut_at(good + bytes(stream), cuts), closes=False)
+        written = ours.written()
+        assert text.startswith(written)
+        assert not ours.collector.finished
+        assert ours.collector.gaps == 0
+        assert ours.collector.landing.position == len(written)
+        acks = [frame.offset for frame in frames_said(wire.said) if frame.kind == ACK]
+        assert max(acks) <= len(written)
+        assert ours.collector.end <= len(text)
+
+
+@pytest.mark.parametrize("case", cases("flips"))
+def test_kept_flips(case: dict[str, Any]) -> None:
+    check_flipped(case["bits"], [], raw(case["text"]), case["beats"])
+
+
+def test_a_flood_of_frames_is_taken_in_turns() -> None:
+    with here() as ours:
+        beat = frames.encode(BEAT, 5, b"{}")
+        wire = ours.dial([GOOD, beat * 40_000], closes=True)
+        assert wire.heard_all
+        assert len(ours.collector._client._decoder._buffer if ours.collector._client else b"") <= 1 << 21
+        ours.check_status()
