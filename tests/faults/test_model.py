@@ -2,35 +2,22 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from ledger import Broken
 from model import World
 from simdisk import AFTER, BEFORE, WITHIN
 from stand_ins import small
-from strangers import FILE
-
-from reclog.engine.stores import spool as spool_module
+from stories import LONG, SHORT, Story, choice, told, told_with_deaths
 
 EXAMPLES = int(os.environ.get("RECLOG_MODEL_EXAMPLES", "150"))
-#: Always the same examples, and no time spent on making the one that fails small.
-SEEDED = "RECLOG_MODEL_SEEDED" in os.environ
-
 KEPT = st.lists(st.integers(0, 4), max_size=5)
 WHEN = st.sampled_from([BEFORE, WITHIN, AFTER])
 MACHINE = st.sampled_from(["tremplin", "laptop"])
-
-
-def choice(kept: list[int]) -> Callable[[int], int]:
-    """How much of what was not synced a power cut leaves, in quarters; then nothing."""
-    left = iter(kept)
-    return lambda most: most * next(left, 0) // 4
 
 
 class Tremplin(RuleBasedStateMachine):
@@ -229,351 +216,17 @@ def test_whatever_happens_the_promises_hold() -> None:
                 suppress_health_check=list(HealthCheck),
                 print_blob=True,
                 database=None,
-                derandomize=SEEDED,
-                phases=[Phase.generate] if SEEDED else list(Phase),
                 report_multiple_bugs=False,
             ),
         )
 
 
-# -- stories, with a death at every change on a disk -------------------------------------------------------
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with small():
-        yield World()
-
-
-def take(world: World, *texts: bytes, who: int = 1) -> None:
-    """Have texts of a sender spooled and sent; the collector writes them, and that is all."""
-    world.start_relay()
-    world.start_collector()
-    for text in texts:
-        world.add(who, text)
-    world.flush_spool()
-    if not world.connected:
-        world.connect()
-    world.retry()
-    world.pump(10000)
-
-
-def go(world: World, *texts: bytes, who: int = 1) -> None:
-    """The same, settled and acked."""
-    take(world, *texts, who=who)
-    world.settle()
-    world.synced()
-    world.deliver_acks()
-
-
-def plain(world: World) -> None:
-    """Lines and half lines of two senders, more than a spool holds at a time."""
-    for number in range(4):
-        go(world, b"a%d." % number, b"half\n", b"a%d: %s\n" % (number, b"long " * 6))
-        take(world, b"b%d." % number, who=2)
-        world.sync_spool()
-        go(world, b"a%d!\n\n" % number)
-        take(world, b"a%d?" % number)
-
-
-def lossy(world: World) -> None:
-    """Connections break, acks are lost, frames are cut; the spool is never all acked."""
-    for number in range(4):
-        take(world, b"a%d\n" % number, b"a%d: %s\n" % (number, b"long " * 5))
-        world.lose_acks()
-        world.start_relay()
-        world.add(2, b"b%d\n" % number)
-        world.flush_spool()
-        world.start_collector()
-        world.connect()
-        world.pump(19 + number)
-        world.settle()
-        world.cut(relay_notices=number % 2 == 0)
-        go(world, b"a%d." % number)
-        world.deliver_acks(late=True)
-
-
-def edited(world: World) -> None:
-    """Strangers write, rename, remove, truncate, while it runs and while it doesn't."""
-    go(world, b"a0\n")
-    acts = [
-        world.strangers.rotate_anew,
-        world.strangers.truncate,
-        world.strangers.remove,
-        world.strangers.rotate_away,
-        world.strangers.rotate_anew,
-    ]
-    for number, act in enumerate(acts, 1):
-        take(world, b"a%d\n" % number)
-        world.strangers.write_beside(whole=number % 2 == 0)
-        take(world, b"a%d\n" % number, b"a%d." % number)
-        world.settle()  # and while a sync is under way
-        act()
-        world.synced()
-        take(world, b"half\n", b"b%d\n" % number, who=2)
-        if number == 3:
-            world.end_collector()
-        if number > 3:
-            world.kill_collector()
-        act()
-        go(world, b"c%d\n" % number, who=3)
-
-
-def cramped(world: World) -> None:
-    """Disks are full and writes short, on both sides; lines are cut in the middle."""
-    for number in range(3):
-        go(world, b"a%d\n" % number)
-        world.laptop.give_room(5 + 2 * number)
-        take(world, b"line of a%d\n" % number, b"b%d\n" % number)
-        world.retry()
-        if number % 3 == 1:
-            world.strangers.write_beside(whole=False)
-        if number % 3 == 2:
-            world.kill_collector()
-        world.laptop.give_room(None)
-        world.laptop.short = 3
-        take(world, b"c%d\n" % number, who=2)
-        world.tremplin.give_room(4 + number)
-        go(world, b"d%d and more\n" % number)
-        world.tremplin.give_room(None)
-        world.tremplin.short = 2
-        go(world, b"e%d\n" % number, who=2)
-    world.cut()
-    for number in range(20):  # more than the spool holds
-        world.start_relay()
-        world.add(1, b"f%d: %s\n" % (number, b"long " * 6))
-        world.flush_spool()
-
-
-def ended(world: World) -> None:
-    """Recordings end in order, and others begin."""
-    for number in range(3):
-        go(world, b"a%d\n" % number)
-        take(world, b"a%d." % number)
-        world.ask_to_stop()
-        world.add(2, b"last of %d\n" % number)
-        world.deliver_acks()
-        world.flush_spool()
-        for _ in range(2):
-            go(world)
-        world.close_relay()
-        world.end_collector()
-
-
-STORIES = [plain, lossy, edited, cramped, ended]
-
-
 @pytest.mark.parametrize("where", ["tremplin", "laptop"])
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_a_death_at_every_change(story: Callable[[World], None], where: str) -> None:
-    """The process is killed before, within and after each of its changes, or the power goes there."""
-    with small():
-        for when, kept in (WITHIN, None), (AFTER, None), (AFTER, []):
-            for nth in range(1, 1000):
-                world = World()
-                disk = getattr(world, where)
-                world.kill_at(disk, nth, when, None if kept is None else choice(kept))
-                story(world)
-                world.drain()
-                if not disk.deaths:
-                    break
+@pytest.mark.parametrize("story", LONG, ids=lambda story: story.__name__)
+def test_a_death_at_every_change(story: Story, where: str) -> None:
+    told_with_deaths(story, where)
 
 
-# -- one story each: what was found, and what a random example rarely tells -------------------------------
-
-
-def holds(world: World, text: bytes) -> None:
-    found = world.laptop.find(FILE)
-    assert found is not None
-    if found.cache.data != text:
-        raise Broken(f"torn: the file holds {bytes(found.cache.data)!r}, not {text!r}")
-
-
-def test_a_segment_acked_in_part_stays(world: World) -> None:
-    for number in range(30):
-        world.add(1, b"line %d\n" % number)
-        world.flush_spool()
-    world.connect()
-    for _ in range(12):
-        world.pump(45)
-        world.settle()
-        world.synced()
-        world.deliver_acks()
-    world.drain()
-
-
-def test_the_engine_meant_is_the_one_that_runs() -> None:
-    meant = os.environ.get("RECLOG_MODEL_ENGINE")
-    assert meant is None or Path(meant).samefile(Path(spool_module.__file__).parents[1])
-
-
-def test_power_goes_between_sync_and_checkpoint(world: World) -> None:
-    go(world, b"one\n")
-    for nth in range(1, 10):
-        go(world, b"line %d\n" % nth)
-        world.add(1, b"another %d\n" % nth)
-        world.flush_spool()
-        world.pump(10000)
-        world.kill_at(world.laptop, nth, AFTER, lambda most: 0)
-        world.settle()
-        world.synced()
-        world.drain()
-
-
-def test_what_comes_during_a_sync_is_not_settled_by_it(world: World) -> None:
-    go(world, b"one\n")
-    take(world, b"two\n")
-    world.settle()
-    take(world, b"three\n")
-    world.synced()
-    world.kill_collector()
-    world.drain()
-    holds(world, b"one\ntwo\nthree\n")
-
-
-def test_a_sync_of_a_file_that_was_left_settles_nothing(world: World) -> None:
-    go(world, b"one\n")
-    take(world, b"two\n")
-    world.settle()
-    world.strangers.rotate(new=False)
-    take(world, b"three\n")
-    world.synced()
-    world.kill_collector()
-    world.start_collector()
-    if "file changed" in world.events:
-        raise Broken(f"lost: the checkpoint is of no file that is there, and the events are {world.events}")
-    world.drain()
-
-
-def test_a_gap_within_a_line_ends_it(world: World) -> None:
-    go(world, b"half")
-    world.add(1, b" of a line\n")
-    world.flush_spool()
-    world.cut_power_of_tremplin(lambda most: 0)
-    world.drain()
-    go(world, b"next\n")
-    world.drain()
-    holds(world, b"half\nnext\n")
-
-
-def test_a_half_line_that_a_stranger_went_on_with_is_written_again(world: World) -> None:
-    go(world, b"one\n")
-    world.add(1, b"half of a line\n")
-    world.flush_spool()
-    world.laptop.give_room(4)
-    world.pump(10000)
-    world.kill_collector()
-    world.strangers.write_beside(whole=True)
-    world.drain()
-    holds(world, b"one\nhalf#0#\nhalf of a line\n")
-
-
-def test_a_file_truncated_and_grown_is_noticed(world: World) -> None:
-    go(world, b"one\n")
-    world.kill_collector()
-    world.strangers.truncate()
-    world.strangers.write_beside(whole=True)
-    world.strangers.write_beside(whole=True)
-    world.start_collector()
-    if "file changed" not in world.events:
-        raise Broken(f"unsaid: the file was truncated, and the events are {world.events}")
-    world.drain()
-
-
-def test_an_ack_on_its_way_when_the_end_is_said_is_not_the_last(world: World) -> None:
-    go(world, b"one\n")
-    world.ask_to_stop()
-    world.add(1, b"two\n")
-    world.flush_spool()
-    world.pump(10000)
-    world.settle()
-    world.synced()  # an ack of this leaves, and the relay says its last word before it comes
-    world.add(1, b"three\n")
-    world.flush_spool()
-    assert world.feed is not None
-    world.feed.ending = True
-    world._move(10000)
-    world.deliver_acks()
-    world.stopping = True
-    world.drain()
-
-
-def test_a_new_files_name_is_on_disk_before_an_ack(world: World) -> None:
-    go(world, b"one\n")
-    world.strangers.rotate(new=False)
-    go(world, b"two\n")
-    world.cut_power_of_laptop(lambda most: 0)
-    world.drain()
-
-
-def test_nothing_is_taken_before_a_checkpoint_of_that_spool_is_saved(world: World) -> None:
-    world.laptop.give_room(7)
-    go(world, b"one\n")
-    world.kill_collector()
-    world.drain()
-
-
-def test_a_stop_whose_last_ack_gets_lost_can_be_tried_again(world: World) -> None:
-    go(world, b"one\n")
-    world.ask_to_stop()
-    world.add(1, b"two\n")
-    world.flush_spool()
-    world.laptop.give_room(7)
-    for _ in range(3):
-        go(world)
-    world.drain()
-
-
-def test_nothing_goes_to_a_new_file_before_a_checkpoint_says_so(world: World) -> None:
-    go(world)
-    world.strangers.rotate(new=False)
-    world.laptop.give_room(4)
-    take(world, b"one\n")
-    world.retry()
-    world.kill_collector()
-    world.drain()
-
-
-def test_a_line_behind_a_strangers_is_not_written_twice(world: World) -> None:
-    go(world)
-    world.kill_collector()
-    world.strangers.write_beside(whole=True)
-    take(world, b"one\n")
-    world.kill_collector()
-    world.drain()
-
-
-def test_a_removal_cut_short_leaves_a_spool_that_opens(world: World) -> None:
-    go(world, b"one\n")
-    world.ask_to_stop()
-    world.deliver_acks()
-    world.kill_at(world.tremplin, 3)
-    for _ in range(2):
-        go(world)
-    world.drain()
-
-
-def test_a_checkpoint_on_the_way_over_a_gap_is_right(world: World) -> None:
-    go(world, b"one\n")
-    world.add(1, b"two\n")
-    world.flush_spool()
-    world.sync_spool()
-    world.add(1, b"lost\n")
-    world.flush_spool()
-    world.cut_power_of_tremplin(lambda most: 0)
-    world.start_relay()
-    world.add(1, b"three\n")
-    world.flush_spool()
-    world.connect()
-    world.strangers.rotate(new=True)
-    world.pump(10000)
-    world.kill_collector()
-    world.strangers.rotate(new=True)
-    world.drain()
-
-
-def test_a_half_line_found_in_the_file_is_acked(world: World) -> None:
-    go(world)
-    take(world, b"half")
-    world.kill_collector()
-    world.drain()
+@pytest.mark.parametrize("story", SHORT, ids=lambda story: story.__name__)
+def test_a_story(story: Story) -> None:
+    told(story)
