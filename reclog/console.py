@@ -49,6 +49,11 @@ def _escaped(character: str) -> str:
     )
 
 
+def brief(text: str) -> str:
+    """Return what a host or a program said, for a sentence: visible, and not too long."""
+    return visible(text.strip())[:500]
+
+
 def size(count: int | None) -> str:
     """Return a number of bytes for a person to read."""
     if count is None:

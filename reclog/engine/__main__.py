@@ -19,9 +19,9 @@ if not __package__:  # run as a folder: it is the engine beside us that is meant
     sys.path.remove(_root)  # it may be a checkout: nothing else is to be found there
 
 from reclog.engine import __version__
-from reclog.engine.daemons.daemon import MARK, Daemon, FolderTaken
+from reclog.engine.daemons.daemon import Daemon, FolderTaken
 from reclog.engine.errors import EngineError
-from reclog.engine.records.names import OUTPUT
+from reclog.engine.records.names import MARK, OUTPUT
 
 ROLES = ("recorder", "relay", "collector")
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import reclog.engine
-from reclog.engine.daemons.daemon import MARK
-from reclog.engine.records.names import OUTPUT
+from reclog.engine.records.names import MARK, OUTPUT
 from reclog.engine.system.detach import READY_WITHIN, detached
 
 from ..errors import StartError

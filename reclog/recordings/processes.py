@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from reclog.engine.daemons.daemon import MARK
+from reclog.engine.records.names import MARK
 from reclog.engine.system.identity import Identity
 
 Family = list[psutil.Process]

@@ -10,7 +10,7 @@ from typing import Any
 from invoke.context import Context
 
 from reclog.errors import UsageError
-from reclog.tremplin.ssh import Target, parse_target
+from reclog.recordings.target import Target, parse_target
 
 
 def target_of(c: Context) -> tuple[Target, int]:

@@ -14,7 +14,8 @@ from reclog.local.stop import stop, stop_strays
 from reclog.recordings.choice import chosen
 from reclog.recordings.registry import Recording, Registry
 from reclog.recordings.stopped import Stopped
-from reclog.tremplin.ssh import Target, resolve
+from reclog.recordings.target import Target
+from reclog.tremplin.ssh import resolve
 
 from .edge import sentences
 

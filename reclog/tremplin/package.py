@@ -1,10 +1,13 @@
-"""The relay's program: the engine in one file, the same bytes for the same engine."""
+"""What runs on the tremplin, made of the engine: the relay's program in one file, a module as one text."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.util
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import reclog.engine
@@ -30,3 +33,42 @@ def build() -> bytes:
 def digest(program: bytes) -> str:
     """Return what tells one program from another."""
     return hashlib.sha256(program).hexdigest()
+
+
+#: Makes modules of their sources, in the order in which they need each other, and runs the last one's `main`.
+_LOADER = """
+import sys
+import types
+for name, package, source in SOURCES:
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__package__ = package
+    exec(compile(source, name, "exec"), module.__dict__)
+module.main()
+"""
+
+
+def program_text(name: str) -> str:
+    """Return a module of the engine, with all that it imports, as the text of a program: its `main` runs."""
+    sources: dict[str, tuple[str, str, str]] = {}
+    _collect(name, sources)
+    return f"SOURCES = {list(sources.values())!r}\n{_LOADER}"
+
+
+def _collect(name: str, sources: dict[str, tuple[str, str, str]]) -> None:
+    spec = importlib.util.find_spec(name)
+    if name in sources or spec is None or spec.origin is None:
+        return  # an attribute of a module, or what is there already
+    source = Path(spec.origin).read_text("utf-8")
+    package = spec.parent or ""
+    for other in _imported(source, package):
+        _collect(other, sources)
+    sources[name] = (name, package, source)
+
+
+def _imported(source: str, package: str) -> Iterator[str]:
+    """Yield the modules of the engine that a source imports, below the package itself."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            if name.startswith(f"{reclog.engine.__name__}."):
+                yield name

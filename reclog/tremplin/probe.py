@@ -6,36 +6,37 @@ import secrets
 import shlex
 import time
 
-from reclog.engine.records.names import SSH_CONFIG
-
 from ..errors import HostError
 from ..look.probe import Hop, find_line, size_of
+from ..recordings.again import again_command
 from ..recordings.registry import Recording
-from .again import again_command
-from .remote import answers, look, send_words, why_not_sent
-from .ssh import login
+from ..words import inv
+from .login import Way, login
+from .remote import answers, send_words, why_not_sent
+from .survey import survey
 
 
 def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     """Try each hop of a recording through a tremplin, up to the first broken one."""
     name, alias, file = recording.name, recording.host, recording.file
-    config, port = recording.folder / SSH_CONFIG, recording.port
+    port = recording.port
     again = again_command(recording)
     hops: list[Hop] = []
     began = time.monotonic()
     try:
-        seen = look(config, alias)
+        way = Way.of(recording)
+        seen = survey(way)
     except HostError as error:
         return [Hop(name, f"ssh {alias}", None, str(error))]
     hops.append(Hop(name, f"ssh {alias}", time.monotonic() - began))
-    relay = seen["relays"].get(recording.fact("relay_folder").rpartition("/")[2])
-    if not relay or not relay["alive"]:
+    relay = seen.relays.get(recording.fact("relay_folder").rpartition("/")[2])
+    if relay is None or not relay.pid:
         trouble = f"The relay on {alias} does not run: `{again}` starts it, its spool is kept."
         return [*hops, Hop(name, "relay process", None, trouble)]
     hops.append(Hop(name, "relay process", 0.0))
     start, nonce = size_of(file), secrets.token_hex(8)
     began = time.monotonic()
-    said = why_not_sent(login(config, alias, shlex.join(send_words(port, f"reclog probe {nonce}"))))
+    said = why_not_sent(login(way, shlex.join(send_words(port, f"reclog probe {nonce}"))))
     if said:
         trouble = f"Port {port} does not answer on {alias} itself ({said}): see its host's firewall."
         return [*hops, Hop(name, f"port {port} there", None, trouble)]
@@ -45,7 +46,7 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     hops.append(Hop(name, "collector", 0.0))
     if recording.state == "reconnecting":
         why = recording.word("paused_for") or "not connected"
-        trouble = f"The tunnel is down ({why}): it is tried again by itself; see `inv status`."
+        trouble = f"The tunnel is down ({why}): it is tried again by itself; see `{inv('status')}`."
         return [*hops, Hop(name, "tunnel and feed", None, trouble)]
     hops.append(Hop(name, "tunnel and feed", 0.0))
     took = find_line(file, nonce.encode("ascii"), start, timeout)

@@ -15,10 +15,10 @@ import re
 import shlex
 import socket
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import HostError, UsageError
+from ..errors import HostError
+from ..recordings.target import Target, parse_target
 
 #: What of a host's configuration is kept: how to reach it, how to know it, how to log in.
 # fmt: off
@@ -39,74 +39,6 @@ KEPT = frozenset((
 _PATHS = frozenset(("identityfile", "certificatefile", "identityagent", "revokedhostkeys"))
 #: Seconds for a person's first connection, and for the background's: a dead link must not hold it up.
 CONNECT_WITHIN, RECONNECT_WITHIN = 10, 3
-#: What ssh says, and what to do about it.
-_REMEDIES = (
-    (
-        "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "its host key has changed: find out why; if that is right, `{keygen}`",
-    ),
-    (
-        "Host key verification failed",
-        "its host key is unknown: connect once by hand, `ssh {host}`, and confirm it",
-    ),
-    (
-        "Permission denied",
-        "it refuses the login: load a key that it knows into ssh-agent (ssh-add), or give one with -i",
-    ),
-    ("Too many authentication failures", "it refuses the login: give the one key that it knows with -i"),
-    (
-        "Could not resolve hostname",
-        "its name does not resolve: check the spelling, or give it a HostName in ~/.ssh/config",
-    ),
-    ("Connection refused", "no sshd answers there: check the port (user@host:port)"),
-    ("timed out", "it does not answer: check address and network"),
-    ("No route to host", "there is no way to it: check address and network"),
-    ("Network is unreachable", "there is no way to it: check the network"),
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """A host as the person typed it."""
-
-    host: str
-    user: str | None = None
-    port: int | None = None
-    #: The file given with -S, instead of ~/.ssh/config.
-    config: str | None = None
-    #: Key files given with -i.
-    identities: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse what ssh would take for an option. Raises UsageError."""
-        if not self.host or self.host.startswith("-") or (self.user or "").startswith("-"):
-            raise UsageError(f"{self.host!r} is no host: give user@host with -H.")
-        if not re.fullmatch(r"[\w.:%\-]+", self.host):
-            raise UsageError(
-                f"{self.host!r} is no host name: give user@host, an address, or an alias of yours."
-            )
-        if self.user is not None and not re.fullmatch(r"\S+", self.user):
-            raise UsageError(f"{self.user!r} is no user: give user@host with -H.")
-        if self.port is not None and not 1 <= self.port <= 65535:
-            raise UsageError(f"{self.port} is no port of sshd: give user@host:port, from 1 to 65535.")
-
-    def words(self) -> list[str]:
-        """Return ssh's options for what was typed."""
-        words = ["-F", os.path.expanduser(self.config)] if self.config else []
-        words += ["-l", self.user] if self.user else []
-        words += ["-p", str(self.port)] if self.port else []
-        for identity in self.identities:
-            words += ["-i", os.path.expanduser(identity)]
-        return words
-
-
-def parse_target(typed: str, config: str | None = None, identities: Sequence[str] = ()) -> Target:
-    """Return the target of `[user@]host[:port]`, an IPv6 address in brackets or bare. Raises UsageError."""
-    user, _, rest = typed.rpartition("@")
-    bracketed = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?", rest)
-    named = re.fullmatch(r"([^:]+):(\d+)", rest)
-    host, port = (bracketed or named).groups() if (bracketed or named) else (rest, None)  # type: ignore[union-attr]
-    return Target(host, user or None, int(port) if port else None, config, tuple(identities))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,42 +168,5 @@ def tunnel_command(config: Path | str, host: str, port_local: int, port_remote_o
     ]
 
 
-def login(config: Path | str, host: str, command: str = "true") -> str:
-    """Log in with OpenSSH as the background will, run `command`, return what it printed. Raises HostError."""
-    try:
-        done = subprocess.run(
-            [*ssh_command(config, host), command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"{host}: it does not answer within a minute: check address and network.") from error
-    if done.returncode == 255:
-        raise HostError(why_no_login(host, done.stderr))
-    if done.returncode:
-        raise HostError(f"{host}: {_last(done.stderr) or f'the command ended with {done.returncode}'}")
-    return done.stdout
-
-
-def why_no_login(host: str, said: str) -> str:
-    """Return the sentence for what ssh said when it could not log in."""
-    for sign, remedy in _REMEDIES:
-        if sign in said:
-            keygen = next(
-                (line.strip() for line in said.splitlines() if "ssh-keygen" in line), "ssh-keygen -R …"
-            )
-            return f"{host}: {remedy.format(host=host, keygen=keygen)}."
-    return f"{host}: ssh can't log in ({_last(said) or 'it says nothing'})."
-
-
 def _quoted(name: str, value: str) -> str:
     return f'"{value}"' if name in _PATHS and " " in value else value
-
-
-def _last(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip().rstrip(".") if lines else ""

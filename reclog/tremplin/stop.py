@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import signal
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -18,16 +16,20 @@ from reclog.engine.records.events import timestamp
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
 
-from ..console import size
+from ..console import size, visible
 from ..errors import HostError, NotOursError, ReclogError, RelayError
+from ..recordings.again import ports_words
 from ..recordings.launch import launch
-from ..recordings.processes import end, exact, marked, runs
+from ..recordings.processes import exact, marked, runs
 from ..recordings.registry import Recording, Registry, number
 from ..recordings.stopped import Stopped
-from .again import ports_words
-from .remote import clear_script, end_script, look
-from .ssh import Target, login, resolve
-from .start import collector_id, restart_words
+from ..recordings.target import Target
+from ..words import fab, inv
+from .collector import collector_id, end_collector, restart_words
+from .login import Way, login
+from .remote import clear_script, end_script, start_answer
+from .ssh import resolve
+from .survey import Relay, survey
 
 #: Called with the bytes that are still to come.
 Progress = Callable[[int], None]
@@ -47,7 +49,8 @@ def stop_tremplin(
     if recording.facts.get("starting") and not recording.is_alive():
         recording.clean()
         raise RelayError(
-            f"The start of {recording.name} was cut short: `fab -H {recording.host} kill` sees to the rest."
+            f"The start of {recording.name} was cut short: "
+            f"`{fab('-H', recording.host, 'kill')}` sees to the rest."
         )
     try:
         lines = _drain(recording, since, progress)
@@ -76,7 +79,7 @@ def _drain(recording: Recording, since: str, progress: Progress) -> int:
         reason = str(facts.get("reason") or recording.word("paused_for") or "no answer")
         raise RelayError(
             f"{recording.host} could not be drained ({reason}): up to {size(lag)} stay in the relay's spool "
-            f"there. `inv kill --host {recording.host}` tries again, --discard drops them."
+            f"there. `{inv('kill', '--host', recording.host)}` tries again, --discard drops them."
         )
     return number(facts.get("lines"))
 
@@ -89,44 +92,34 @@ def stop_on_host(target: Target, registry: Registry, take_over: bool, discard: b
     host = resolve(target)
     said = []
     with tempfile.TemporaryDirectory(prefix="reclog-") as folder:
-        config = Path(folder) / SSH_CONFIG
-        config.write_text(host.config_text())
-        seen = look(config, target.host)
+        way = Way(Path(folder) / SSH_CONFIG, target)
+        way.config.write_text(host.config_text())
+        seen = survey(way)
         own = collector_id(registry)
-        for name, relay in seen["relays"].items():
-            said.append(_end_unknown(config, target.host, seen["base"], name, relay, own, take_over, discard))
+        for name, relay in seen.relays.items():
+            if relay.owner not in ("", own) and not take_over:
+                raise RelayError(
+                    f"The relay on port {name} of {target.host} belongs to {relay.owner} "
+                    f"since {relay.since}: add --take-over to stop it all the same."
+                )
+            said.append(_end_unknown(way, seen.base, name, relay, discard))
     return said
 
 
-def _end_unknown(
-    config: Path,
-    host: str,
-    base: str,
-    name: str,
-    relay: dict[str, Any],
-    own: str,
-    take_over: bool,
-    discard: bool,
-) -> str:
-    owner = str(relay["owner"].get("name") or "")
-    if owner and owner != own and not take_over:
+def _end_unknown(way: Way, base: str, name: str, relay: Relay, discard: bool) -> str:
+    host = way.target.host
+    if relay.pid:
+        login(way, end_script(relay.pid))
+        relay = survey(way).relays.get(name, relay)
+    if relay.left and not discard:
+        ports = ports_words(relay.config.get("port"), relay.config.get("port_remote_out"))
+        again = visible(fab(*way.target.fab_words(), "tremplin", *ports))
         raise RelayError(
-            f"The relay on port {name} of {host} belongs to {owner} since {relay['owner'].get('since')}: "
-            "add --take-over to stop it all the same."
+            f"The relay on port {name} of {host} is stopped and holds {size(relay.left)}: "
+            f"`{again}` records them, --discard drops them."
         )
-    if relay["alive"]:
-        login(config, host, end_script(int(relay["pid"])))
-        relay = look(config, host)["relays"].get(name, relay)
-    left = int(relay["left"])
-    if left > 0 and not discard:
-        ports = ports_words(relay["config"].get("port"), relay["config"].get("port_remote_out"))
-        again = shlex.join(["fab", "-H", host, "tremplin", *ports])
-        raise RelayError(
-            f"The relay on port {name} of {host} is stopped and holds {size(left)}: `{again}` records them, "
-            "--discard drops them."
-        )
-    login(config, host, clear_script(f"{base}/{name}"))
-    return f"Relay on port {name} of {host} stopped{f', {size(left)} dropped' if left > 0 else ''}."
+    login(way, clear_script(f"{base}/{name}"))
+    return f"Relay on port {name} of {host} stopped{f', {size(relay.left)} dropped' if relay.left else ''}."
 
 
 def _ask(recording: Recording) -> None:
@@ -138,7 +131,7 @@ def _ask(recording: Recording) -> None:
         return
     if not recording.facts.get("ssh_command") or not recording.fact("relay_folder"):
         raise RelayError(
-            f"{recording.name} has lost its config: `fab -H {recording.host} kill` stops the relay."
+            f"{recording.name} has lost its config: `{fab('-H', recording.host, 'kill')}` stops the relay."
         )
     _have_relay(recording)
     # Not who ran, nor whose terminal it belonged to: with that it would end. Nor what was asked for once: the
@@ -155,38 +148,31 @@ def _ask(recording: Recording) -> None:
             )
         if answer.get("cause"):
             raise RelayError(f"{recording.name} can't be drained: {answer.get('message')}")
-        raise HostError(
-            f"{recording.host} is out of reach: the relay there goes on. "
-            f"`inv kill --host {recording.host}` tries again."
-        )
+        raise HostError(f"{recording.host} is out of reach: the relay there goes on; {_try_again(recording)}")
 
 
 def _have_relay(recording: Recording) -> None:
     """See that the relay runs, and start it if it died: it gives away what it has. Raises ReclogError."""
-    config, host = recording.folder / SSH_CONFIG, recording.host
-    folder = recording.fact("relay_folder")
+    host, folder = recording.host, recording.fact("relay_folder")
     try:
-        relay = look(config, host)["relays"].get(folder.rpartition("/")[2])
+        way = Way.of(recording)
+        relay = survey(way).relays.get(folder.rpartition("/")[2])
         if relay is None:
             recording.clean()
             raise RelayError(f"{recording.name} has no relay on {host} any more: it is cleaned up here, too.")
-        if relay["alive"]:
+        if relay.pid:
             return
-        start = shlex.join(["sh", "-c", f"{restart_words(folder)} || true"])
-        said = login(config, host, start).strip()
+        answer = start_answer(login(way, shlex.join(["sh", "-c", f"{restart_words(folder)} || true"])))
     except HostError as error:
-        raise HostError(
-            f"{error} What the relay there has stays there; `inv kill --host {host}` tries again."
-        ) from error
-    try:
-        answer = json.loads(said.splitlines()[-1])
-    except (ValueError, IndexError):
-        answer = {"message": said or "It says nothing."}
+        raise HostError(f"{error} What the relay there has stays there; {_try_again(recording)}") from error
     # Meanwhile somebody else may have started it.
-    if not answer.get("ready") and answer.get("cause") != "folder-taken":
-        raise RelayError(
-            f"The relay on {host} does not start: {answer.get('message')} --discard drops what it has."
-        )
+    if not answer.ready and answer.cause != "folder-taken":
+        raise RelayError(f"On {host}: {answer.message} --discard drops what the relay there has.")
+
+
+def _try_again(recording: Recording) -> str:
+    again = inv("kill", "--host", recording.host)
+    return f"`{again}` tries again, --discard forgets a host that is gone for good."
 
 
 def _await_end(recording: Recording, progress: Progress) -> int:
@@ -204,7 +190,7 @@ def _await_end(recording: Recording, progress: Progress) -> int:
         if state != seen:
             seen, until = state, time.monotonic() + PATIENCE
         if time.monotonic() > until:
-            _end_collector(now)
+            end_collector(now)
             return lag
         time.sleep(0.02)
 
@@ -217,21 +203,13 @@ def _daemon(recording: Recording) -> psutil.Process | None:
     return next((process for process in family if runs(process)), None)  # the eldest: it started the others
 
 
-def _end_collector(recording: Recording) -> None:
-    daemon = _daemon(recording)
-    if daemon is not None:
-        end([daemon], term_within=5.0)
-
-
 def _clear(recording: Recording) -> None:
     """End the relay if it still runs, leave no file there, and see that nothing is left. Raises HostError."""
-    config, host = recording.folder / SSH_CONFIG, recording.host
-    folder = recording.fact("relay_folder")
-    name = folder.rpartition("/")[2]
-    relay = look(config, host)["relays"].get(name)
-    if relay is not None and relay["alive"]:
-        login(config, host, end_script(int(relay["pid"])))
-    login(config, host, clear_script(folder))
+    way, folder = Way.of(recording), recording.fact("relay_folder")
+    relay = survey(way).relays.get(folder.rpartition("/")[2])
+    if relay is not None and relay.pid:
+        login(way, end_script(relay.pid))
+    login(way, clear_script(folder))
 
 
 def _stopped(recording: Recording, began: float, lines: int | None) -> Stopped:

@@ -1,134 +1,148 @@
-"""Runs on the tremplin, by `python3 -c`: what is there? Needs nothing but Python 3.
+"""What is there on a tremplin, as it says itself: a stranger's words, checked before use."""
 
-Prints one JSON object: the Python version, the home, room and rights in it, and each relay of this account
-with its config, its owner, its program's hash, and whether it runs.
-"""
+from __future__ import annotations
 
-import glob
-import hashlib
-import json
-import os
+import dataclasses
 import re
-import shutil
-import socket
-import sys
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
+from reclog.engine.daemons.survey import SIGN
+from reclog.engine.records.jsonfile import parse_json
 
-def read(path: str) -> Any:
-    """Return the JSON object in a file; empty if there is none."""
+from ..console import visible
+from ..errors import HostError
+from .login import Way, login
+from .package import program_text
+
+#: The oldest Python that the engine runs on.
+PYTHON = (3, 8)
+#: Bytes that must be free there beyond nothing: the program and the first segment.
+ROOM = 32 * 1024 * 1024
+#: Its own words, where a Python is too old to read the survey's program.
+_OLD = f"""
+import sys
+if sys.version_info < {PYTHON}:
+    print('{SIGN}{{"python": [%d, %d]}}' % sys.version_info[:2])
+    sys.exit()
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Relay:
+    """A relay on the tremplin."""
+
+    config: Mapping[str, Any]
+    #: Whose it is, and since when; for a person to read.
+    owner: str
+    since: str
+    #: The digest of its program.
+    program: str
+    #: 0 where it does not run.
+    pid: int
+    #: Bytes that nobody has acked.
+    left: int
+    #: It was asked to stop.
+    stopping: bool
+
+    @classmethod
+    def from_json(cls, value: Any) -> Relay:
+        """Return the relay of a survey's answer. Raises ValueError."""
+        facts = _typed(value, dict)
+        config, owner = _typed(facts.get("config"), dict), _typed(facts.get("owner"), dict)
+        return cls(
+            config=config,
+            owner=visible(str(owner.get("name") or ""))[:200],
+            since=visible(str(owner.get("since") or ""))[:40],
+            program=_typed(facts.get("program"), str),
+            pid=_typed(facts.get("pid") or 0, int),
+            left=_typed(facts.get("left"), int),
+            stopping=_typed(facts.get("stopping"), bool),
+        )
+
+    @property
+    def secret(self) -> str:
+        """What its owner and it prove to each other that they know; empty if it has none."""
+        secret = self.config.get("secret")
+        return secret if isinstance(secret, str) else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """A host, as far as a relay is concerned."""
+
+    python: tuple[int, ...]
+    home: str
+    #: Where relays have their folders.
+    base: str
+    writable: bool
+    #: Bytes.
+    free: int
+    #: By the port that senders use.
+    relays: Mapping[str, Relay]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Survey:
+        """Return what a survey answered. Raises ValueError."""
+        python = tuple(_typed(number, int) for number in _typed(value.get("python"), list))
+        if python < PYTHON:
+            return cls(python, "", "", False, 0, {})
+        return cls(
+            python=python,
+            home=_path(value.get("home")),
+            base=_path(value.get("base")),
+            writable=_typed(value.get("writable"), bool),
+            free=_typed(value.get("free"), int),
+            relays={
+                name: Relay.from_json(relay)
+                for name, relay in _typed(value.get("relays"), dict).items()
+                if re.fullmatch("[0-9]{1,5}", name)  # a folder of another name is none of ours
+            },
+        )
+
+    def check(self, host: str) -> None:
+        """See that a relay can live there. Raises HostError."""
+        if self.python < PYTHON:
+            version = ".".join(map(str, self.python[:2]))
+            raise HostError(f"{host} has Python {version}: a relay needs 3.8 or newer there.")
+        if not self.writable:
+            raise HostError(
+                f"{self.base} on {host} can't be written: give the account a home of its own there."
+            )
+        if self.free < ROOM:
+            raise HostError(f"{host} has {self.free // 1024} KiB free in {self.home}: make room there.")
+
+
+def survey(way: Way) -> Survey:
+    """Log in with OpenSSH, as the background will, and see what is there. Raises HostError."""
+    # The login shell may be any: it only has to start sh with one argument. A csh takes no long word.
+    script = "command -v python3 >/dev/null || { echo reclog-no-python; exit 0; }; exec python3 -"
+    said = login(way, shlex.join(["sh", "-c", script]), _OLD + program_text("reclog.engine.daemons.survey"))
+    host = way.target.host
+    if "reclog-no-python" in said:
+        raise HostError(f"{host} has no python3: install it there (apt-get install python3).")
+    line = next((one for one in said.splitlines() if one.startswith(SIGN)), "")
+    if not line:
+        raise HostError(
+            f"{host} does not run commands as expected: try `{way.by_hand('true')}`, it must print nothing."
+        )
     try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) and shallow(value, 8) else {}
+        return Survey.from_json(parse_json(line[len(SIGN) :]))
+    except ValueError as error:
+        raise HostError(
+            f"What {host} says of itself makes no sense: try `{way.by_hand('true')}`, it must print nothing."
+        ) from error
 
 
-def shallow(value: Any, levels: int) -> bool:
-    """Tell whether a value can be printed: what is nested too deep can't."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return True
-    return levels > 0 and all(shallow(one, levels - 1) for one in value)
+def _typed(value: Any, kind: type) -> Any:
+    if type(value) is not kind or (isinstance(value, int) and not 0 <= value < 1 << 63):
+        raise ValueError(f"{value!r} is no {kind.__name__}"[:100])
+    return value
 
 
-def runs(identity: Any) -> bool:
-    """Tell whether the process of a state file runs."""
-    if not isinstance(identity, dict) or type(identity.get("pid")) is not int:
-        return False
-    try:
-        with open("/proc/" + str(identity["pid"]) + "/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            boot = file.read().strip()
-        place = (socket.gethostname(), boot, os.readlink("/proc/self/ns/pid"))
-    except OSError:
-        return False
-    meant = (identity.get("host"), identity.get("boot"), identity.get("pid_namespace"))
-    same = fields[19].decode() == identity.get("started") and place == meant
-    return same and fields[0] not in (b"Z", b"X")
-
-
-def marked(folder: str) -> int:
-    """Return the pid of the relay with that folder by the mark in its environment; 0 if there is none."""
-    for path in glob.glob("/proc/[0-9]*"):
-        try:
-            with open(path + "/environ", "rb") as file:
-                marks = file.read().split(b"\0")
-            with open(path + "/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue  # another's, or it has ended
-        if (
-            b"RECLOG_RECORDING=" + os.fsencode(folder) in marks
-            and b"relay" in words
-            and b"start" not in words
-        ):
-            return int(os.path.basename(path))
-    return 0
-
-
-def program(path: str) -> str:
-    """Return the hash of a program file; empty if there is none."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError:
-        return ""
-
-
-def undelivered(folder: str, acks: Any) -> int:
-    """Return how many bytes of a spool nobody has acked: each segment is named by its first byte's offset.
-
-    What is no offset of these segments is no ack: all would count as delivered, and be deleted.
-    """
-    segments = []
-    for path in glob.glob(glob.escape(folder) + "/*.seg"):
-        name = os.path.basename(path)[:-4]
-        if re.fullmatch("[0-9]{20}", name):
-            try:
-                segments.append((int(name), int(name) + os.path.getsize(path)))
-            except OSError:
-                pass  # acked and deleted meanwhile
-    last = max((end for _, end in segments), default=0)
-    acked = max((one for one in acks if type(one) is int and one <= last), default=0)
-    return sum(max(0, end - max(start, acked)) for start, end in segments)
-
-
-home = os.path.expanduser("~")
-base = os.path.join(home, ".local/state/reclog/relay")
-relays = {}
-for folder in sorted(glob.glob(glob.escape(base) + "/*/")):
-    if not os.path.exists(folder + "config.json"):
-        continue
-    state = read(folder + "state.json")
-    spool = read(folder + "spool/spool.json")
-    counters = read(folder + "counters.json")
-    identity = state.get("identity")
-    # Its state file may be lost; its mark is not.
-    pid = marked(folder[:-1]) if identity is None else identity["pid"] if runs(identity) else 0
-    relays[os.path.basename(folder[:-1])] = {
-        "config": read(folder + "config.json"),
-        "owner": read(folder + "owner.json"),
-        "program": program(folder + "reclog.pyz"),
-        "alive": bool(pid),
-        "pid": pid or None,
-        "spool": spool.get("id"),
-        "left": undelivered(folder + "spool", [counters.get("acked"), spool.get("acked")]),
-        "stopping": os.path.exists(folder + "stopping"),
-    }
-existing = base
-while not os.path.isdir(existing):
-    existing = os.path.dirname(existing)
-answer = {
-    "python": list(sys.version_info[:3]),
-    "home": home,
-    "base": base,
-    "writable": os.access(existing, os.W_OK),
-    "free": shutil.disk_usage(existing).free,
-    "socat": bool(shutil.which("socat")),
-    "relays": relays,
-}
-print("reclog-look " + json.dumps(answer))
+def _path(value: Any) -> str:
+    path: str = _typed(value, str)
+    if not path.startswith("/") or not path.isprintable():
+        raise ValueError(f"{path!r} is no path"[:100])
+    return path

@@ -6,11 +6,10 @@ import contextlib
 import io
 import json
 import os
-import runpy
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,9 +29,11 @@ from reclog.engine.daemons.collector import Collector
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.daemons.recorder import Recorder
 from reclog.engine.daemons.relay import Relay
+from reclog.engine.daemons.survey import survey
 from reclog.engine.feed import protocol as frames
 from reclog.engine.outlets.checkpoint import Checkpoint
 from reclog.engine.outlets.landing import Landing
+from reclog.engine.records.jsonfile import parse_json
 from reclog.engine.stores.spool import RESERVE, Jump, Spool, SpoolUnusable
 from reclog.engine.system.identity import Identity
 from reclog.engine.system.loop import Loop
@@ -46,9 +47,9 @@ from reclog.tasks.kill import kill
 from reclog.tasks.probe import PROBES
 from reclog.tasks.status import status
 from reclog.tasks.tail import tail
-from reclog.tremplin import stop as farewell
-from reclog.tremplin import survey as look
-from reclog.tremplin.start import collector_id
+from reclog.tremplin import stop as stop_through
+from reclog.tremplin.collector import collector_id
+from reclog.tremplin.survey import Survey
 
 # -- a recording's folder, and a person's commands ----------------------------------------------
 
@@ -180,12 +181,11 @@ class Person:
             mock.patch("reclog.look.status.marked", return_value={}),
             mock.patch("reclog.local.stop.marked", side_effect=lambda root: {}),
             mock.patch("reclog.local.stop.end", self._end),
-            mock.patch.multiple(
-                farewell, end=self._end, look=out_of_reach, login=out_of_reach, PATIENCE=-1.0
-            ),
-            mock.patch.object(farewell, "launch", return_value=(None, {"ready": False})),
+            mock.patch.multiple(stop_through, survey=out_of_reach, login=out_of_reach, PATIENCE=-1.0),
+            mock.patch("reclog.tremplin.collector.end", self._end),
+            mock.patch.object(stop_through, "launch", return_value=(None, {"ready": False})),
             mock.patch("os.kill", lambda pid, number: self.ended.append(pid)),
-            mock.patch("reclog.tremplin.probe.look", out_of_reach),
+            mock.patch("reclog.tremplin.probe.survey", out_of_reach),
             mock.patch("socket.getaddrinfo", numeric_only),
         ):
             yield
@@ -628,14 +628,10 @@ def test_kept_checkpoints(case: dict[str, Any], tmp_path: Path) -> None:
 # -- what is seen on the tremplin ---------------------------------------------------------------
 
 
-def seen(home: Path) -> dict[str, Any]:
-    """Run what `fab` runs on the tremplin, with this home there."""
-    out = io.StringIO()
-    with mock.patch.dict(os.environ, {"HOME": str(home)}), contextlib.redirect_stdout(out):
-        runpy.run_path(look.__file__)
-    (line,) = [one for one in out.getvalue().splitlines() if one.startswith("reclog-look ")]
-    found: dict[str, Any] = json.loads(line.partition(" ")[2])
-    return found
+def seen(home: Path) -> Mapping[str, Any]:
+    """Return the relays that `fab` sees on a tremplin with this home."""
+    with mock.patch.dict(os.environ, {"HOME": str(home)}):
+        return Survey.from_json(parse_json(json.dumps(survey()))).relays
 
 
 THERE: dict[str, Any] = {
@@ -658,16 +654,12 @@ def check_look(files: dict[str, bytes], verified: bool) -> None:
             (base / name / "spool" / f"{0:020d}.seg").write_bytes(b"x" * 100)
         for file, content in files.items():
             (base / "1" / file).write_bytes(content)
-        relays = seen(Path(home))["relays"]
-        assert (relays["2"]["left"], relays["2"]["alive"], relays["2"]["pid"]) == (90, True, ME.pid)
+        relays = seen(Path(home))
+        assert (relays["2"].left, relays["2"].pid) == (90, ME.pid)
         broken = relays["1"]
-        assert isinstance(broken["config"], dict)
-        assert isinstance(broken["owner"], dict)
-        assert broken["pid"] is None or type(broken["pid"]) is int
-        assert not broken["alive"] or (verified and broken["pid"] == ME.pid)
+        assert not broken.pid or (verified and broken.pid == ME.pid)
         # What nobody has acked is never taken for nothing.
-        assert broken["left"] >= 0
-        assert broken["left"] > 0 or plausible(files)
+        assert broken.left > 0 or plausible(files)
 
 
 def plausible(files: dict[str, bytes]) -> bool:
@@ -709,7 +701,7 @@ def test_a_file_of_another_name_in_the_spool_hides_no_relay(tmp_path: Path) -> N
     (spool / f"{5:020d}.seg").write_bytes(b"x" * 10)
     for name in ("abc.seg", "-1.seg", "9.seg"):
         (spool / name).write_bytes(b"x")
-    assert seen(tmp_path)["relays"]["1"]["left"] == 10
+    assert seen(tmp_path)["1"].left == 10
 
 
 # -- settings -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from netns import Namespace, link, run
 from swarm import runs
 from tremplin_bench import Tremplin, TremplinRecording, account, tremplin
 
-from reclog.engine.daemons.daemon import MARK
+from reclog.engine.records.names import MARK
 from reclog.engine.system.faultpoints import VARIABLE
 
 ADDRESS = "10.77.2.1"

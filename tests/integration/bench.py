@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from reclog.engine.daemons.daemon import MARK
+from reclog.engine.records.names import MARK
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from bench import ROOT, Home, free_port, wait_until
 
-from reclog.engine.daemons.daemon import MARK
 from reclog.engine.records.jsonfile import write_json
+from reclog.engine.records.names import MARK
 from reclog.engine.system.detach import detached
 from reclog.recordings.launch import daemon_command
 from reclog.recordings.settings import resolve_local

@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "tasks": {"recordings", "look", "local", "tremplin"},
 }
 #: The modules that stand beside the folders and import none of them.
-BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout"}
+BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout", "reclog.words"}
 
 
 def folder_of(name: str) -> str:

@@ -19,11 +19,6 @@ from ..system.identity import Identity
 from ..system.kernel import die_with_parent
 from ..system.loop import Loop
 
-#: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
-#: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
-MARK = "RECLOG_RECORDING"
-
-
 #: Seconds between two attempts to write the state.
 STATE_AGAIN = 1.0
 

@@ -1,4 +1,4 @@
-"""The names of the files in a daemon's folder."""
+"""The names of the files in a daemon's folder, and the mark of all that belongs to one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ FORKS = "senders"
 #: A collector's: what the file held of the spool, and how ssh reaches the tremplin.
 CHECKPOINT = "checkpoint.json"
 SSH_CONFIG = "ssh_config"
-#: A relay's: its spool's folder, whose it is, and that it was asked to stop.
+#: A relay's: its program, its spool's folder, whose it is, and that it was asked to stop.
+PROGRAM = "reclog.pyz"
 SPOOL = "spool"
 OWNER = "owner.json"
 STOPPING = "stopping"
+#: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
+#: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
+MARK = "RECLOG_RECORDING"

@@ -16,7 +16,6 @@ from __future__ import annotations
 import bisect
 import errno
 import os
-import re
 import secrets
 import stat
 import time
@@ -28,6 +27,7 @@ from ..records.jsonfile import read_json, write_json
 from ..system.disk import DISK, Disk
 from ..system.faultpoints import reach
 from ..system.identity import boot_id
+from .segments import name_of, start_of
 
 #: Bytes of offsets that are reserved at a time.
 RESERVE = 8 * 1024 * 1024
@@ -270,10 +270,11 @@ class Spool:
         found = []
         for name in sorted(name for name in disk.listdir(self.folder) if name.endswith(".seg")):
             now = disk.stat(os.path.join(self.folder, name))
-            if not re.fullmatch("[0-9]{20}[.]seg", name) or not stat.S_ISREG(now.st_mode):
+            if not stat.S_ISREG(now.st_mode):
                 raise ValueError(f"{name!r} in it is no segment")
-            _offset(int(name[:-4]) + now.st_size)
-            found.append((int(name[:-4]), now.st_size))
+            start = start_of(name)
+            _offset(start + now.st_size)
+            found.append((start, now.st_size))
         return found
 
     def _ends_inside_line(self) -> bool:
@@ -318,7 +319,7 @@ class Spool:
             batch.written(written)
 
     def _path(self, start: int) -> str:
-        return os.path.join(self.folder, f"{start:020d}.seg")
+        return os.path.join(self.folder, name_of(start))
 
     def _open_segment(self, anew: bool = False) -> None:
         self._close_segment()

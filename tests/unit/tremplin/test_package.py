@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import reclog.engine
-from reclog.tremplin.package import build, digest
+from reclog.tremplin.package import build, digest, program_text
 
 
 def test_the_same_engine_gives_the_same_bytes() -> None:
@@ -44,3 +44,12 @@ def test_it_runs_by_itself(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, reclog.engine.__version__, "")
+
+
+def test_a_module_is_sent_with_what_it_imports_and_no_more() -> None:
+    program = program_text("reclog.engine.daemons.survey")
+    modules = [name for name, *_ in eval(program.partition("\n")[0].partition(" = ")[2])]
+    assert modules[-1] == "reclog.engine.daemons.survey"
+    assert "reclog.engine.records.jsonfile" in modules
+    assert not [name for name in modules if name.startswith("reclog.engine.feed")]
+    assert len(program) < 64 * 1024  # it is sent at each look

@@ -8,7 +8,9 @@ import pwd
 import pytest
 
 from reclog.errors import UsageError
-from reclog.tremplin.ssh import Host, Target, parse_target, tunnel_command, why_no_login
+from reclog.recordings.target import Target, parse_target
+from reclog.tremplin.login import why_no_login
+from reclog.tremplin.ssh import Host, tunnel_command
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,10 @@ Host key verification failed.
     ("said", "sentence"),
     [
         (CHANGED, 'its host key has changed: find out why; if that is right, `ssh-keygen -f "/k" -R "[127'),
-        ("Host key verification failed.\n", "its host key is unknown: connect once by hand, `ssh trem`"),
+        (
+            "Host key verification failed.\n",
+            "its host key is unknown: connect once by hand, `ssh -F x trem`",
+        ),
         ("me@trem: Permission denied (publickey).\n", "it refuses the login: load a key"),
         (
             "Too many authentication failures\n",
@@ -205,7 +210,7 @@ Host key verification failed.
     ],
 )
 def test_why_no_login(said: str, sentence: str) -> None:
-    why = why_no_login("trem", said)
+    why = why_no_login("trem", said, "ssh -F x trem")
     assert why.startswith(f"trem: {sentence}")
     assert why.endswith(".")
     assert "\n" not in why

@@ -1,0 +1,36 @@
+"""How a spool's segments are named: by the offset of their first byte, in twenty digits."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Iterable, List, Tuple
+
+
+def name_of(start: int) -> str:
+    """Return the name of the segment that begins at offset `start`."""
+    return f"{start:020d}.seg"
+
+
+def start_of(name: str) -> int:
+    """Return the offset at which the segment of that name begins. Raises ValueError."""
+    if not re.fullmatch("[0-9]{20}[.]seg", name):
+        raise ValueError(f"{name!r} in it is no segment")
+    return int(name[:-4])
+
+
+def undelivered(folder: str, acks: Iterable[object]) -> int:
+    """Return how many bytes of the spool in `folder` nobody has acked, as far as `acks` can be offsets of it.
+
+    What is no offset of these segments is no ack: all would count as delivered, and be deleted.
+    """
+    segments: List[Tuple[int, int]] = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        try:
+            start = start_of(name)
+            segments.append((start, start + os.path.getsize(os.path.join(folder, name))))
+        except (ValueError, OSError):
+            pass  # nothing of the spool's, or acked and deleted meanwhile
+    last = max((end for _, end in segments), default=0)
+    acked = max((one for one in acks if type(one) is int and one <= last), default=0)
+    return sum(max(0, end - max(start, acked)) for start, end in segments)

@@ -1,0 +1,40 @@
+"""The command that takes a recording up again, for a person to copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import UsageError
+from ..words import fab, inv
+from .registry import Recording
+from .settings import DEFAULTS
+from .target import Target
+
+
+def again_command(recording: Recording) -> str:
+    """Return the command that takes a recording up again."""
+    return {"local": _local, "tremplin": _tremplin}[recording.kind](recording)
+
+
+def ports_words(port_remote_in: Any, port_remote_out: Any) -> list[str]:
+    """Return the options that name a relay's ports where they are not the built-in ones."""
+    ports = {"port_remote_in": port_remote_in, "port_remote_out": port_remote_out}
+    words = []
+    for name, port in ports.items():
+        if port not in (None, DEFAULTS[name]):
+            words += ["--" + name.replace("_", "-"), str(port)]
+    return words
+
+
+def _local(recording: Recording) -> str:
+    return inv("local", "--port", str(recording.port), "--file", recording.file)
+
+
+def _tremplin(recording: Recording) -> str:
+    facts = recording.facts
+    try:
+        where = Target.from_json(facts.get("target"), recording.host).fab_words()
+    except UsageError:  # its state was lost
+        where = ["-H", recording.host]
+    ports = ports_words(recording.port, facts.get("port_remote_out"))
+    return fab(*where, "tremplin", "--file", recording.file, *ports)
