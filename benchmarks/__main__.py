@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -13,8 +12,6 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 # Not this folder itself: its modules are `benchmarks.…`, and a plain name must not find one of them.
 sys.path[:] = [str(ROOT), str(ROOT / "tests" / "integration"), *(one for one in sys.path if one != str(HERE))]
-# Ports and an account on the tremplin apart from those of tests that may run meanwhile.
-os.environ.setdefault("PYTEST_XDIST_WORKER", "gw9")
 
 
 def main() -> int:

@@ -47,7 +47,7 @@ def main() -> int:
     print(f"seed {seed}, {words.minutes:g} minutes, {', '.join(names)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         results = {name: Path(folder, name) for name in names}
-        running = [_start_lane(name, number, words, seed, results[name]) for number, name in enumerate(names)]
+        running = [_start_lane(name, words, seed, results[name]) for name in names]
         until = time.monotonic() + words.minutes * 60 + END_WITHIN
         try:
             statuses = [_wait(process, until) for process in running]
@@ -70,16 +70,12 @@ def _words() -> argparse.ArgumentParser:
     return parser
 
 
-def _start_lane(
-    name: str, number: int, words: argparse.Namespace, seed: int, out: Path
-) -> subprocess.Popen[bytes]:
+def _start_lane(name: str, words: argparse.Namespace, seed: int, out: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(HERE), "--lane", name, "--seed", str(seed), "--json", str(out)]
     command += ["--minutes", str(words.minutes), "--fault", words.fault]
     if words.round is not None:
         command += ["--round", str(words.round)]
-    # Ports and the account on the tremplin are by worker, as in a parallel run of the tests.
-    env = {**os.environ, "PYTEST_XDIST_WORKER": f"gw{3 + number}"}
-    return subprocess.Popen(command, env=env)
+    return subprocess.Popen(command)
 
 
 def _run_lane(words: argparse.Namespace, seed: int) -> int:

@@ -22,12 +22,10 @@ import psutil
 import pytest
 from bench import BIN, Home, free_port, wait_until
 from terminal import ready_for_ctrl_c
-from tremplin_bench import ALIAS, SSHD, Tremplin, TremplinRecording
+from tremplin_bench import ALIAS, Tremplin, TremplinRecording, run_sshd
 
 from reclog.recordings.processes import runs
 from reclog.tremplin.package import build
-
-# The tremplin's tests share an account.
 
 
 @pytest.fixture
@@ -90,10 +88,7 @@ def stop_sshd(trem: Tremplin) -> None:
 
 
 def start_sshd(trem: Tremplin) -> None:
-    with open(trem.folder / "sshd.log", "wb") as log:
-        command = [SSHD, "-D", "-e", "-f", str(trem.folder / "sshd_config")]
-        trem.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    wait_until(lambda: b"Server listening" in (trem.folder / "sshd.log").read_bytes(), what="sshd")
+    trem.process = run_sshd(trem.folder / "sshd_config")
 
 
 def nothing_is_left(trem: Tremplin) -> None:

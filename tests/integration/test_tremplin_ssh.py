@@ -15,10 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench import BIN, ROOT, Home, free_port, wait_until
-from tremplin_bench import ALIAS, SSHD, Tremplin
-
-# The tremplin's tests share an account.
+from bench import BIN, ROOT, Home, free_port, slot, wait_until
+from tremplin_bench import ALIAS, Tremplin, is_sshd, run_sshd
 
 
 @contextlib.contextmanager
@@ -35,12 +33,8 @@ def sshd(
     ]
     own = [*options, f"Port {port}", f"ListenAddress {listen}", f"PidFile {trem.folder}/pid-{name}"]
     config.write_text("\n".join([*own, *kept]) + "\n")
-    said = trem.folder / f"sshd_{name}.log"
-    with said.open("wb") as log:
-        command = [*within, SSHD, "-D", "-e", "-f", str(config)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    process = run_sshd(config, within)
     try:
-        wait_until(lambda: b"Server listening" in said.read_bytes(), what="sshd")
         key = " ".join((trem.folder / "host_key.pub").read_text().split()[:2])
         with (trem.folder / "known_hosts").open("a") as known:
             known.write(f"[{listen}]:{port} {key}\n")
@@ -48,7 +42,7 @@ def sshd(
     finally:
         for session in psutil.Process(process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if session.name() == "sshd":
+                if is_sshd(session):
                     session.terminate()
         process.terminate()
         process.wait()
@@ -252,14 +246,14 @@ def another_network() -> Iterator[tuple[str, str]]:
     try:
         for words in (
             f"link add {link} type veth peer name {link}b netns {name}",
-            f"address add 10.213.77.1/30 dev {link}",
+            f"address add 10.213.{slot()}.1/30 dev {link}",
             f"link set {link} up",
-            f"-n {name} address add 10.213.77.2/30 dev {link}b",
+            f"-n {name} address add 10.213.{slot()}.2/30 dev {link}b",
             f"-n {name} link set {link}b up",
             f"-n {name} link set lo up",
         ):
             subprocess.run(["ip", *words.split()], check=True)
-        yield name, "10.213.77.2"
+        yield name, f"10.213.{slot()}.2"
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True)
 

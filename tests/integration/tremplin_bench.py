@@ -14,25 +14,44 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from bench import Home, Running, free_port, wait_until
+from bench import Home, Running, free_port, slot, wait_until
 
-#: The account on the tremplin, one for each worker of a parallel run; made once, without a password, and
-#: left to the next run.
-ACCOUNT = "reclogtest" + os.environ.get("PYTEST_XDIST_WORKER", "")
 ALIAS = "trem"
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "/usr/sbin/sshd"
 
 
 def account() -> pwd.struct_passwd:
-    """Return the tremplin's account, made if need be (as root: CI is)."""
+    """Return the tremplin's account: one for each process that tests, left to the next run.
+
+    It is made if need be (as root: CI is), without a password.
+    """
+    name = f"reclogtest{slot()}"
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(name)
+    words = ["--create-home", "--shell", "/bin/sh", "--password", "*", name]
+    subprocess.run(["/usr/sbin/useradd", *words], check=True)
+    return pwd.getpwnam(name)
+
+
+def is_sshd(process: psutil.Process) -> bool:
+    """Tell whether it is a part of sshd: from OpenSSH 9.8 on a session's process is called sshd-session."""
+    return process.name().partition("-")[0] == "sshd"
+
+
+def run_sshd(config: Path, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start an sshd by a config file; return once it listens. `within` runs a command elsewhere."""
+    said = config.with_suffix(".log")
+    Path("/run/sshd").mkdir(exist_ok=True)  # sshd's own empty folder, which an init script makes
+    with said.open("wb") as log:
+        command = [*within, SSHD, "-D", "-e", "-f", str(config)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        return pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        subprocess.run(
-            ["/usr/sbin/useradd", "--create-home", "--shell", "/bin/sh", "--password", "*", ACCOUNT],
-            check=True,
-        )
-        return pwd.getpwnam(ACCOUNT)
+        wait_until(lambda: b"Server listening" in said.read_bytes(), what="sshd")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process
 
 
 @dataclasses.dataclass
@@ -74,7 +93,7 @@ class Tremplin:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 mine = process.uids().real == self.account.pw_uid
-                if mine and process.name() != "sshd" and process.status() != psutil.STATUS_ZOMBIE:
+                if mine and not is_sshd(process) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 
@@ -83,7 +102,7 @@ class Tremplin:
         found = []
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if process.name() == "sshd" and process.status() != psutil.STATUS_ZOMBIE:
+                if is_sshd(process) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
 
@@ -174,19 +193,14 @@ def tremplin(
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
     (folder / "known_hosts").write_text(f"[{address}]:{port} {host_key}\n")
     (folder / "config").write_text(
-        f"Host {ALIAS}\n  HostName {address}\n  Port {port}\n  User {ACCOUNT}\n"
+        f"Host {ALIAS}\n  HostName {address}\n  Port {port}\n  User {user.pw_name}\n"
         f"  IdentityFile {folder}/user_key\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {folder}/known_hosts\n"
     )
-    Path("/run/sshd").mkdir(exist_ok=True)  # sshd's own empty folder, which an init script makes
-    with open(folder / "sshd.log", "wb") as log:
-        command = [*within, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    bench = Tremplin(home, folder, port, user, process)
+    bench = Tremplin(home, folder, port, user, run_sshd(folder / "sshd_config", within))
     try:
-        wait_until(lambda: b"Server listening" in (folder / "sshd.log").read_bytes(), what="sshd")
         yield bench
-        home.inv("kill")
+        home.kill_all()
         left, files = bench.processes(), bench.files()
         assert not left, f"left there: {[' '.join(p.cmdline()) for p in left]}"
         assert not files, f"left there: {files}"

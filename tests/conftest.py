@@ -1,0 +1,86 @@
+"""What tests share: a loop that is given back, a home for real processes, and nothing left behind.
+
+The unit tests of the engine run under Pythons that have pytest and hypothesis alone, so what real processes
+need is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reclog.engine.system.loop import Loop
+
+if TYPE_CHECKING:
+    from bench import Home
+    from tremplin_bench import Tremplin
+
+WITHIN = 10.0
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    numbers = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
+    handlers = [signal.getsignal(number) for number in numbers]
+    loop = Loop()
+    yield loop
+    loop.close()
+    for number, handler in zip(numbers, handlers):
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def turn_until(loop: Loop) -> Callable[[Callable[[], bool]], None]:
+    """Turn the loop until something is seen; fail if it isn't seen in time."""
+
+    def turn(seen: Callable[[], bool]) -> None:
+        give_up_at = time.monotonic() + WITHIN
+        while not seen():
+            assert time.monotonic() < give_up_at, "not seen in time"
+            loop.turn(at_most=0.01)
+
+    return turn
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """Give a test its home; afterwards stop what runs there and see that nothing is left."""
+    import psutil
+    from bench import Home
+
+    home = Home(tmp_path)
+    yield home
+    home.kill_all()
+    left = home.processes()
+    for process in left:
+        process.kill()
+    assert not left, f"left behind: {[' '.join(p.cmdline()) for p in left]}"
+    listening = [one.laddr for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    assert not set(home.ports) & {address.port for address in listening if address}
+
+
+@pytest.fixture(params=["socat", "builtin"])
+def listener(request: pytest.FixtureRequest) -> str:
+    """Run a test with each listener."""
+    return str(request.param)
+
+
+@pytest.fixture
+def trem(home: Home, tmp_path: Path) -> Iterator[Tremplin]:
+    """Give a test a tremplin with a real sshd; afterwards see that nothing is left there."""
+    from tremplin_bench import tremplin
+
+    with tremplin(home, tmp_path / "tremplin") as bench:
+        yield bench
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs root where the tests have no such rights; CI must have them."""
+    if item.get_closest_marker("root") and os.geteuid() != 0 and "CI" not in os.environ:
+        pytest.skip("needs root, for file systems and network namespaces of its own")
