@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+from typing import Any, Callable
 
 if not __package__:  # run as a folder: it is the engine beside us that is meant, not one that is installed
     _root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -19,11 +20,10 @@ if not __package__:  # run as a folder: it is the engine beside us that is meant
     sys.path.remove(_root)  # it may be a checkout: nothing else is to be found there
 
 from reclog.engine import __version__
-from reclog.engine.daemons.daemon import Daemon, FolderTaken
+from reclog.engine.daemons.config import CollectorConfig, RecorderConfig, RelayConfig
+from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.errors import EngineError
 from reclog.engine.records.names import MARK, OUTPUT
-
-ROLES = ("recorder", "relay", "collector")
 
 
 def main() -> int:
@@ -53,30 +53,38 @@ def start(role: str, folder: str, again: bool) -> int:
     return 0 if answer.get("ready") else 1
 
 
+def _recorder(daemon: Daemon) -> Any:
+    config = daemon.told(RecorderConfig)
+    if config.raw:
+        from reclog.engine.daemons.raw import RawRecorder
+
+        return RawRecorder(daemon, config)
+    from reclog.engine.daemons.recorder import Recorder
+
+    return Recorder(daemon, config)
+
+
+def _relay(daemon: Daemon) -> Any:
+    from reclog.engine.daemons.relay import Relay
+
+    return Relay(daemon, daemon.told(RelayConfig))
+
+
+def _collector(daemon: Daemon) -> Any:
+    from reclog.engine.daemons.collector import Collector
+
+    return Collector(daemon, daemon.told(CollectorConfig))
+
+
+#: What each role is; a daemon imports what it needs alone.
+ROLES: dict[str, Callable[[Daemon], Any]] = {"recorder": _recorder, "relay": _relay, "collector": _collector}
+
+
 def run(role: str, daemon: Daemon) -> int:
     """Be the daemon until it ends."""
     try:
         daemon.lock()
-    except FolderTaken as error:
-        daemon.failed(error.cause, str(error))
-        return 1
-    try:
-        if role == "relay":
-            from reclog.engine.daemons.relay import Relay
-
-            daemon.made(Relay).run()
-        elif role == "collector":
-            from reclog.engine.daemons.collector import Collector
-
-            daemon.made(Collector).run()
-        elif daemon.config.get("raw"):
-            from reclog.engine.daemons.raw import RawRecorder
-
-            daemon.made(RawRecorder).run()
-        else:
-            from reclog.engine.daemons.recorder import Recorder
-
-            daemon.made(Recorder).run()
+        ROLES[role](daemon).run()
     except EngineError as error:
         daemon.failed(error.cause, str(error))
         return 1

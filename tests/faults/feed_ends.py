@@ -15,6 +15,7 @@ from unittest import mock
 from fuzz import ShakyDisk, Wire, bounded
 
 from reclog.engine.daemons.collector import Collector
+from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed.protocol import DATA, Decoder, Frame
@@ -196,7 +197,7 @@ class Here:
         self.recording = self.registry.new("tremplin-there-1", config)
         with mock.patch("reclog.engine.daemons.daemon.disk", ShakyDisk):
             self.daemon = Daemon(str(self.recording.folder))
-        self.collector = Collector(self.daemon)
+        self.collector = Collector(self.daemon, self.daemon.told(CollectorConfig))
         self.collector.landing.open()
         tunnel: Any = self.collector.tunnel
         self.tunnel = tunnel
@@ -218,7 +219,7 @@ class Here:
         return wire
 
     def turned(self, wire: Wire) -> Any:
-        self.collector.publisher._published_at = 0.0
+        self.daemon.counters._written_at = 0.0
         self.daemon.loop.turn(at_most=0)
         self.tunnel._dial_timer.off()  # one call is enough
         collector = self.collector
@@ -238,7 +239,7 @@ class Here:
     def check_status(self) -> None:
         """What came must not break what a person asks for."""
         self.collector.acks.settle()
-        self.collector.publisher.publish()
+        self.daemon.counters.write()
         assert read_json(str(self.recording.folder / "counters.json"))
         check_overview(self.registry)
 

@@ -371,7 +371,7 @@ class World:
 
     def _start_collector(self) -> None:
         daemon: Any = StubDaemon(self.laptop, self._collector_says)
-        collector = Collector(daemon)
+        collector = Collector(daemon, daemon.config)
         try:
             collector.start()
         except EngineError:

@@ -11,6 +11,7 @@ from simdisk import SimDisk
 from strangers import FILE
 
 from reclog.engine.daemons import collector as collector_module
+from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.feed import server as feed_module
 from reclog.engine.feed.protocol import ACK, DATA, Decoder
 from reclog.engine.outlets import acks as acks_module
@@ -94,20 +95,15 @@ class StubAside:
             said()
 
 
-class StubPublisher:
-    def __init__(self, *_args: Any) -> None: ...
-
-    def publish(self) -> None: ...
-
-
 class StubDaemon:
     """What a collector needs of its daemon."""
 
     def __init__(self, disk: SimDisk, say: Callable[..., None]) -> None:
-        self.config = {"collector": "laptop", "file": FILE}
+        self.config = CollectorConfig(FILE, "laptop", 1, "5e" * 32, ["true"], ["true"])
         self.loop = StubLoop()
         self.disk = disk
         self.folder = STATE
+        self.counters = mock.Mock(spec=["write"])
         self.log = mock.Mock(spec=["say"])
         self.log.say = say
         self.stopping = False
@@ -120,7 +116,12 @@ class StubDaemon:
 
     def announce(self, **facts: Any) -> None: ...
 
-    def listen_for_stop(self) -> None: ...
+    def listen_for_stop(self, foreground_of: int) -> None: ...
+
+    def show(self, *_: Any) -> None: ...
+
+    def stopped(self, **facts: Any) -> None:
+        self.log.say("stopped", **facts)
 
 
 class Peer:
@@ -190,7 +191,7 @@ def small() -> Iterator[None]:
     with (
         mock.patch.multiple(spool_module, RESERVE=RESERVE),
         mock.patch.multiple(feed_module, SEND_AHEAD=SEND_AHEAD),
-        mock.patch.multiple(collector_module, Tunnel=StubTunnel, Publisher=StubPublisher),
+        mock.patch.object(collector_module, "Tunnel", StubTunnel),
         mock.patch.multiple(acks_module, Aside=StubAside, ACK_AT=ACK_AT),
         mock.patch.object(Sink, "FLUSH_AT", FLUSH_AT),
     ):

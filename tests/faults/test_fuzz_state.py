@@ -26,6 +26,7 @@ from invoke.exceptions import Exit
 
 from reclog.engine import __main__ as engine
 from reclog.engine.daemons.collector import Collector
+from reclog.engine.daemons.config import RelayConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.daemons.recorder import Recorder
 from reclog.engine.daemons.relay import Relay
@@ -405,7 +406,7 @@ def check_owner(content: bytes) -> str:
         Path(folder, "owner.json").write_bytes(content)
         daemon = Daemon(folder)
         try:
-            owner = Relay(daemon).owner
+            owner = Relay(daemon, daemon.told(RelayConfig)).owner
         finally:
             daemon.loop.close()
         assert type(owner.name) is str

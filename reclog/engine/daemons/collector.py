@@ -20,10 +20,10 @@ from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedE
 from ..feed.tunnel import Tunnel
 from ..outlets.acks import Acks
 from ..outlets.landing import Landing
-from ..records.counters import Publisher
-from ..records.names import CHECKPOINT, COUNTERS
+from ..records.names import CHECKPOINT
 from ..stores.file import facts_of
 from ..system.faultpoints import reach
+from .config import CollectorConfig
 from .daemon import Daemon
 
 SILENCE = 10.0
@@ -34,14 +34,14 @@ LOOK_EVERY = 1.0
 class Collector:
     """One tremplin's recording here."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        config = daemon.config
+    def __init__(self, daemon: Daemon, config: CollectorConfig) -> None:
         self.daemon = daemon
+        self.config = config
         self.loop = daemon.loop
         self.say = daemon.log.say
-        self.collector_id = str(config["collector"])
-        self.take_over = bool(config.get("take_over"))
-        self.landing = Landing(str(config["file"]), daemon.path(CHECKPOINT), self.say, daemon.disk)
+        self.collector_id = config.collector
+        self.take_over = config.take_over
+        self.landing = Landing(config.file, daemon.path(CHECKPOINT), self.say, daemon.disk)
         self.sink = self.landing.sink
         #: The spool's end, as far as we were told.
         self.end = 0
@@ -52,13 +52,13 @@ class Collector:
         #: Why there is no use in trying again.
         self.refused: EngineError | None = None
         self._client: FeedClient | None = None
-        self._stop_wanted = bool(config.get("stop_at_once"))
+        self._stop_wanted = config.stop_at_once
         self._stop_sent = False
         self._answered = False
         self._lost_at = _now()
         self._heard_at = _now()
         self._last_came = False
-        self.tunnel = Tunnel(self.loop, config, daemon.folder, self.say, self._hello)
+        self.tunnel = Tunnel(self.loop, vars(config), daemon.folder, self.say, self._hello)
         self.tunnel.on_connected = self._connected
         self.tunnel.on_ended = self._disconnected
         self.tunnel.on_refused = self._refused
@@ -67,7 +67,7 @@ class Collector:
         self.acks.on_more = self._flush
         self._look_timer = self.loop.timer(self._look)
         self._retry_timer = self.loop.timer(self._retry)
-        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
+        daemon.show(self._changes, self._facts)
 
     def run(self) -> None:
         """Start, collect until told to end or until all is here, leave. Raises EngineError."""
@@ -81,7 +81,7 @@ class Collector:
         self.landing.open()
         self.loop.on_signal(signal.SIGCHLD, self.tunnel.reap)
         self.loop.on_signal(signal.SIGUSR1, self._ask_to_stop)
-        self.daemon.listen_for_stop()
+        self.daemon.listen_for_stop(self.config.foreground_of)
         self.daemon.announce()
         self.say("started", file=self.sink.path, spool=self.landing.spool, offset=self.landing.position)
         self.tunnel.start()
@@ -94,8 +94,7 @@ class Collector:
         if self._client is not None:
             self._client.close()
         self.tunnel.stop()
-        self.say(
-            "stopped",
+        self.daemon.stopped(
             lines=self.sink.batch.lines,
             bytes=self.sink.batch.bytes,
             drained=self.finished,
@@ -103,7 +102,7 @@ class Collector:
             left_senders=0,
             reason=self._refusal or self.sink.paused or self.tunnel.trouble,
         )
-        self.publisher.publish()
+        self.daemon.counters.write()
         if self.refused is not None:
             self.daemon.keep_state = True  # `status` shows why it ended
             if not self._answered:

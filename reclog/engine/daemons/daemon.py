@@ -7,10 +7,10 @@ import fcntl
 import json
 import os
 import signal
-import time
 from typing import Any, Callable
 
 from ..errors import EngineError
+from ..records.counters import CountersFile, Facts
 from ..records.events import EventLog, timestamp
 from ..records.jsonfile import clear_unfinished, read_json, write_json
 from ..records.names import CONFIG, COUNTERS, EVENTS, LOCK, STATE
@@ -18,6 +18,7 @@ from ..system.faultpoints import disk
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
 from ..system.loop import Loop
+from .config import C
 
 #: Seconds between two attempts to write the state.
 STATE_AGAIN = 1.0
@@ -47,13 +48,6 @@ class Daemon:
         #: Started again by a program, so that nobody reads an error: it is patient where it can be.
         self.again = again
         self.disk = disk()
-        self.config: dict[str, Any] = {}
-        #: Why the config can't be used; empty if it can.
-        self.trouble = ""
-        try:
-            self.config = read_json(self.path(CONFIG))
-        except (OSError, ValueError) as error:
-            self.trouble = _useless(self.path(CONFIG), error)
         self.loop = Loop()
         self.log = EventLog(self.path(EVENTS))
         self.stopping = False
@@ -61,20 +55,22 @@ class Daemon:
         self.keep_config = False
         #: Set when why it ended is to be seen in `status`.
         self.keep_state = False
+        self._told: dict[str, Any] = {}
         self._state: dict[str, Any] = {}
         self._state_unsaved = False
         self._state_timer = self.loop.timer(self._save_state)
         self._ready_fd = ready_fd
         self._lock_fd = -1
 
-    def made(self, role: Callable[[Daemon], Any]) -> Any:
-        """Return what `role` makes of this daemon. Raises ConfigUnusable where the config makes no sense."""
-        if self.trouble:
-            raise ConfigUnusable(self.trouble)
+    def told(self, kind: type[C]) -> C:
+        """Return what it is to do. Raises ConfigUnusable."""
+        path = self.path(CONFIG)
         try:
-            return role(self)
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ConfigUnusable(_useless(self.path(CONFIG), error)) from error
+            self._told = read_json(path)
+            return kind.from_json(self._told)
+        except (OSError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise ConfigUnusable(f"{path} can't be used ({said}): start the recording anew.") from error
 
     def path(self, name: str) -> str:
         """Return the path of a file of this daemon's folder."""
@@ -90,19 +86,26 @@ class Daemon:
                 return  # a file system without locks
             raise FolderTaken("This recording is being started or runs already: see `inv status`.") from error
 
-    def listen_for_stop(self) -> None:
-        """Set `stopping` at SIGTERM, SIGINT or SIGHUP; end with our parent if it stays in front of us."""
+    def listen_for_stop(self, foreground_of: int = 0) -> None:
+        """Set `stopping` at SIGTERM, SIGINT or SIGHUP, and when our parent of that pid ends."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self.loop.on_signal(number, self._stop)
-        parent = self.config.get("foreground_of")
-        if parent:
-            die_with_parent(int(parent), signal.SIGTERM)
+        if foreground_of:
+            die_with_parent(foreground_of, signal.SIGTERM)
+
+    def show(self, changes: Callable[[], object], facts: Callable[[], Facts]) -> None:
+        """Let others see `facts`: in a file, whenever `changes` returns something else."""
+        self.counters = CountersFile(self.loop, self.path(COUNTERS), changes, facts, self.disk)
 
     def announce(self, **facts: Any) -> None:
         """Write who runs and what: from now on others can find this daemon."""
         identity = Identity.of(os.getpid())
-        self._state = {**self.config, **facts, "identity": identity._asdict(), "started": timestamp()}
+        self._state = {**self._told, **facts, "identity": identity._asdict(), "started": timestamp()}
         self._save_state()
+
+    def stopped(self, **facts: Any) -> None:
+        """Say how it ended: to the event log."""
+        self.log.say("stopped", **facts)
 
     def _save_state(self) -> None:
         try:
@@ -112,7 +115,7 @@ class Daemon:
             if not self._state_unsaved:
                 self.log.say("state not saved", reason=error.strerror or str(error))
             self._state_unsaved = True
-            self._state_timer.at(time.monotonic() + STATE_AGAIN)
+            self._state_timer.at(self.loop.now() + STATE_AGAIN)
         else:
             self._state_unsaved = False
 
@@ -126,9 +129,8 @@ class Daemon:
 
     def leave(self) -> None:
         """Remove what only a running daemon has; the event log stays."""
-        if self.keep_state:
-            return
-        for name in (STATE, COUNTERS, *(() if self.keep_config else (CONFIG,)), LOCK):
+        config = () if self.keep_config else (CONFIG,)
+        for name in () if self.keep_state else (STATE, COUNTERS, *config, LOCK):
             try:
                 os.unlink(self.path(name))
             except FileNotFoundError:
@@ -146,8 +148,3 @@ class Daemon:
             except BrokenPipeError:
                 pass  # nobody waits any more
             self._ready_fd = -1
-
-
-def _useless(path: str, error: Exception) -> str:
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return f"{path} can't be used ({said}): start the recording anew."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 from ..errors import SocatUnusable
 from ..intake.intake import Intake, Limits, Store
@@ -17,6 +17,7 @@ from ..sources.tcp import PATIENCE, TcpListener
 from ..system.address import Network, parse_network
 from ..system.kernel import LINUX
 from ..system.loop import Loop
+from .config import Listening
 
 #: Seconds that a stop may take to bring in what senders have sent.
 DRAIN_WITHIN = 10.0
@@ -37,27 +38,25 @@ class Drained(NamedTuple):
 class Entrance:
     """Listen on one port, hand whole lines to a store, and bring everything in at the end."""
 
-    def __init__(
-        self, loop: Loop, store: Store, config: Mapping[str, Any], folder: str, log: EventLog
-    ) -> None:
+    def __init__(self, loop: Loop, store: Store, config: Listening, folder: str, log: EventLog) -> None:
         self._loop = loop
         self._store = store
         self._folder = folder
         self._log = log
-        self._wanted = str(config["listener"])
-        self._allow = [parse_network(text) for text in config["allow"]]
-        self._bind = str(config["bind"])
-        per_address = int(config.get("max_per_address") or 0)
-        stamp = bool(config["stamp"])
+        self._wanted = config.listener
+        self._allow = [parse_network(text) for text in config.allow]
+        self._bind = config.bind
+        per_address = config.max_per_address
+        stamp = config.stamp
         self._with_socat = use_socat(self._wanted, stamp, self._bind, self._allow, per_address)
         self._system = read()
         self._socat: SocatListener | None = None
         self._builtin: TcpListener | None = None
-        self.port = int(config["port"])
-        places = int(config.get("max_senders") or most_senders(self._system, self._with_socat))
+        self.port = config.port
+        places = config.max_senders or most_senders(self._system, self._with_socat)
         self._limits = Limits(
-            partial_after=float(config["partial_after"]),
-            stamp=bool(config["stamp"]),
+            partial_after=config.partial_after,
+            stamp=config.stamp,
             allow=self._allow,
             senders=places,
             # No cap of its own unless asked for: who is over it is closed, where over `senders` one waits.

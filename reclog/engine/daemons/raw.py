@@ -10,17 +10,15 @@ import os
 import select
 import shutil
 import signal
-import time
 from typing import Any
 
 from ..errors import EngineError
-from ..records.counters import Publisher
-from ..records.names import COUNTERS
 from ..sources.capacity import most_senders, read, warnings
 from ..sources.socat import Door, SocatParent, reap, socat_command
 from ..stores.file import Sink
 from ..system.address import parse_network
 from ..system.kernel import adopt_orphans
+from .config import RecorderConfig
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, use_socat
 
@@ -31,18 +29,19 @@ LOOK_EVERY = 1.0
 class RawRecorder:
     """socat, watched."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        config = daemon.config
+    def __init__(self, daemon: Daemon, config: RecorderConfig) -> None:
+        listening = config.listening
         self.daemon = daemon
+        self.config = config
         self.loop = daemon.loop
-        allow = [parse_network(text) for text in config["allow"]]
-        use_socat("socat", False, str(config["bind"]), allow)
+        allow = [parse_network(text) for text in listening.allow]
+        use_socat("socat", False, listening.bind, allow)
         self.system = read()
         # The sink opens and locks the file as ever; here only its descriptor is used.
-        self.sink = Sink(str(config["file"]), daemon.log.say)
+        self.sink = Sink(config.file, daemon.log.say)
         self.fd = self.sink.open()
-        places = int(config.get("max_senders") or most_senders(self.system, socat=True))
-        door = Door(str(config["bind"]), int(config["port"]), allow, places)
+        places = listening.max_senders or most_senders(self.system, socat=True)
+        door = Door(listening.bind, listening.port, allow, places)
         program = shutil.which("socat") or "socat"
 
         def command(beside: bool) -> list[str]:
@@ -52,8 +51,8 @@ class RawRecorder:
         self.parent.child.pass_fds = (self.fd,)
         self.began_with = os.fstat(self.fd).st_size
         self.down = ""
-        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts)
-        self._timer = self.loop.timer(self._look)
+        daemon.show(self._changes, self._facts)
+        self._timer = self.loop.timer(self._wake)
 
     def run(self) -> None:
         """Start, watch until told to stop, drain, leave. Raises EngineError if it can't start."""
@@ -66,9 +65,9 @@ class RawRecorder:
             raise
         self.parent.child.on_end = self._ended
         self.parent.child.on_due = self._start_again
-        self.daemon.listen_for_stop()
+        self.daemon.listen_for_stop(self.config.foreground_of)
         self.daemon.announce(listener="socat")
-        self._look()
+        self._wake()
         self.daemon.log.say("started", listener="socat", raw=True, file=self.sink.path)
         self.daemon.ready(listener="socat", notes=warnings(self.system, socat=True))
         while not self.daemon.stopping:
@@ -77,13 +76,13 @@ class RawRecorder:
 
     def stop(self) -> None:
         """Let socat take what waits, let its forks write what they have, end."""
-        began = time.monotonic()
+        began = self.loop.now()
         until = began + DRAIN_WITHIN
         parent = self.parent
         parent.child.on_end = lambda status: None
         parent.child.give_up()
         parent.refuse_newcomers()
-        while parent.queue is not None and parent.child.pid and time.monotonic() < until:
+        while parent.queue is not None and parent.child.pid and self.loop.now() < until:
             if not select.select([parent.queue], [], [], 0)[0]:
                 break
             parent.finish_forks()  # at max-children it accepts only when a fork ends
@@ -91,12 +90,11 @@ class RawRecorder:
         drained = parent.finish(until, quiet=lambda: True)
         left = parent.unread()
         parent.close()
-        self.daemon.log.say(
-            "stopped",
+        self.daemon.stopped(
             bytes=self._bytes(),
             drained=drained,
             left_bytes=left,
-            seconds=round(time.monotonic() - began, 3),
+            seconds=round(self.loop.now() - began, 3),
         )
 
     def _bytes(self) -> int:
@@ -105,8 +103,8 @@ class RawRecorder:
     def _senders(self) -> int:
         return sum(1 for _ in self.parent.forks())
 
-    def _look(self) -> None:
-        self._timer.at(time.monotonic() + LOOK_EVERY)
+    def _wake(self) -> None:
+        self._timer.at(self.loop.now() + LOOK_EVERY)
 
     def _changes(self) -> object:
         return self._bytes(), self._senders(), self.down

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from ..records.counters import Publisher
-from ..records.names import COUNTERS
 from ..stores.file import Sink, facts_of
+from .config import RecorderConfig
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, Entrance
 
@@ -15,12 +13,13 @@ from .entrance import DRAIN_WITHIN, Entrance
 class Recorder:
     """One recording on this machine."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, config: RecorderConfig) -> None:
         self.daemon = daemon
         self.loop = daemon.loop
-        self.sink = Sink(str(daemon.config["file"]), daemon.log.say, daemon.disk)
-        self.entrance = Entrance(self.loop, self.sink, daemon.config, daemon.folder, daemon.log)
-        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
+        self.config = config
+        self.sink = Sink(config.file, daemon.log.say, daemon.disk)
+        self.entrance = Entrance(self.loop, self.sink, config.listening, daemon.folder, daemon.log)
+        daemon.show(self._changes, self._facts)
 
     def run(self) -> None:
         """Start, record until told to stop, drain, leave. Raises EngineError if it can't start."""
@@ -33,28 +32,27 @@ class Recorder:
         """Open the file, listen, and say so."""
         self.sink.open()
         notes = self.entrance.open()
-        self.daemon.listen_for_stop()
+        self.daemon.listen_for_stop(self.config.foreground_of)
         listener = self.entrance.listener
         self.daemon.announce(listener=listener)
-        self.publisher.publish()
+        self.daemon.counters.write()
         self.daemon.log.say("started", listener=listener, port=self.entrance.port, file=self.sink.path)
         self.daemon.ready(listener=listener, notes=notes)
 
     def stop(self) -> None:
         """Close the queue to newcomers, bring in what was sent, write it, end."""
-        began = time.monotonic()
+        began = self.loop.now()
         self.daemon.log.say("stopping", senders=self.entrance.intake.senders)
         drained = self.entrance.drain(began + DRAIN_WITHIN)
         self.entrance.close()
-        self.daemon.log.say(
-            "stopped",
+        self.daemon.stopped(
             lines=self.sink.batch.lines,
             bytes=self.sink.batch.bytes,
             drained=drained.complete,
             left_bytes=drained.left_bytes,
             left_senders=drained.left_senders,
             reason=self.sink.paused,
-            seconds=round(time.monotonic() - began, 3),
+            seconds=round(self.loop.now() - began, 3),
         )
         self.sink.close()
 

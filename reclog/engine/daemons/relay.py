@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import time
 from typing import Any
 
 from ..errors import EngineError, PortTaken
-from ..feed.protocol import checked_secret
 from ..feed.server import Feed, Owner
-from ..records.counters import Publisher
 from ..records.events import timestamp
 from ..records.jsonfile import read_json, write_json
-from ..records.names import COUNTERS, OWNER, SPOOL, STOPPING
+from ..records.names import OWNER, SPOOL, STOPPING
 from ..sources.tcp import PATIENCE
 from ..stores.file import last_line
 from ..stores.spool import Spool, SpoolUnusable
 from ..system.aside import Aside
+from .config import RelayConfig
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, Entrance
 
@@ -36,21 +35,18 @@ class SpoolError(EngineError):
 class Relay:
     """One relay of one account on one host."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        config = daemon.config
+    def __init__(self, daemon: Daemon, config: RelayConfig) -> None:
         self.daemon = daemon
         self.loop = daemon.loop
-        self.port_out = int(config["port_remote_out"])
-        self.spool = Spool(daemon.path(SPOOL), int(config["spool_max"]), daemon.log.say, daemon.disk)
+        self.port_out = config.port_remote_out
+        self.spool = Spool(daemon.path(SPOOL), config.spool_max, daemon.log.say, daemon.disk)
         # On a host that isn't ours nothing needs to be installed but python3, so auto is builtin here.
-        listener = "builtin" if config["listener"] == "auto" else config["listener"]
-        self.entrance = Entrance(
-            self.loop, self.spool, {**config, "listener": listener}, daemon.folder, daemon.log
-        )
+        listening = config.listening
+        if listening.listener == "auto":
+            listening = dataclasses.replace(listening, listener="builtin")
+        self.entrance = Entrance(self.loop, self.spool, listening, daemon.folder, daemon.log)
         self.owner = self._read_owner()
-        self.feed = Feed(
-            self.loop, self.spool, checked_secret(config["secret"]), self.owner, daemon.log.say, self._facts
-        )
+        self.feed = Feed(self.loop, self.spool, config.secret, self.owner, daemon.log.say, self._facts)
         self.feed.on_stop = self._asked_to_stop
         self.feed.on_owner = self._save_owner
         #: Why senders can't connect; empty when they can.
@@ -61,7 +57,7 @@ class Relay:
         self._aside = Aside(self.loop)
         self._sync_timer = self.loop.timer(self._sync)
         self._port_timer = self.loop.timer(self._listen)
-        self.publisher = Publisher(self.loop, daemon.path(COUNTERS), self._changes, self._facts, daemon.disk)
+        daemon.show(self._changes, self._facts)
 
     def run(self) -> None:
         """Start, relay until told to stop, drain, leave. Raises EngineError if it can't start."""
@@ -91,7 +87,7 @@ class Relay:
             raise
         self.daemon.listen_for_stop()
         self.daemon.announce(listener=listener, spool=self.spool.id)
-        self.publisher.publish()
+        self.daemon.counters.write()
         self._sync()
         self.daemon.log.say("started", port=self.entrance.port, spool=self.spool.id, end=self.spool.end)
         self.daemon.ready(
@@ -104,12 +100,11 @@ class Relay:
 
     def stop(self) -> None:
         """Listen no more, spool what was sent. If the owner asked for it, give all away and leave nothing."""
-        drained = self.entrance.drain(time.monotonic() + DRAIN_WITHIN)
+        drained = self.entrance.drain(self.loop.now() + DRAIN_WITHIN)
         self._close_entrance()
         if self._stop_asked:
             self._give_the_rest()
-        self.daemon.log.say(
-            "stopped",
+        self.daemon.stopped(
             lines=self.spool.batch.lines,
             bytes=self.spool.batch.bytes,
             drained=drained.complete,
@@ -133,8 +128,8 @@ class Relay:
     def _give_the_rest(self) -> None:
         """Send what is left and wait for its ack; a SIGTERM, or an owner who stays away, ends that."""
         self.feed.ending = True
-        until = time.monotonic() + OWNER_WITHIN
-        while not self.feed.finished and not self.daemon.stopping and time.monotonic() < until:
+        until = self.loop.now() + OWNER_WITHIN
+        while not self.feed.finished and not self.daemon.stopping and self.loop.now() < until:
             self.loop.turn(at_most=1.0)
 
     def _asked_to_stop(self) -> None:
@@ -159,14 +154,14 @@ class Relay:
             if not self.waiting_for:
                 self.daemon.log.say("port is taken", port=self.entrance.port)
             self.waiting_for = str(error)
-            self._port_timer.at(time.monotonic() + PORT_AGAIN)
+            self._port_timer.at(self.loop.now() + PORT_AGAIN)
         else:
             if self.waiting_for:
                 self.daemon.log.say("port is free again", port=self.entrance.port)
             self.waiting_for = ""
 
     def _sync(self) -> None:
-        self._sync_timer.at(time.monotonic() + SYNC_EVERY)
+        self._sync_timer.at(self.loop.now() + SYNC_EVERY)
         unsynced = self.spool.unsynced
         if unsynced is not None and not self._aside.busy:
             path, end = unsynced

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Callable, Dict
 
 from ..system.disk import DISK, Disk
@@ -16,8 +15,8 @@ EVERY = 0.1
 Facts = Dict[str, Any]
 
 
-class Publisher:
-    """Publish `facts` whenever they changed; an idle daemon publishes nothing and does not wake."""
+class CountersFile:
+    """Write `facts` whenever they changed; an idle daemon writes nothing and does not wake."""
 
     def __init__(
         self,
@@ -27,28 +26,29 @@ class Publisher:
         facts: Callable[[], Facts],
         disk: Disk = DISK,
     ) -> None:
+        self._loop = loop
         self._path = path
         self._disk = disk
         #: Cheap: called every turn, and compared.
         self._changes = changes
         self._facts = facts
         self._seen: object = None
-        self._published_at = 0.0
-        self._timer = loop.timer(self.publish)
+        self._written_at = 0.0
+        self._timer = loop.timer(self.write)
         self._due = False
-        loop.after_turn(self._look)
+        loop.after_turn(self._notice)
 
-    def publish(self) -> None:
+    def write(self) -> None:
         """Write the counters now."""
         self._due = False
         self._seen = self._changes()
-        self._published_at = time.monotonic()
+        self._written_at = self._loop.now()
         try:
             write_json(self._path, self._facts(), disk=self._disk)
         except OSError:
             pass  # a full disk must not stop the daemon; the next change tries again
 
-    def _look(self) -> None:
+    def _notice(self) -> None:
         if not self._due and self._changes() != self._seen:
             self._due = True
-            self._timer.at(max(time.monotonic(), self._published_at + EVERY))
+            self._timer.at(max(self._loop.now(), self._written_at + EVERY))

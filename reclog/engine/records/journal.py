@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
@@ -19,6 +18,7 @@ class Journal:
     """Write a few connections one by one, a flood as a sum: what happened stays readable and bounded."""
 
     def __init__(self, loop: Loop, log: EventLog) -> None:
+        self._loop = loop
         self.say = log.say
         self._timer = loop.timer(self.write)
         self._events: list[tuple[str, dict[str, Any]]] = []
@@ -60,6 +60,6 @@ class Journal:
     def _is_one_of_few(self, event: str) -> bool:
         """Count an event; tell whether it may be one that is written by itself."""
         if not self._kinds:
-            self._timer.at(time.monotonic() + COLLECT)
+            self._timer.at(self._loop.now() + COLLECT)
         self._kinds[event] += 1
         return len(self._events) <= EACH_UP_TO

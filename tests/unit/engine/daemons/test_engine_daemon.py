@@ -8,7 +8,8 @@ from typing import Callable
 import pytest
 
 from reclog.engine.daemons import daemon as module
-from reclog.engine.daemons.daemon import Daemon
+from reclog.engine.daemons.config import RecorderConfig
+from reclog.engine.daemons.daemon import ConfigUnusable, Daemon
 from reclog.engine.system.disk import Data, Disk
 from reclog.engine.system.loop import Loop
 
@@ -25,7 +26,6 @@ class FullDisk(Disk):
 @pytest.fixture
 def daemon(tmp_path: Path, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Daemon:
     monkeypatch.setattr(module, "Loop", lambda: loop)
-    (tmp_path / "config.json").write_text('{"port": 1}')
     return Daemon(str(tmp_path))
 
 
@@ -35,6 +35,9 @@ def test_a_full_disk_keeps_no_daemon_from_its_work(
     monkeypatch: pytest.MonkeyPatch,
     turn_until: Callable[[Callable[[], bool]], None],
 ) -> None:
+    (tmp_path / "config.json").write_text('{"file": "a.log", "unknown": 1}')
+    with pytest.raises(ConfigUnusable, match="it has no port"):
+        daemon.told(RecorderConfig)
     monkeypatch.setattr(module, "STATE_AGAIN", 0.01)
     daemon.disk = disk = FullDisk()
     daemon.announce(listener="builtin")
@@ -42,6 +45,6 @@ def test_a_full_disk_keeps_no_daemon_from_its_work(
     disk.full = False
     turn_until((tmp_path / "state.json").exists)
     state = json.loads((tmp_path / "state.json").read_text())
-    assert (state["port"], state["listener"]) == (1, "builtin")
+    assert (state["unknown"], state["listener"]) == (1, "builtin")
     said = [json.loads(line)["event"] for line in (tmp_path / "events.log").read_text().splitlines()]
     assert said == ["state not saved"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reclog.engine.daemons import relay as module
+from reclog.engine.daemons.config import RelayConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.daemons.relay import Relay
 from reclog.engine.system.disk import Disk
@@ -56,7 +57,7 @@ class Bench:
         self.disk = SlowDisk()
         daemon = Daemon(str(folder))
         daemon.disk = self.disk
-        self.relay: Relay = daemon.made(Relay)
+        self.relay = Relay(daemon, daemon.told(RelayConfig))
         self.relay.start()
         builtin = self.relay.entrance._builtin
         assert builtin is not None

@@ -1,0 +1,166 @@
+"""What each daemon is told to do: its `config.json`, checked once, where it is read.
+
+Rules kept here:
+
+- Whoever starts a daemon writes what `to_json` returns, beside what concerns the commands alone.
+- A field that is wrong is named. One that an older writer did not have has its default, one that only a newer
+  writer has is nobody's here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from ipaddress import ip_address
+from typing import Any, Callable, Mapping, Sequence, TypeVar
+
+from ..feed.protocol import checked_secret
+from ..system.address import parse_network
+
+LISTENERS = ("auto", "socat", "builtin")
+
+C = TypeVar("C", bound="Config")
+
+
+class Config:
+    """Fields that come from one JSON object, those of a part beside its own."""
+
+    @classmethod
+    def from_json(cls: type[C], told: Mapping[str, Any]) -> C:
+        """Return what `told` says. Raises ValueError, which names the field that is wrong."""
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            value = told.get(field.name)
+            if field.name in _PARTS:
+                values[field.name] = _PARTS[field.name].from_json(told)
+            elif value is not None:
+                is_right, meant = _MEANT[field.name]
+                if not is_right(value):
+                    raise ValueError(f"{field.name} is {repr(value)[:50]}, not {meant}")
+                values[field.name] = value
+            elif field.default is dataclasses.MISSING:
+                raise ValueError(f"it has no {field.name}")
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        told: dict[str, Any] = dataclasses.asdict(self)  # type: ignore[call-overload]
+        for part in _PARTS:
+            told.update(told.pop(part, {}))
+        return told
+
+
+@dataclasses.dataclass(frozen=True)
+class Listening(Config):
+    """Who may send, where, and how that becomes lines."""
+
+    port: int
+    bind: str
+    listener: str
+    allow: Sequence[str]
+    stamp: bool
+    #: Seconds.
+    partial_after: float
+    #: 0: what the system's limits allow.
+    max_senders: int = 0
+    max_per_address: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RecorderConfig(Config):
+    """A recording on this machine."""
+
+    listening: Listening
+    file: str
+    raw: bool = False
+    #: The pid of the command that stays in front of it, and ends it when it ends; 0 if none does.
+    foreground_of: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RelayConfig(Config):
+    """A tremplin's relay."""
+
+    listening: Listening
+    port_remote_out: int
+    #: Bytes.
+    spool_max: int
+    secret: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectorConfig(Config):
+    """A tremplin's recording here."""
+
+    file: str
+    #: The name by which the relay knows us.
+    collector: str
+    port_local: int
+    secret: str
+    ssh_command: Sequence[str]
+    #: Starts the relay again.
+    start_command: Sequence[str]
+    #: Have the relay, whosoever it is.
+    take_over: bool = False
+    #: Only bring what the relay has, and end it.
+    stop_at_once: bool = False
+    foreground_of: int = 0
+
+
+_PARTS: dict[str, type[Listening]] = {"listening": Listening}
+
+
+def _whole(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _is(right: Callable[[str], object]) -> Callable[[Any], bool]:
+    """Return whether something is a word for which `right` returns something true, and raises nothing."""
+
+    def test(value: Any) -> bool:
+        try:
+            return isinstance(value, str) and bool(right(value))
+        except ValueError:
+            return False
+
+    return test
+
+
+def _each(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(right, value))
+
+
+_PORT = (_whole(0, 65535), "a port")
+_NUMBER = (_whole(0, 1 << 31), "a number of things")
+_WORDS = (lambda value: bool(value) and _each(_is(_passes))(value), "a command")
+_FLAG = (lambda value: isinstance(value, bool), "true or false")
+
+
+def _passes(word: str) -> bool:
+    """Tell whether the system takes a word. Raises ValueError for half of a surrogate pair."""
+    return b"\0" not in os.fsencode(word)
+
+
+#: What each field must be, whichever daemon's it is.
+_MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "port": _PORT,
+    "bind": (_is(ip_address), "a numeric address"),
+    "listener": (_is(LISTENERS.__contains__), f"one of {', '.join(LISTENERS)}"),
+    "allow": (_each(_is(parse_network)), "a list of networks"),
+    "stamp": _FLAG,
+    "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
+    "max_senders": _NUMBER,
+    "max_per_address": _NUMBER,
+    "file": (_is(lambda word: word and _passes(word)), "a file's name"),
+    "raw": _FLAG,
+    "foreground_of": _NUMBER,
+    "port_remote_out": _PORT,
+    "spool_max": (_whole(1, 1 << 62), "a number of bytes"),
+    "secret": (_is(checked_secret), "16 bytes in hex"),
+    "collector": (_is(bool), "a name"),
+    "port_local": _PORT,
+    "ssh_command": _WORDS,
+    "start_command": _WORDS,
+    "take_over": _FLAG,
+    "stop_at_once": _FLAG,
+}
