@@ -13,12 +13,13 @@ from ..errors import EngineError
 from ..records.counters import CountersFile, Facts
 from ..records.events import EventLog, timestamp
 from ..records.jsonfile import clear_unfinished, read_json, write_json
-from ..records.names import CONFIG, COUNTERS, EVENTS, LOCK, STATE
+from ..records.names import CONFIG, CONTROL, COUNTERS, EVENTS, LOCK, STATE
 from ..system.faultpoints import disk
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
 from ..system.loop import Loop
 from .config import C
+from .control import Control
 
 #: Seconds between two attempts to write the state.
 STATE_AGAIN = 1.0
@@ -59,6 +60,8 @@ class Daemon:
         self._state: dict[str, Any] = {}
         self._state_unsaved = False
         self._state_timer = self.loop.timer(self._save_state)
+        self._facts: Callable[[], Facts] = dict
+        self._control = Control(self.loop, self.path(CONTROL), self._status)
         self._ready_fd = ready_fd
         self._lock_fd = -1
 
@@ -94,18 +97,27 @@ class Daemon:
             die_with_parent(foreground_of, signal.SIGTERM)
 
     def show(self, changes: Callable[[], object], facts: Callable[[], Facts]) -> None:
-        """Let others see `facts`: in a file, whenever `changes` returns something else."""
+        """Let others see `facts`: in a file, whenever `changes` returns something else, and when they ask."""
         self.counters = CountersFile(self.loop, self.path(COUNTERS), changes, facts, self.disk)
+        self._facts = facts
 
     def announce(self, **facts: Any) -> None:
         """Write who runs and what: from now on others can find this daemon."""
         identity = Identity.of(os.getpid())
         self._state = {**self._told, **facts, "identity": identity._asdict(), "started": timestamp()}
         self._save_state()
+        try:
+            self._control.open()
+        except OSError as error:
+            self.log.say("no control socket", reason=error.strerror or str(error))
 
     def stopped(self, **facts: Any) -> None:
-        """Say how it ended: to the event log."""
+        """Say how it ended: to the event log, and to all who wait for that."""
         self.log.say("stopped", **facts)
+        self._control.end(facts)
+
+    def _status(self) -> Facts:
+        return {"state": self._state, "counters": self._facts()}
 
     def _save_state(self) -> None:
         try:
@@ -136,6 +148,7 @@ class Daemon:
             except FileNotFoundError:
                 pass
         clear_unfinished(self.folder)
+        self._control.close()
 
     def _stop(self) -> None:
         self.stopping = True

@@ -6,6 +6,8 @@ from __future__ import annotations
 CONFIG = "config.json"
 #: Who runs, while it does.
 STATE = "state.json"
+#: The UNIX socket where the daemon is asked itself.
+CONTROL = "control"
 COUNTERS = "counters.json"
 EVENTS = "events.log"
 LOCK = "lock"

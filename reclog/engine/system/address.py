@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from typing import Any, Sequence, Union
+import os
+from typing import Any, Iterator, Sequence, Union
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -30,6 +32,22 @@ def allows(networks: Sequence[Network], host: str) -> bool:
         return True
     address = ipaddress.ip_address(host.partition("%")[0])
     return any(address.version == network.version and address in network for network in networks)
+
+
+@contextlib.contextmanager
+def short_name(path: str) -> Iterator[str]:
+    """Yield a name of `path` that fits a UNIX socket's address: 108 bytes, and a state folder may be deeper.
+
+    Raises OSError.
+    """
+    if len(os.fsencode(path)) < 100:
+        yield path
+        return
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{os.path.basename(path)}"
+    finally:
+        os.close(folder)
 
 
 def reachable(bind: str) -> str:

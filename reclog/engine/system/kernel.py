@@ -123,6 +123,13 @@ def reset_on_close(sock: socket.socket) -> None:
         pass  # it is gone already
 
 
+def peer_uid(sock: socket.socket) -> int | None:
+    """Return the user at the other end of a UNIX socket (unix(7)); None where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
+
+
 def unread(sock: socket.socket) -> int:
     """Return the bytes that the kernel holds for a read of `sock`."""
     try:
