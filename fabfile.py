@@ -1,5 +1,9 @@
 """The tasks of `fab`: record through a tremplin, stop what runs there."""
 
-from reclog.program import fab_namespace
+from invoke.collection import Collection
 
-ns = fab_namespace(__file__)
+from reclog.tasks import config_file, edge, tremplin
+
+ns = Collection(tremplin.tremplin, tremplin.kill_there)
+ns.configure(config_file.KNOWN)
+edge.check_fab(ns, __file__)

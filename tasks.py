@@ -1,5 +1,16 @@
-"""The tasks of `inv`: record on this machine, stop, prove, show, follow."""
+"""The tasks of `inv`: record on this machine, show, follow, prove, stop."""
 
-from reclog.program import namespace
+from invoke.collection import Collection
 
-ns = namespace(__file__)
+from reclog.tasks import bench, config_file, edge, faults, kill, local, probe, status, tail
+
+ns = Collection(
+    local.local,
+    status.status,
+    tail.tail,
+    probe.prove,
+    kill.kill,
+    Collection("dev", bench.bench, faults.faults),
+)
+ns.configure(config_file.KNOWN)
+edge.check_inv(ns, __file__)

@@ -1,4 +1,4 @@
-"""`inv bench`: what recording costs, side by side with others. See docs/performance.md."""
+"""`inv dev.bench`: what recording costs, side by side with others. See docs/performance.md."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def _words() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="inv bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="inv dev.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, once, and nothing is fetched")
     parser.add_argument("--work", default="", help="numbers of works, with commas between; also `start`")
     parser.add_argument("--system", default="", help="only systems with one of these in their names")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import select
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 #: Columns where the output is no terminal: a table piped into grep must not be folded.
@@ -127,3 +131,39 @@ class DrainProgress:
 def note(sentence: str) -> None:
     """Print something that is good to know, and not the result, on standard error."""
     print(sentence, file=sys.stderr)
+
+
+def say(sentence: str) -> None:
+    """Print a step that is done, at once; what is being done goes on where nobody reads it any more."""
+    try:
+        print(sentence, flush=True)
+    except BrokenPipeError:
+        _mute()
+
+
+@contextlib.contextmanager
+def for_whoever_reads() -> Iterator[None]:
+    """Print what a terminal has no character for as `\\u2192`; end in peace if nobody reads (`| head`)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _has_no_reader(sys.stdout):
+            raise  # it was another pipe, or a socket
+        _mute()
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _mute() -> None:
+    # For Python's own last flush, too.
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())

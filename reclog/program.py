@@ -2,90 +2,84 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
+from invoke.parser.argument import Argument
 from invoke.program import Program
 
+from . import words
+from .console import for_whoever_reads
 from .engine import __version__
-from .recordings.settings import DEFAULTS
-from .tasks import config_file
+from .tasks import config_file, edge, kill, local, probe, status, tail, tremplin
 
-#: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a
-#: number, a list): it finds none, and settings.merged supplies the built-in value.
-_KNOWN = {"reclog": {name: value if isinstance(value, bool) else None for name, value in DEFAULTS.items()}}
-
-
-def fab_namespace(beside: str = "") -> Collection:
-    """Return the collection of all Fabric tasks, with the names of their settings.
-
-    `beside` is the path of the fabfile. Raises Exit for what Fabric would stumble over with a traceback.
-    """
-    from .tasks import edge, fabric_words, tremplin
-
-    edge.sentences(fabric_words.check_words)(sys.argv)
-    if beside:
-        edge.sentences(config_file.check)(Path(beside).parent, config_file.FabricsFile, _KNOWN)
-    return _configured(Collection(tremplin.tremplin, tremplin.kill_there))
-
-
-def namespace(beside: str) -> Collection:
-    """Return the collection of all Invoke tasks, with the names of their settings.
-
-    `beside` is the path of tasks.py. Raises Exit for what Invoke would stumble over with a traceback.
-    """
-    from .tasks import bench, edge, faults, kill, local, probe, status, tail
-
-    edge.sentences(config_file.check)(Path(beside).parent, config_file.InvokesFile, _KNOWN)
-    bodies = (local.local, kill.kill, probe.prove, status.status, tail.tail, faults.faults, bench.bench)
-    return _configured(Collection(*bodies))
-
-
-def _configured(collection: Collection) -> Collection:
-    collection.configure(_KNOWN)
-    return collection
+#: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.
+_FABRICS = (
+    Argument(names=("hosts", "H"), help="Hosts to record through: reclog -H user@host tremplin."),
+    Argument(names=("ssh-config", "S"), help="ssh config to read in place of ~/.ssh/config."),
+    Argument(names=("identity", "i"), kind=list, help="Key file for the login. May be repeated."),
+)
 
 
 class _WrongWords(Program):
     """A program with exit status 2 for wrong words, where Invoke's own has 1."""
 
     def parse_core(self, argv: list[str] | None) -> None:
-        try:
+        with _status_2():
             super().parse_core(argv)
-        except ParseError as error:
-            print(error, file=sys.stderr)
-            sys.exit(2)
 
     def parse_tasks(self) -> None:
-        try:
+        with _status_2():
             super().parse_tasks()
-        except ParseError as error:
-            print(error, file=sys.stderr)
-            sys.exit(2)
+
+
+class _OnThisMachine(_WrongWords):
+    """The program where no host is given."""
+
+    def core_args(self) -> list[Argument]:
+        return [*super().core_args(), *_FABRICS]
+
+
+@contextlib.contextmanager
+def _status_2() -> Iterator[None]:
+    try:
+        yield
+    except ParseError as error:
+        raise Exit(str(error), 2) from error
 
 
 def main() -> None:
     """Run the program: Fabric's where a host is given with -H, Invoke's otherwise."""
-    from .tasks import kill, local, probe, status, tail, tremplin
-
+    words.speak_as("reclog")
     names: dict[str, Any] = {"name": "reclog", "binary": "reclog", "version": __version__}
-    if any(word.startswith(("-H", "--hosts")) for word in sys.argv[1:]):
-        import fabric
-        from fabric.main import Fab
+    with for_whoever_reads():
+        if any(word.startswith(("-H", "--hosts")) for word in sys.argv[1:]):
+            _through_fabric(names)
+        else:
+            bodies = (local.local, status.status, tail.tail, probe.prove, kill.kill, tremplin.tremplin)
+            _OnThisMachine(namespace=_configured(*bodies), **names).run()
 
-        class _Fab(_WrongWords, Fab):  # type: ignore[misc]
-            """Fabric's program, with our exit status for wrong words."""
 
-        try:
-            tasks = fab_namespace()
-        except Exit as error:
-            print(error.message, file=sys.stderr)
-            sys.exit(error.code)
-        classes: dict[str, Any] = {"executor_class": fabric.Executor, "config_class": fabric.Config}
-        _Fab(namespace=tasks, **names, **classes).run()
-        return
-    bodies = (local.local, kill.kill, probe.prove, status.status, tail.tail, tremplin.tremplin)
-    _WrongWords(namespace=_configured(Collection(*bodies)), **names).run()
+def _through_fabric(names: dict[str, Any]) -> None:
+    import fabric
+    from fabric.main import Fab
+
+    class _Fab(_WrongWords, Fab):  # type: ignore[misc]
+        """Fabric's program, with our exit status for wrong words."""
+
+        def parse_core(self, argv: list[str] | None) -> None:
+            super().parse_core(argv)
+            edge.check_hosts(sys.argv)
+
+    classes: dict[str, Any] = {"executor_class": fabric.Executor, "config_class": fabric.Config}
+    _Fab(namespace=_configured(tremplin.tremplin, tremplin.kill_there), **names, **classes).run()
+
+
+def _configured(*bodies: Any) -> Collection:
+    collection = Collection(*bodies)
+    collection.configure(config_file.KNOWN)
+    return collection

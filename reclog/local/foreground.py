@@ -86,18 +86,16 @@ def _print_lines(recording: Recording, process: subprocess.Popen[bytes], told: l
 
 def _summary(known: Recording, width: int = 0) -> str:
     recording = Recording(known.folder)
-    counters = recording.counters
-    state = recording.state
-    reason = counters.get("paused_for")
-    lines = counters.get("lines")
+    reason = visible(recording.word("paused_for"))
+    uncounted = recording.counters.get("lines", 0) is None
     head = (
-        f"{state}{f' ({reason})' if reason else ''}, "
-        f"{'' if lines is None else counted(lines, 'line') + ', '}{size(counters.get('bytes', 0))}, "
-        f"{counted(counters.get('senders', 0), 'sender')}"
+        f"{recording.state}{f' ({reason})' if reason else ''}, "
+        f"{'' if uncounted else counted(recording.count('lines'), 'line') + ', '}"
+        f"{size(recording.count('bytes'))}, {counted(recording.count('senders'), 'sender')}"
     )
     if not width:
         return head
-    last = visible(str(counters.get("last_line") or ""))
+    last = visible(recording.word("last_line"))
     return f"{head}\n{last[: width - 1]}"
 
 

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
+from ..recordings.again import stop_command
 from ..recordings.launch import launch
 from ..recordings.processes import holder_of
 from ..recordings.registry import Recording, Registry
@@ -75,7 +76,7 @@ def _reason(settings: LocalSettings, registry: Registry, answer: dict[str, Any])
             if other.port == settings.port and other.is_alive():
                 return PortBusyError(
                     f"Port {settings.port} is taken by the recording {other.name} ({other.file}): "
-                    f"inv kill --port {settings.port} stops it, --port chooses another."
+                    f"`{stop_command(other)}` stops it, --port chooses another."
                 )
         holder = holder_of(settings.port) or "another process"
         return PortBusyError(f"Port {settings.port} is taken by {holder}: stop it, or choose another --port.")
@@ -95,5 +96,5 @@ def _reason(settings: LocalSettings, registry: Registry, answer: dict[str, Any])
 def _already_recorded(other: Recording) -> AlreadyRecordedError:
     return AlreadyRecordedError(
         f"{other.file} is being recorded by {other.name} (port {other.port}) already: "
-        f"inv kill --port {other.port} stops it, --file names another file."
+        f"`{stop_command(other)}` stops it, --file names another file."
     )

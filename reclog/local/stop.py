@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,6 +16,15 @@ from ..recordings.stopped import Stopped
 
 #: Seconds for a daemon to drain and end: what it allows itself for draining, and some for the rest.
 END_WITHIN = DRAIN_WITHIN + 3.0
+
+
+def stop_local(recordings: Sequence[Recording], registry: Registry, say: Callable[[str], None]) -> list[str]:
+    """Stop those of `recordings` that are on this machine; `say` how, return what went wrong."""
+    problems = []
+    for one in stop([one for one in recordings if one.kind == "local"], registry):
+        say(one.sentence)
+        problems += one.problems
+    return problems
 
 
 def stop(recordings: Sequence[Recording], registry: Registry) -> list[Stopped]:

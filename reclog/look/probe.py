@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
-import shlex
 import socket
 import time
 
 from reclog.engine.system.address import reachable, with_port
 
+from ..recordings.again import again_command, stop_command
 from ..recordings.registry import Recording
+from ..words import inv
 
 #: Bytes of the file that are looked through at a time.
 _BLOCK = 1024 * 1024
@@ -40,9 +41,9 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     """Try each hop of a local recording, up to the first broken one; `timeout` seconds a hop."""
     name, port = recording.name, recording.port
     if not recording.is_alive():
-        again = shlex.join(["inv", "local", "--port", str(port), "--file", recording.file])
+        again = again_command(recording)
         if recording.is_locked():  # it runs, and can't be found by its state file
-            stop = f"inv kill --port {port}" if port else "inv kill"
+            stop = stop_command(recording) if port else inv("kill")
             return [Hop(name, "process", None, f"The recorder's state is lost: `{stop}`, then `{again}`.")]
         return [Hop(name, "process", None, f"The recorder is dead: `{again}` starts it again.")]
     hops = [Hop(name, "process", 0.0)]
@@ -84,7 +85,9 @@ def probe_path(name: str, host: str, port: int, file: str, timeout: float, pause
             return [*hops, Hop(name, f"file {file}", None, trouble)]
     if took is None:
         why = (
-            f"recording is paused ({paused}): make room" if paused else f"see `inv status`, and {file} itself"
+            f"recording is paused ({paused}): make room"
+            if paused
+            else f"see `{inv('status')}`, and {file} itself"
         )
         trouble = f"The line did not reach the file within {timeout:g} s: {why}."
         return [*hops, Hop(name, f"file {file}", None, trouble)]

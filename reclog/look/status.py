@@ -1,13 +1,15 @@
-"""What `inv status` tells of each recording."""
+"""What `status` tells of each recording."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..console import size
+from ..console import size, visible
+from ..recordings.again import goes_on
 from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
+from ..words import inv
 
 COLUMNS = ("name", "state", "file", "port", "listener", "senders", "lines", "size", "last line")
 
@@ -47,6 +49,19 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
             }
         )
     return described
+
+
+def hints(recordings: Sequence[Recording]) -> Iterator[str]:
+    """Yield what the table can't say: who is elsewhere, and what is to be done about the dead."""
+    for recording in recordings:
+        name = recording.name
+        if recording.is_elsewhere():
+            assert recording.identity is not None
+            yield visible(f"{name} runs on {recording.identity.host}, not seen from here.")
+        elif recording.fact("relay_folder") and not recording.is_alive() and not recording.is_locked():
+            yield f"{name}: {goes_on(recording)}"
+        elif recording.corrupt:
+            yield visible(f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up.")
 
 
 def _known(recording: Recording, name: str, *types: type) -> Any:

@@ -1,9 +1,10 @@
-"""The command that takes a recording up again, for a person to copy."""
+"""The commands that take a recording up again, or stop it, for a person to copy."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..console import visible
 from ..errors import UsageError
 from ..words import fab, inv
 from .registry import Recording
@@ -14,6 +15,23 @@ from .target import Target
 def again_command(recording: Recording) -> str:
     """Return the command that takes a recording up again."""
     return {"local": _local, "tremplin": _tremplin}[recording.kind](recording)
+
+
+def stop_command(recording: Recording) -> str:
+    """Return the command that stops a recording."""
+    return (
+        inv("kill", "--host", recording.host)
+        if recording.host
+        else inv("kill", "--port", str(recording.port))
+    )
+
+
+def goes_on(recording: Recording) -> str:
+    """Return what is to be said of a recording through a tremplin whose collector does not run."""
+    return visible(
+        f"The relay on {recording.host} goes on: `{again_command(recording)}` brings in what it has, "
+        f"`{stop_command(recording)}` stops it."
+    )
 
 
 def ports_words(port_remote_in: Any, port_remote_out: Any) -> list[str]:

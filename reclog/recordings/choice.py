@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from ..console import visible
 from ..errors import NoSuchRecordingError
+from ..words import inv
 from .registry import Recording
 from .settings import file_path, port_number
 
 
-def chosen(
+def meant(
     recordings: Sequence[Recording], port: str | None = None, host: str | None = None, file: str | None = None
 ) -> list[Recording]:
-    """Return those of `recordings` that --port, --host and --file leave. Raises UsageError."""
+    """Return those of `recordings` that --port, --host and --file leave, all if none is given.
+
+    Raises UsageError, and NoSuchRecordingError if they leave none.
+    """
     left = list(recordings)
     if port is not None:
         wanted = port_number(port)
@@ -23,6 +28,9 @@ def chosen(
     if file is not None:
         path = os.path.realpath(file_path(file))
         left = [recording for recording in left if os.path.realpath(recording.file) == path]
+    if not left and (port, host, file) != (None, None, None):
+        runs = ", ".join(_named(recording) for recording in recordings) or "nothing"
+        raise NoSuchRecordingError(f"No recording is meant by that; what runs here: {runs}.")
     return left
 
 
@@ -30,10 +38,14 @@ def the_one(
     recordings: Sequence[Recording], port: str | None, host: str | None, file: str | None
 ) -> Recording:
     """Return the only recording that the narrowing words leave. Raises NoSuchRecordingError."""
-    left = chosen(recordings, port, host, file)
+    left = meant(recordings, port, host, file)
     if len(left) == 1:
         return left[0]
     if not left:
-        raise NoSuchRecordingError("Nothing records there: `inv local` starts a recording.")
-    names = ", ".join(f"{recording.name} ({recording.file})" for recording in left)
+        raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
+    names = ", ".join(_named(recording) for recording in left)
     raise NoSuchRecordingError(f"Say which one with --port or --file: {names}.")
+
+
+def _named(recording: Recording) -> str:
+    return visible(f"{recording.name} (port {recording.port}, {recording.file})")

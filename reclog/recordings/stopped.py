@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..console import counted, size, visible
+
 
 @dataclasses.dataclass
 class Stopped:
@@ -22,6 +24,8 @@ class Stopped:
     was_dead: bool = False
     #: It did not end by itself and was killed.
     forced: bool = False
+    #: Its tremplin is out of reach, and it was let go.
+    forgotten: bool = False
     #: What of it is still there, and why; empty if nothing is.
     left_over: str = ""
 
@@ -29,3 +33,30 @@ class Stopped:
     def complete(self) -> bool:
         """Tell whether everything sent is in the file."""
         return not self.forced and not self.left_bytes and not self.left_senders
+
+    @property
+    def sentence(self) -> str:
+        """How it ended, for a person to read."""
+        if self.was_dead:
+            return f"{self.name} was dead; cleaned up."
+        if self.forgotten:
+            return f"{self.name} is forgotten; what its relay has stays there."
+        recorded = "" if self.lines is None else f", {counted(self.lines, 'line')} recorded"
+        return f"{self.name} stopped{recorded}: {visible(self.file)}"
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not as it should be, a sentence each."""
+        return [sentence for sentence in (self._loss(), self.left_over) if sentence]
+
+    def _loss(self) -> str:
+        file = visible(self.file)
+        if self.complete:
+            return ""
+        if self.forced:
+            return f"{self.name} did not end in time and was killed: its last lines may be missing in {file}."
+        reason = f" ({visible(self.reason)})" if self.reason else ""
+        return (
+            f"{self.name}: {size(self.left_bytes)} of {counted(self.left_senders, 'sender')} could not be "
+            f"recorded{reason}: make room for {file} and have them sent again."
+        )

@@ -1,4 +1,4 @@
-"""`inv bench`: the benchmark, for developers."""
+"""`dev.bench`: the benchmark, for developers."""
 
 from __future__ import annotations
 

@@ -9,6 +9,11 @@ from typing import Any
 from invoke.config import AmbiguousMergeError, Config
 
 from reclog.errors import UsageError
+from reclog.recordings.settings import DEFAULTS
+
+#: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a
+#: number, a list): it finds none, and settings.merged supplies the built-in value.
+KNOWN = {"reclog": {name: value if isinstance(value, bool) else None for name, value in DEFAULTS.items()}}
 
 #: As Invoke looks for them; the first that is there counts.
 _SUFFIXES = ("yaml", "yml", "json", "py")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
+from invoke.collection import Collection
 from invoke.context import Context
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
+from invoke.parser import Parser
+from invoke.program import Program
 
+from reclog.console import for_whoever_reads
 from reclog.errors import ReclogError, UsageError
+
+from . import config_file, fabric_words
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -20,7 +28,8 @@ def sentences(body: Body) -> Body:
     @functools.wraps(body)
     def task_body(*args: Any, **kwargs: Any) -> Any:
         try:
-            return body(*args, **kwargs)
+            with for_whoever_reads():
+                return body(*args, **kwargs)
         except ReclogError as error:
             raise Exit(str(error), error.code) from error
 
@@ -36,3 +45,41 @@ def configured(c: Context) -> Mapping[str, Any]:
     if part and not hasattr(part, "keys"):  # Invoke's own mapping is no Mapping
         raise UsageError("`reclog:` in the config holds no settings: give them as `reclog: {port: 55514}`.")
     return dict(part) if part else {}
+
+
+def check_inv(collection: Collection, beside: str) -> None:
+    """Raise Exit for what Invoke, which is loading `collection`, would stumble over.
+
+    `beside` is the path of tasks.py.
+    """
+    from invoke.main import program
+
+    sentences(config_file.check)(Path(beside).parent, config_file.InvokesFile, config_file.KNOWN)
+    _check_words(collection, program)
+
+
+def check_fab(collection: Collection, beside: str) -> None:
+    """Raise Exit for what Fabric, which is loading `collection`, would stumble over.
+
+    `beside` is the path of the fabfile.
+    """
+    from fabric.main import program
+
+    check_hosts(sys.argv)
+    sentences(config_file.check)(Path(beside).parent, config_file.FabricsFile, config_file.KNOWN)
+    _check_words(collection, program)
+
+
+#: Raises Exit for hosts and files of a command line over which Fabric would stumble.
+check_hosts = sentences(fabric_words.check_words)
+
+
+def _check_words(collection: Collection, program: Program) -> None:
+    """Refuse words that no task knows, as `program` is about to do: its exit status would be 1."""
+    core = getattr(program, "core", None)
+    if core is None:
+        return  # something else loads the collection
+    try:
+        Parser(collection.to_contexts(), initial=program.initial_context).parse_argv(core.unparsed)
+    except ParseError as error:
+        raise Exit(str(error), 2) from error

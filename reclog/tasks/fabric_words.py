@@ -11,13 +11,14 @@ from invoke.context import Context
 
 from reclog.errors import UsageError
 from reclog.recordings.target import Target, parse_target
+from reclog.words import fab
 
 
 def target_of(c: Context) -> tuple[Target, int]:
     """Return the host of a task's connection as it was typed, and how many there are. Raises UsageError."""
     host = getattr(c, "original_host", None)
     if host is None:
-        raise UsageError("Give a host with -H: fab -H user@host tremplin.")
+        raise UsageError(f"Give a host with -H: {fab('-H', 'user@host', 'tremplin')}.")
     typed = _typed_hosts(sys.argv)
     config = getattr(c.config, "_runtime_ssh_path", None)  # Fabric has no other name for what -S gave
     config = _absolute(config) if config else None
@@ -48,6 +49,9 @@ def check_words(argv: list[str]) -> None:
     for path in _values(argv, "-S", "--ssh-config"):
         if not os.path.isfile(_absolute(path)):
             raise UsageError(f"{path!r} is no file: give your ssh config with -S.")
+    for path in _values(argv, "-i", "--identity"):
+        if not os.path.isfile(_absolute(path)):
+            raise UsageError(f"{path!r} is no file: give a key of yours with -i.")
 
 
 def _absolute(path: Any) -> str:

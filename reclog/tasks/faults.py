@@ -1,4 +1,4 @@
-"""`inv faults`: the bench of faults, for developers."""
+"""`dev.faults`: the bench of faults, for developers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`inv local`: record on this machine."""
+"""`local`: record on this machine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, visible
+from reclog.console import note, say, visible
 from reclog.engine.system.address import with_port
 from reclog.local import foreground as front
 from reclog.local.start import start_local
+from reclog.recordings.again import stop_command
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local
 
@@ -53,7 +54,7 @@ def local(
     """Record what senders write to a TCP port, in a file.
 
     Starts a recorder in the background and returns when it listens. Whole lines only: no line mixes two
-    senders. `inv status` shows it, `inv tail` follows it, `inv kill` stops it without losing a line.
+    senders. `status` shows it, `tail` follows it, `kill` stops it without losing a line.
     """
     settings = resolve_local(locals(), configured(c))
     started = start_local(settings, Registry())
@@ -64,10 +65,8 @@ def local(
     recording = started.recording
     listening = recording.fact("listener")
     file = visible(settings.file)
-    print(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {file}")
+    say(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {file}")
     if settings.foreground:
         front.say_how_it_ended(front.stay_with(recording, started.process, clean=True))
     else:
-        print(
-            f"Follow: tail -f {visible(shlex.quote(settings.file))}   Stop: inv kill --port {settings.port}"
-        )
+        say(f"Follow: tail -f {visible(shlex.quote(settings.file))}   Stop: {stop_command(recording)}")

@@ -1,4 +1,4 @@
-"""`inv test-connection`: prove the path end to end."""
+"""`test-connection`: prove the path end to end."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from invoke.tasks import task
 from reclog.console import print_table
 from reclog.errors import BrokenPathError
 from reclog.look.probe import Hop, probe_local, probe_path
-from reclog.recordings.choice import chosen
+from reclog.recordings.choice import meant
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import file_path, merged, port_number, seconds
 from reclog.tremplin.probe import probe_tremplin
+from reclog.words import inv
 
 from .edge import configured, sentences
 
@@ -44,9 +45,9 @@ def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, time
     if host is not None and all(recording.host != host for recording in here):
         hops = probe_path("probe", str(host), port_number(words["port"]), file_path(words["file"]), within)
     else:
-        recordings = chosen(here, port, host, file)
+        recordings = meant(here, port, host, file)
         if not recordings:
-            raise BrokenPathError("Nothing is being recorded: `inv local` starts a recording.")
+            raise BrokenPathError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
         hops = [hop for one in recordings for hop in PROBES[one.kind](one, within)]
     print_table(("recording", "hop", "result", "time"), [_row(hop) for hop in hops])
     broken = [hop.trouble for hop in hops if not hop.ok]

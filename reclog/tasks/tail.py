@@ -1,9 +1,7 @@
-"""`inv tail`: follow a recording."""
+"""`tail`: follow a recording."""
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 from invoke.context import Context
@@ -15,6 +13,7 @@ from reclog.look.tail import follow as follow_file
 from reclog.recordings.choice import the_one
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import count, merged
+from reclog.words import inv
 
 from .edge import configured, sentences
 
@@ -37,14 +36,14 @@ def tail(c: Context, lines: Any = None, file: Any = None, port: Any = None, foll
     number = count("--lines", merged({"lines": lines}, configured(c))["lines"])
     recording = the_one(list(Registry().here()), port, None, file)
     if not recording.file:
-        raise ReclogError(f"{recording.name} does not tell its file: `inv kill` cleans it up.")
+        raise ReclogError(f"{recording.name} does not tell its file: `{inv('kill')}` cleans it up.")
     try:
         for line in follow_file(recording.file, number, lambda: follow):
             print(line, flush=True)
     except KeyboardInterrupt:
         pass  # the way to end it
-    except BrokenPipeError:  # `inv tail | head`: who read us has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+    except BrokenPipeError:
+        raise  # who reads us has seen enough
     except OSError as error:
         raise ReclogError(
             f"{visible(recording.file)} can't be read ({error.strerror}): is it still what was recorded?"

@@ -1,4 +1,4 @@
-"""`fab -H user@host tremplin` and `fab -H user@host kill`."""
+"""`tremplin` and `kill` on a host."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from reclog.console import note, say, visible
 from reclog.local import foreground as front
+from reclog.recordings.again import goes_on, stop_command
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_tremplin
 from reclog.tremplin.start import open_tremplin
+from reclog.tremplin.stop import stop_host
 
 from .edge import configured, sentences
 from .fabric_words import target_of
@@ -52,17 +55,18 @@ def tremplin(
     """Record what senders write to a host on the Internet, in a file here.
 
     Starts a relay there, with a spool that keeps lines while this machine is away, and a tunnel by ssh; no
-    port is opened here. Run again it takes up the relay that is there. Stop: `inv kill`.
+    port is opened here. Run again it takes up the relay that is there. `kill` stops it.
     """
     words = locals()
     target, hosts = target_of(c)
     settings = resolve_tremplin(words, configured(c), target.host, hosts)
-    opened = open_tremplin(target, settings, Registry(), lambda line: print(line, flush=True))
+    opened = open_tremplin(target, settings, Registry(), say)
     recording = opened.recording
     if settings.foreground and opened.process is not None:
         front.say_how_it_ended(front.stay_with(recording, opened.process, clean=False))
+        note(goes_on(recording))
     else:
-        print(f"Follow: tail -f {shlex.quote(recording.file)}   Stop: inv kill --host {target.host}")
+        say(f"Follow: tail -f {visible(shlex.quote(recording.file))}   Stop: {stop_command(recording)}")
 
 
 @task(
@@ -79,7 +83,5 @@ def kill_there(c: Context, take_over: bool = False, discard: bool = False) -> No
 
     Works with or without a record of it here.
     """
-    from .kill import stop_host
-
     target, _ = target_of(c)
-    stop_host(target, take_over, discard)
+    stop_host(target, Registry(), take_over, discard, say)

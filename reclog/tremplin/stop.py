@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import shlex
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,8 +17,8 @@ from reclog.engine.records.events import timestamp
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
 
-from ..console import size, visible
-from ..errors import HostError, NotOursError, ReclogError, RelayError
+from ..console import DrainProgress, size, visible
+from ..errors import HostError, NotDrainedError, NotOursError, ReclogError, RelayError
 from ..recordings.again import ports_words
 from ..recordings.launch import launch
 from ..recordings.processes import exact, marked, runs
@@ -37,13 +38,50 @@ Progress = Callable[[int], None]
 PATIENCE = 12.0
 
 
+def stop_tremplins(
+    recordings: Sequence[Recording], registry: Registry, discard: bool, say: Callable[[str], None]
+) -> list[str]:
+    """Stop those of `recordings` that are through a tremplin; `say` how, return what went wrong."""
+    problems = []
+    for recording in recordings:
+        if recording.kind != "tremplin":
+            continue
+        try:
+            # A start that is under way ends first; another kill leaves nothing to do.
+            with registry.one_at_a_time(recording.name):
+                now = Recording(recording.folder)
+                if not now.facts:
+                    continue
+                with DrainProgress(now.name, sys.stderr) as progress:
+                    stopped = stop_tremplin(now, discard, progress)
+            say(stopped.sentence)
+        except ReclogError as error:
+            problems.append(str(error))
+    return problems
+
+
+def stop_host(
+    target: Target, registry: Registry, take_over: bool, discard: bool, say: Callable[[str], None]
+) -> None:
+    """Stop all that runs on a host, known here or not. Raises ReclogError."""
+    login = resolve(target).login  # the host may have been given another name, and the name another port
+    tremplins = [one for one in registry.here() if one.kind == "tremplin"]
+    recordings = [one for one in tremplins if one.facts.get("login") == login]
+    problems = stop_tremplins(recordings, registry, discard, say)
+    if problems:
+        raise NotDrainedError("\n".join(problems))
+    said = _stop_on_host(target, registry, take_over, discard)
+    for sentence in said or ([] if recordings else [f"Nothing to stop on {target.host}."]):
+        say(sentence)
+
+
 def stop_tremplin(
     recording: Recording, discard: bool = False, progress: Progress = lambda lag: None
 ) -> Stopped:
     """Drain the relay into the file and end both sides; with `discard`, drop what is still there.
 
     What could not be drained stays, and what is left of the recording here stays too, so that it can be
-    tried again. Raises ReclogError.
+    tried again; with `discard` that also goes where the host is out of reach. Raises ReclogError.
     """
     began, since = time.monotonic(), timestamp()
     if recording.facts.get("starting") and not recording.is_alive():
@@ -52,20 +90,27 @@ def stop_tremplin(
             f"The start of {recording.name} was cut short: "
             f"`{fab('-H', recording.host, 'kill')}` sees to the rest."
         )
+    lines = None
+    forgotten = False
     try:
-        lines = _drain(recording, since, progress)
+        try:
+            lines = _drain(recording, since, progress)
+        except (NotOursError, HostError):
+            raise
+        except ReclogError:
+            if not discard:
+                raise
+        _clear(recording)
     except NotOursError:
         recording.clean()  # the rest is the new owner's
         raise
     except HostError:
-        raise  # what is out of reach can't be dropped either
-    except ReclogError:
         if not discard:
             raise
-        lines = None
-    _clear(recording)
+        forgotten = True
     recording.clean()
-    return _stopped(recording, began, lines)
+    took = time.monotonic() - began
+    return Stopped(recording.name, recording.file, lines, 0, 0, "", took, forgotten=forgotten)
 
 
 def _drain(recording: Recording, since: str, progress: Progress) -> int:
@@ -84,7 +129,7 @@ def _drain(recording: Recording, since: str, progress: Progress) -> int:
     return number(facts.get("lines"))
 
 
-def stop_on_host(target: Target, registry: Registry, take_over: bool, discard: bool) -> list[str]:
+def _stop_on_host(target: Target, registry: Registry, take_over: bool, discard: bool) -> list[str]:
     """End every relay of this account on a host of which no recording is known here.
 
     Returns a sentence each. Raises ReclogError for one that is another collector's, or that holds lines.
@@ -210,15 +255,3 @@ def _clear(recording: Recording) -> None:
     if relay is not None and relay.pid:
         login(way, end_script(relay.pid))
     login(way, clear_script(folder))
-
-
-def _stopped(recording: Recording, began: float, lines: int | None) -> Stopped:
-    return Stopped(
-        name=recording.name,
-        file=recording.file,
-        lines=lines,
-        left_bytes=0,
-        left_senders=0,
-        reason="",
-        took=time.monotonic() - began,
-    )

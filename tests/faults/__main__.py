@@ -1,4 +1,4 @@
-"""`inv faults`: what promises are worth on a bad day. See docs/reliability.md."""
+"""`inv dev.faults`: what promises are worth on a bad day. See docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _words() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="inv faults", description=__doc__)
+    parser = argparse.ArgumentParser(prog="inv dev.faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--system", default="", help="names, with commas between")

@@ -165,5 +165,5 @@ def _account(rows: dict[str, Row], windows: list[tuple[float, str]], stage: Stag
 
 def complain(lane: Lane, seed: int, result: dict[str, Any]) -> None:
     """Say what a round has found and how it is run again."""
-    again = f"inv faults --system {lane.name} --seed {seed} --round {result['number']}"
+    again = f"inv dev.faults --system {lane.name} --seed {seed} --round {result['number']}"
     print(f"\n{lane.name}, round {result['number']}: {result['failure']}\nagain: {again}", file=sys.stderr)

@@ -9,7 +9,7 @@ from bench import Home
 from campaign import Lane
 from stage import System
 
-#: What `inv faults` runs if it is not told otherwise.
+#: What `inv dev.faults` runs if it is not told otherwise.
 OURS = ("lan-socat", "lan-builtin", "tremplin")
 #: What people use instead.
 PLAIN = ("socat", "socat-tuned", "socat-ssh")

@@ -64,7 +64,7 @@ def test_a_broken_promise_is_seen_and_charged_to_its_fault() -> None:
 def test_inv_faults_shows_a_table(home: Home) -> None:
     words = ["--round", "0", "--system", "lan-builtin", "--fault", "recorder frozen", "--seed", "3"]
     out = home.path / "results.json"
-    done = home.inv("faults", *words, "--json", str(out))
+    done = home.inv("dev.faults", *words, "--json", str(out))
     assert done.returncode == 0, done.stderr + done.stdout
     assert re.search(r"recorder frozen\s*│\s*1 │", done.stdout)
     assert "seed 3: 1 faults, every promise was kept" in done.stdout
@@ -78,7 +78,7 @@ def test_wrong_words_of_inv_faults_are_refused(home: Home) -> None:
         ["--system", "nothing"],
         ["--system", "lan-builtin", "--fault", "x?"],
     ):
-        done = home.inv("faults", *words)
+        done = home.inv("dev.faults", *words)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
         assert done.stderr.strip()

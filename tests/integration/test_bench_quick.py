@@ -17,7 +17,7 @@ WORKS = {"1", "2", "3", "4", "5", "7", "start"}
 def test_the_quick_benchmark_runs_and_reclog_keeps_every_line(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["--quick", "--folder", str(tmp_path), "--out", str(out)]
-    done = home.inv("bench", *words, timeout=220, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    done = home.inv("dev.bench", *words, timeout=220, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert done.returncode == 0, done.stderr
     results: dict[str, Any] = json.loads((out / "results.json").read_text("utf-8"))
     assert set(results["works"]) == WORKS
@@ -37,6 +37,6 @@ def test_the_quick_benchmark_runs_and_reclog_keeps_every_line(home: Home, tmp_pa
 
 
 def test_wrong_words_are_refused(home: Home) -> None:
-    done = home.inv("bench", "--work", "99")
+    done = home.inv("dev.bench", "--work", "99")
     assert done.returncode == 2
     assert "choose from" in done.stderr

@@ -30,7 +30,7 @@ RECLOG = (
     if (BIN / "reclog").exists()
     else [sys.executable, "-c", "from reclog.program import main; main()"]
 )
-TASKS = ["bench", "faults", "kill", "local", "status", "tail", "test-connection"]
+TASKS = ["kill", "local", "status", "tail", "test-connection", "dev.bench", "dev.faults"]
 #: What a sender could write to take a terminal over, and what a person is to see of it.
 HOSTILE = b"\x1b[31mred\x1b]0;title\x07 \xe2\x80\xae [bold]x[/] \x9b\xff"
 SHOWN = r"\x1b[31mred\x1b]0;title\x07 \u202e [bold]x[/] \x9b\xff"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reclog.console import print_table, size, visible
+from reclog.console import for_whoever_reads, print_table, size, visible
 
 
 @pytest.mark.parametrize(
@@ -83,3 +89,34 @@ def test_a_table_shows_markup_and_escapes_as_text(capsys: pytest.CaptureFixture[
     assert r"[bold]x[/] \x1b[31m \u202e" in out
     assert "\x1b" not in out
     assert len(out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("words", ["['--help']", "['status', '--json']", "['kill']"])
+def test_a_reader_that_has_seen_enough_is_no_trouble(tmp_path: Path, words: str) -> None:
+    program = f"import sys; sys.argv[1:] = {words}; from reclog.program import main; main()"
+    reading, writing = os.pipe()
+    os.close(reading)  # as head does
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_another_broken_pipe_is_no_reader_that_has_gone() -> None:
+    with pytest.raises(BrokenPipeError), for_whoever_reads():
+        raise BrokenPipeError
+
+
+def test_what_a_terminal_has_no_character_for_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", out)
+    with for_whoever_reads():
+        print("caf\xe9 \u2192")
+    assert isinstance(out.buffer, io.BytesIO)
+    assert out.buffer.getvalue() == b"caf\xe9 \\u2192\n"

@@ -1,13 +1,20 @@
-"""The words of a `fab` call that Fabric itself would answer with a traceback."""
+"""The words of a call: those that Fabric would answer with a traceback, and those that no task knows."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
+import fabric.main
+import invoke.main
 import pytest
 
+from reclog import program, words
 from reclog.errors import UsageError
 from reclog.tasks.fabric_words import check_words
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +28,8 @@ from reclog.tasks.fabric_words import check_words
         ["-H", "trem:99999"],
         ["-S", "/no/such/file", "-H", "trem"],
         ["--ssh-config=/no/such/file"],
+        ["-i", "/no/such/key", "-H", "trem"],
+        ["--identity=/no/such/key"],
     ],
 )
 def test_bad_words_are_refused_in_a_sentence(words: list[str]) -> None:
@@ -32,4 +41,68 @@ def test_bad_words_are_refused_in_a_sentence(words: list[str]) -> None:
 @pytest.mark.parametrize("host", ["trem", "u@trem", "u@trem:22", "::1", "[::1]", "u@[::1]:22", "a, b:22,"])
 def test_good_words_pass(host: str, tmp_path: Path) -> None:
     (tmp_path / "config").touch()
-    check_words(["fab", "-S", str(tmp_path / "config"), "-H", host, "tremplin"])
+    (tmp_path / "key").touch()
+    check_words(["fab", "-S", str(tmp_path / "config"), "-i", str(tmp_path / "key"), "-H", host, "tremplin"])
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> int:
+    """Run a program in this process; return its exit status."""
+    argv = [name, *words]
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("reclog.words._names", {"inv": "inv", "fab": "fab"})
+    programs: dict[str, Any] = {"inv": invoke.main.program.run, "fab": fabric.main.make_program().run}
+    monkeypatch.setattr(fabric.main, "program", programs["fab"].__self__)
+    with pytest.raises(SystemExit) as ended:
+        programs[name](argv) if name in programs else program.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize("name", ["inv", "fab", "reclog"])
+@pytest.mark.parametrize("words", ["kill --nope", "kill --discard=x", "record", "kill nope", "--nope"])
+def test_words_that_no_task_knows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, words: str
+) -> None:
+    assert run(monkeypatch, name, *words.split()) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["inv", "fab", "reclog"])
+def test_help_and_list_are_no_wrong_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    for asked in (["--help"], ["--list"], ["kill", "--help"], ["--help", "kill"]):
+        assert run(monkeypatch, name, *asked) == 0
+    assert "kill" in capsys.readouterr().out
+
+
+def test_the_help_of_the_program_names_the_options_for_a_host(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "reclog", "--help") == 0
+    said = capsys.readouterr().out
+    for option in ("-H STRING, --hosts", "-S STRING, --ssh-config", "-i, --identity"):
+        assert option in said
+
+
+@pytest.mark.parametrize("name", ["inv", "reclog"])
+def test_what_is_said_has_the_name_that_was_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert run(monkeypatch, name, "tail") == 1
+    assert f"`{name} local`" in capsys.readouterr().err
+
+
+def test_a_host_is_asked_for_by_the_name_that_was_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "reclog", "tremplin") == 2
+    assert "reclog -H user@host tremplin" in capsys.readouterr().err
+
+
+def test_a_command_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reclog.words._names", {"inv": "inv", "fab": "fab"})
+    assert words.inv("kill", "--file", "a b") == "inv kill --file 'a b'"
+    words.speak_as("reclog")
+    assert words.fab("-H", "trem", "kill") == "reclog -H trem kill"

@@ -87,7 +87,7 @@ class Daemon:
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 return  # a file system without locks
-            raise FolderTaken("This recording is being started or runs already: see `inv status`.") from error
+            raise FolderTaken("This recording is being started or runs already: its status tells.") from error
 
     def listen_for_stop(self, foreground_of: int = 0) -> None:
         """Set `stopping` at SIGTERM, SIGINT or SIGHUP, and when our parent of that pid ends."""
