@@ -8,12 +8,16 @@ import sys
 import time
 from typing import Any
 
+from rich.text import Text
+
 from ..console import counted, note, size, visible
 from ..errors import ReclogError
 from ..recordings.registry import Recording
 
 #: Seconds between two looks at the counters; between two lines where there is no terminal.
 LOOK_EVERY, SAY_EVERY = 0.5, 10.0
+#: Cells that are left free in the last row: a terminal writes ^C there, and a row that breaks is drawn twice.
+ROOM_BESIDE = 8
 
 
 def stay_with(recording: Recording, process: subprocess.Popen[bytes], clean: bool) -> dict[str, Any]:
@@ -63,7 +67,6 @@ def _goes_on(process: subprocess.Popen[bytes], told: list[int], at_most: float) 
 def _show_live(recording: Recording, process: subprocess.Popen[bytes], told: list[int]) -> None:
     from rich.console import Console
     from rich.live import Live
-    from rich.text import Text
 
     with Live(Text(""), console=Console(highlight=False), auto_refresh=False) as live:
         while True:
@@ -95,8 +98,9 @@ def _summary(known: Recording, width: int = 0) -> str:
     )
     if not width:
         return head
-    last = visible(recording.word("last_line"))
-    return f"{head}\n{last[: width - 1]}"
+    last = Text(visible(recording.word("last_line")))
+    last.truncate(max(0, width - ROOM_BESIDE))  # by cells: some characters take two
+    return f"{head}\n{last}"
 
 
 def say_how_it_ended(stopped: dict[str, Any]) -> None:

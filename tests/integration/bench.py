@@ -9,6 +9,7 @@ import io
 import json
 import os
 import random
+import runpy
 import socket
 import subprocess
 import sys
@@ -24,7 +25,6 @@ from invoke.program import Program
 
 from reclog.engine.records.names import MARK
 from reclog.look.status import describe
-from reclog.program import namespace
 from reclog.recordings.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,7 +179,7 @@ class Home:
         ):
             try:
                 program = Program(
-                    name="Invoke", binary="inv[oke]", namespace=namespace(str(ROOT / "tasks.py"))
+                    name="Invoke", binary="inv[oke]", namespace=runpy.run_path(str(ROOT / "tasks.py"))["ns"]
                 )
                 program.run(["inv", *words])
             except SystemExit as end:
