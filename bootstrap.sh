@@ -1,25 +1,32 @@
 #!/bin/sh
 # Make .venv with reclog in it. `sh bootstrap.sh tests` adds what the tests need; `sh bootstrap.sh bench`
 # adds that and what the benchmark needs.
-# Debian packages are installed only where something is missing that can't be done without.
+# Debian packages are installed only where something is missing that can't be done without; and socat, which
+# listens best, where that needs no question.
 set -eu
 cd "$(dirname "$0")"
 
 missing=
 have() { command -v "$1" >/dev/null 2>&1; }
-need() { have "$1" || missing="$missing $2"; }
+need() {
+    have "$1" && return
+    case " $missing " in *" $2 "*) ;; *) missing="${missing:+$missing }$2" ;; esac
+}
+install() {
+    echo "Installing with apt: $*"
+    $as_root apt-get -qq update
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@" >/dev/null
+}
 
 need python3 python3
-if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    missing="$missing python3-venv"
-fi
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="${missing:+$missing }python3-venv"
 case "${1:-}" in
     tests) what='.[dev]' ;;
     bench) what='.[dev,bench]' ;;
     *) what=. ;;
 esac
+PATH="$PATH:/usr/sbin:/sbin"
 if [ "$what" != . ]; then
-    PATH="$PATH:/usr/sbin:/sbin"
     need socat socat
     need nc netcat-openbsd
     need telnet telnet
@@ -41,25 +48,34 @@ if [ "${1:-}" = bench ]; then
     need apt-get apt
     need dpkg-deb dpkg
 fi
+# How to be root, and whether that takes no password.
+as_root=sudo
+asks=
+if [ "$(id -u)" = 0 ]; then as_root=
+elif ! have sudo || ! sudo -n true 2>/dev/null; then asks=yes
+fi
 if [ -n "$missing" ]; then
-    if [ "$(id -u)" = 0 ]; then as_root=
-    elif have sudo; then as_root=sudo
-    else
-        echo "Ask an administrator to install:$missing" >&2
+    if [ -n "$as_root" ] && ! have sudo; then
+        echo "Ask an administrator to install: $missing" >&2
         exit 1
     fi
     if ! have apt-get; then
-        echo "Install these (they are Debian's names), then run this again:$missing" >&2
+        echo "Install these (they are Debian's names), then run this again: $missing" >&2
         exit 1
     fi
-    $as_root apt-get -qq update
     # shellcheck disable=SC2086 # a list of words
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $missing >/dev/null
+    install $missing
+fi
+if ! have socat; then
+    if [ -n "$asks" ] || ! have apt-get || ! install socat; then
+        echo "socat is not here: reclog's builtin listener serves. (apt-get install socat)"
+    fi
 fi
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
     echo "reclog needs Python 3.10 or newer; this is $(python3 --version)." >&2
     exit 1
 }
+echo "Making .venv and fetching what reclog is built with: this takes some seconds."
 [ -x .venv/bin/python ] || python3 -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$what"

@@ -9,6 +9,7 @@ import re
 import secrets
 import subprocess
 import time
+from collections.abc import Callable
 from typing import Any
 
 from reclog.engine.errors import EngineError
@@ -192,9 +193,15 @@ def _refuse_recorded_file(file: str, registry: Registry, own: Recording | None) 
 
 
 def _try_file(path: str, undo: contextlib.ExitStack) -> None:
-    """Refuse a file that can't be recorded to, before anything is started; if all fails it goes again."""
-    if os.path.exists(path):
-        undo = contextlib.ExitStack()  # it stays as it is
+    """Refuse a file that can't be recorded to, before anything is started; if all fails it goes again.
+
+    Its folder is made: of several hosts, each may have its own. Raises ReclogError.
+    """
+    if not os.path.exists(path):
+        with contextlib.suppress(OSError):  # the file's own sentence says what is wrong there
+            os.mkdir(os.path.dirname(path))
+            undo.callback(_remove, os.rmdir, os.path.dirname(path))
+        undo.callback(_remove, _unlink_empty, path)
     sink = Sink(path, lambda event, **facts: None)
     try:
         sink.open()
@@ -202,13 +209,15 @@ def _try_file(path: str, undo: contextlib.ExitStack) -> None:
         raise ReclogError(str(error)) from error
     sink.close()
 
-    undo.callback(_remove_empty, path)
 
-
-def _remove_empty(path: str) -> None:
+def _remove(how: Callable[[str], None], path: str) -> None:
     with contextlib.suppress(OSError):
-        if os.path.getsize(path) == 0:
-            os.unlink(path)
+        how(path)
+
+
+def _unlink_empty(path: str) -> None:
+    if os.path.getsize(path) == 0:
+        os.unlink(path)
 
 
 def _refuse_other_name(known: Relay | None, registry: Registry, own: Recording) -> None:
