@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
-import time
 from typing import Any
 
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
@@ -26,8 +25,6 @@ class Started:
     notes: list[str]
     #: Recordings of dead processes that were cleaned up on the way.
     cleaned: list[str]
-    #: Seconds that it took.
-    took: float
 
 
 def start_local(settings: LocalSettings, registry: Registry) -> Started:
@@ -38,7 +35,6 @@ def start_local(settings: LocalSettings, registry: Registry) -> Started:
 
 
 def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
-    began = time.monotonic()
     cleaned = _make_way(settings, registry)
     config = {**dataclasses.asdict(settings), "kind": "local", "host": None}
     del config["foreground"]
@@ -50,7 +46,7 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
         recording.clean()
         raise _reason(settings, registry, answer)
     notes = [str(note) for note in answer.get("notes", [])]
-    return Started(Recording(recording.folder), process, notes, cleaned, time.monotonic() - began)
+    return Started(Recording(recording.folder), process, notes, cleaned)
 
 
 def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:

@@ -62,7 +62,7 @@ def stop_strays(registry: Registry) -> int:
 
 def _report(recording: Recording, daemon: psutil.Process | None, forced: bool) -> Stopped:
     facts = recording.last_event("stopped") if daemon is not None and not forced else {}
-    lines, seconds = facts.get("lines"), facts.get("seconds")
+    lines = facts.get("lines")
     stopped = Stopped(
         name=recording.name,
         file=recording.file,
@@ -70,7 +70,6 @@ def _report(recording: Recording, daemon: psutil.Process | None, forced: bool) -
         left_bytes=number(facts.get("left_bytes")),
         left_senders=number(facts.get("left_senders")),
         reason=str(facts.get("reason") or ""),
-        took=seconds if isinstance(seconds, (int, float)) else 0.0,
         was_dead=daemon is None,
         forced=forced,
     )

@@ -19,13 +19,11 @@ class Stopped:
     left_bytes: int
     left_senders: int
     reason: str
-    #: Seconds.
-    took: float
     was_dead: bool = False
     #: It did not end by itself and was killed.
     forced: bool = False
-    #: Its tremplin is out of reach, and it was let go.
-    forgotten: bool = False
+    #: The tremplin that is out of reach, and was let go; empty if none was.
+    forgotten: str = ""
     #: What of it is still there, and why; empty if nothing is.
     left_over: str = ""
 
@@ -40,7 +38,7 @@ class Stopped:
         if self.was_dead:
             return f"{self.name} was dead; cleaned up."
         if self.forgotten:
-            return f"{self.name} is forgotten; what its relay has stays there."
+            return f"{self.name} is forgotten; what its relay on {self.forgotten} has stays there."
         recorded = "" if self.lines is None else f", {counted(self.lines, 'line')} recorded"
         return f"{self.name} stopped{recorded}: {visible(self.file)}"
 

@@ -83,7 +83,7 @@ def stop_tremplin(
     What could not be drained stays, and what is left of the recording here stays too, so that it can be
     tried again; with `discard` that also goes where the host is out of reach. Raises ReclogError.
     """
-    began, since = time.monotonic(), timestamp()
+    since = timestamp()
     if recording.facts.get("starting") and not recording.is_alive():
         recording.clean()
         raise RelayError(
@@ -91,7 +91,7 @@ def stop_tremplin(
             f"`{fab('-H', recording.host, 'kill')}` sees to the rest."
         )
     lines = None
-    forgotten = False
+    forgotten = ""
     try:
         try:
             lines = _drain(recording, since, progress)
@@ -107,10 +107,9 @@ def stop_tremplin(
     except HostError:
         if not discard:
             raise
-        forgotten = True
+        forgotten = recording.host
     recording.clean()
-    took = time.monotonic() - began
-    return Stopped(recording.name, recording.file, lines, 0, 0, "", took, forgotten=forgotten)
+    return Stopped(recording.name, recording.file, lines, 0, 0, "", forgotten=forgotten)
 
 
 def _drain(recording: Recording, since: str, progress: Progress) -> int:

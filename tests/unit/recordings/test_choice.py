@@ -62,6 +62,6 @@ def test_the_commands_of_a_recording(recordings: list[Recording]) -> None:
 
 
 def test_what_went_wrong_at_a_stop_is_told_in_its_number() -> None:
-    one = Stopped("x", "/f", 1, left_bytes=10, left_senders=1, reason="", took=0.0)
+    one = Stopped("x", "/f", 1, left_bytes=10, left_senders=1, reason="")
     assert "10 B of 1 sender could not" in one.problems[0]
-    assert Stopped("x", "/f", 1, 0, 0, "", 0.0).problems == []
+    assert Stopped("x", "/f", 1, 0, 0, "").problems == []
