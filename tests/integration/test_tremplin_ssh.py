@@ -363,7 +363,7 @@ def test_hosts_that_are_not_who_they_were_or_do_not_know_us(trem: Tremplin) -> N
     text, key = trem.config.read_text(), trem.folder / "user_key"
     known = f"{trem.folder}/known_hosts"
     none = text.replace(known, f"{trem.folder}/nobody_known")
-    unknown = "its host key is unknown: connect once by hand, `ssh trem`"
+    unknown = "its host key is unknown: connect once by hand, `ssh -F "  # the config that was given
     refused(trem, call(trem, ALIAS, none + "  StrictHostKeyChecking yes\n"), unknown)
     refused(trem, call(trem, ALIAS, none + "  StrictHostKeyChecking ask\n"), unknown)
     keygen("-t", "ed25519", "-N", "", "-f", str(trem.folder / "other_key"))
@@ -377,7 +377,7 @@ def test_hosts_that_are_not_who_they_were_or_do_not_know_us(trem: Tremplin) -> N
     denied = "it refuses the login: load a key that it knows into ssh-agent (ssh-add), or give one with -i"
     refused(trem, call(trem, ALIAS, text.replace(str(key), f"{trem.folder}/other_key")), denied)
     keygen("-p", "-N", "secret", "-P", "", "-f", str(key))
-    refused(trem, call(trem, ALIAS, text), denied)
+    refused(trem, call(trem, ALIAS, text), f"the key {key} has a passphrase", "load it into ssh-agent")
 
 
 def wrapper(path: Path, text: str) -> None:
@@ -399,7 +399,7 @@ def test_hosts_on_which_no_relay_can_live(trem: Tremplin) -> None:
             refused(trem, call(trem, ALIAS, at(port)), "trem has no python3: install it there")
             wrapper(
                 tools / "python3",
-                "#!/usr/bin/python3\nimport sys\n\nsys.version_info = (3, 6, 9)\nexec(sys.argv[2])\n",
+                "#!/usr/bin/python3\nimport sys\n\nsys.version_info = (3, 6, 9)\nexec(sys.stdin.read())\n",
             )
             refused(trem, call(trem, ALIAS, at(port)), "trem has Python 3.6: a relay needs 3.8 or newer")
     finally:
