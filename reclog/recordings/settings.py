@@ -107,6 +107,8 @@ class TremplinSettings:
     spool_max: int
     take_over: bool
     foreground: bool
+    #: Which of these were asked for, and are not just the built-in values.
+    said: Sequence[str] = ()
 
 
 def resolve_tremplin(
@@ -131,6 +133,7 @@ def resolve_tremplin(
         spool_max=byte_size("--spool-max", words["spool_max"]),
         take_over=bool(words["take_over"]),
         foreground=bool(words["foreground"]),
+        said=said(flags, config),
     )
     if settings.port_remote_in == settings.port_remote_out:
         raise UsageError(
@@ -147,11 +150,18 @@ def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any
     """Return a value for every setting: the flag's if one was given, the config's, the built-in one."""
     words = {}
     for name, builtin in DEFAULTS.items():
-        flag = flags.get(name)
-        given = flag is not None and flag is not False and flag != []
-        said = config.get(name)
-        words[name] = flag if given else builtin if said is None else said
+        flag, configured = flags.get(name), config.get(name)
+        words[name] = flag if _is_given(flag) else builtin if configured is None else configured
     return words
+
+
+def said(flags: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """Return the settings that a flag or the config has a value for."""
+    return [name for name in DEFAULTS if _is_given(flags.get(name)) or config.get(name) is not None]
+
+
+def _is_given(flag: Any) -> bool:
+    return flag is not None and flag is not False and flag != []
 
 
 def port_number(word: Any, option: str = "--port") -> int:

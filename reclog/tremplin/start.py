@@ -18,9 +18,10 @@ from reclog.engine.records.names import CONFIG, SSH_CONFIG
 from reclog.engine.stores.file import Sink
 from reclog.engine.system.address import allows, parse_network
 
-from ..console import size
+from ..console import size, visible
 from ..errors import AlreadyRecordedError, LinesStayError, ReclogError, RelayError
 from ..look.probe import find_line
+from ..recordings.again import stop_command
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import TremplinSettings
 from ..recordings.target import Target
@@ -35,6 +36,8 @@ from .survey import Relay, survey
 
 #: Bytes of backlog behind which the probe line is not waited for.
 BACKLOG = 1024 * 1024
+#: What can be asked for of a recording that runs, and changes nothing of it.
+_CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")
 #: Seconds for the probe line to come through.
 PROBE_WITHIN = 5.0
 
@@ -58,6 +61,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
     with registry.one_at_a_time(_name(host, settings)):
         recording = _own_recording(host, settings, registry)
         if recording is not None and recording.is_alive():
+            _refuse_change(recording, settings)
             say(f"{recording.name} is recording already, into {recording.file}")
             return Opened(recording, None)
         _refuse_recorded_file(settings.file, registry, recording)
@@ -137,8 +141,10 @@ def _collector_config(
     port_local: int,
 ) -> dict[str, Any]:
     alias = host.target.host
+    told = dataclasses.asdict(settings)
+    del told["said"]
     return {
-        **dataclasses.asdict(settings),
+        **told,
         "name": recording.name,
         "kind": "tremplin",
         "host": alias,
@@ -179,6 +185,22 @@ def _own_recording(host: Host, settings: TremplinSettings, registry: Registry) -
         if same and other.port == settings.port_remote_in:
             return other
     return None
+
+
+def _refuse_change(running: Recording, settings: TremplinSettings) -> None:
+    """Refuse a call that asks for something else than what runs. Raises ReclogError."""
+    differs = []
+    for name in settings.said:
+        wanted, runs = getattr(settings, name, None), running.facts.get(name)
+        if name in _CHANGES_NOTHING or wanted == runs or (name, wanted) == ("listener", "auto"):
+            continue
+        option = "--" + name.replace("_", "-")
+        differs.append(f"{option} {'none' if runs in ([], False, None) else runs}")
+    if differs:
+        raise ReclogError(
+            f"{running.name} runs with {visible(', '.join(differs))}, and is not changed: "
+            f"`{stop_command(running)}`, then this again."
+        )
 
 
 def _refuse_recorded_file(file: str, registry: Registry, own: Recording | None) -> None:

@@ -224,7 +224,10 @@ def test_two_ports_of_one_name_are_two_hosts(trem: Tremplin) -> None:
     # The same account by another name is the same recording.
     host = f"{user}@127.0.0.1:{trem.port}"
     done = trem.home.run(*fab, "-H", host, "tremplin", *words, "--file", str(trem.home.path / "y.log"))
-    assert done.returncode == 0
+    assert done.returncode == 1
+    assert f"--file {recording.file}, and is not changed: `inv kill --host" in done.stderr
+    done = trem.home.run(*fab, "-H", host, "tremplin", *words[:4])
+    assert done.returncode == 0, done.stderr
     assert f"is recording already, into {recording.file}" in done.stdout
     with sshd(trem, "other") as port:
         # Another sshd is another host, as far as anybody can know; but its relay is one that we have.
