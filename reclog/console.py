@@ -130,13 +130,13 @@ class DrainProgress:
 
 def note(sentence: str) -> None:
     """Print something that is good to know, and not the result, on standard error."""
-    print(sentence, file=sys.stderr)
+    print(visible(sentence), file=sys.stderr)
 
 
 def say(sentence: str) -> None:
     """Print a step that is done, at once; what is being done goes on where nobody reads it any more."""
     try:
-        print(sentence, flush=True)
+        print(visible(sentence), flush=True)
     except BrokenPipeError:
         _mute()
 

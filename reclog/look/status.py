@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..console import size, visible
+from ..console import size
 from ..recordings.again import goes_on
 from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
@@ -57,11 +57,11 @@ def hints(recordings: Sequence[Recording]) -> Iterator[str]:
         name = recording.name
         if recording.is_elsewhere():
             assert recording.identity is not None
-            yield visible(f"{name} runs on {recording.identity.host}, not seen from here.")
+            yield f"{name} runs on {recording.identity.host}, not seen from here."
         elif recording.fact("relay_folder") and not recording.is_alive() and not recording.is_locked():
             yield f"{name}: {goes_on(recording)}"
         elif recording.corrupt:
-            yield visible(f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up.")
+            yield f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up."
 
 
 def _known(recording: Recording, name: str, *types: type) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..console import visible
 from ..errors import UsageError
 from ..words import fab, inv
 from .registry import Recording
@@ -28,7 +27,7 @@ def stop_command(recording: Recording) -> str:
 
 def goes_on(recording: Recording) -> str:
     """Return what is to be said of a recording through a tremplin whose collector does not run."""
-    return visible(
+    return (
         f"The relay on {recording.host} goes on: `{again_command(recording)}` brings in what it has, "
         f"`{stop_command(recording)}` stops it."
     )

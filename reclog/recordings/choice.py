@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..console import visible
 from ..errors import NoSuchRecordingError
 from ..words import inv
 from .registry import Recording
@@ -48,4 +47,4 @@ def the_one(
 
 
 def _named(recording: Recording) -> str:
-    return visible(f"{recording.name} (port {recording.port}, {recording.file})")
+    return f"{recording.name} (port {recording.port}, {recording.file})"

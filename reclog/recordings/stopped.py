@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..console import counted, size, visible
+from ..console import counted, size
 
 
 @dataclasses.dataclass
@@ -40,7 +40,7 @@ class Stopped:
         if self.forgotten:
             return f"{self.name} is forgotten; what its relay on {self.forgotten} has stays there."
         recorded = "" if self.lines is None else f", {counted(self.lines, 'line')} recorded"
-        return f"{self.name} stopped{recorded}: {visible(self.file)}"
+        return f"{self.name} stopped{recorded}: {self.file}"
 
     @property
     def problems(self) -> list[str]:
@@ -48,13 +48,13 @@ class Stopped:
         return [sentence for sentence in (self._loss(), self.left_over) if sentence]
 
     def _loss(self) -> str:
-        file = visible(self.file)
         if self.complete:
             return ""
         if self.forced:
-            return f"{self.name} did not end in time and was killed: its last lines may be missing in {file}."
-        reason = f" ({visible(self.reason)})" if self.reason else ""
+            what = "did not end in time and was killed"
+            return f"{self.name} {what}: its last lines may be missing in {self.file}."
+        reason = f" ({self.reason})" if self.reason else ""
         return (
             f"{self.name}: {size(self.left_bytes)} of {counted(self.left_senders, 'sender')} could not be "
-            f"recorded{reason}: make room for {file} and have them sent again."
+            f"recorded{reason}: make room for {self.file} and have them sent again."
         )

@@ -14,7 +14,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser import Parser
 from invoke.program import Program
 
-from reclog.console import for_whoever_reads
+from reclog.console import for_whoever_reads, visible
 from reclog.errors import ReclogError, UsageError
 
 from . import config_file, fabric_words
@@ -31,7 +31,8 @@ def sentences(body: Body) -> Body:
             with for_whoever_reads():
                 return body(*args, **kwargs)
         except ReclogError as error:
-            raise Exit(str(error), error.code) from error
+            # Whatever is quoted in it, by a host or a file: nothing of it acts on a terminal.
+            raise Exit("\n".join(map(visible, str(error).split("\n"))), error.code) from error
 
     return task_body  # type: ignore[return-value]
 

@@ -8,7 +8,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, say, visible
+from reclog.console import note, say
 from reclog.engine.system.address import with_port
 from reclog.local import foreground as front
 from reclog.local.start import start_local
@@ -64,9 +64,8 @@ def local(
         note(sentence)
     recording = started.recording
     listening = recording.fact("listener")
-    file = visible(settings.file)
-    say(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {file}")
+    say(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {settings.file}")
     if settings.foreground:
         front.say_how_it_ended(front.stay_with(recording, started.process, clean=True))
     else:
-        say(f"Follow: tail -f {visible(shlex.quote(settings.file))}   Stop: {stop_command(recording)}")
+        say(f"Follow: tail -f {shlex.quote(settings.file)}   Stop: {stop_command(recording)}")

@@ -7,7 +7,6 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import visible
 from reclog.errors import ReclogError
 from reclog.look.tail import follow as follow_file
 from reclog.recordings.choice import the_one
@@ -46,5 +45,5 @@ def tail(c: Context, lines: Any = None, file: Any = None, port: Any = None, foll
         raise  # who reads us has seen enough
     except OSError as error:
         raise ReclogError(
-            f"{visible(recording.file)} can't be read ({error.strerror}): is it still what was recorded?"
+            f"{recording.file} can't be read ({error.strerror}): is it still what was recorded?"
         ) from error

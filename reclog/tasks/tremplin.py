@@ -8,7 +8,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, say, visible
+from reclog.console import note, say
 from reclog.local import foreground as front
 from reclog.recordings.again import goes_on, stop_command
 from reclog.recordings.registry import Registry
@@ -66,7 +66,7 @@ def tremplin(
         front.say_how_it_ended(front.stay_with(recording, opened.process, clean=False))
         note(goes_on(recording))
     else:
-        say(f"Follow: tail -f {visible(shlex.quote(recording.file))}   Stop: {stop_command(recording)}")
+        say(f"Follow: tail -f {shlex.quote(recording.file)}   Stop: {stop_command(recording)}")
 
 
 @task(

@@ -18,7 +18,7 @@ from reclog.engine.records.names import CONFIG, SSH_CONFIG
 from reclog.engine.stores.file import Sink
 from reclog.engine.system.address import allows, parse_network
 
-from ..console import size, visible
+from ..console import size
 from ..errors import AlreadyRecordedError, LinesStayError, ReclogError, RelayError
 from ..look.probe import find_line
 from ..recordings.again import stop_command
@@ -198,7 +198,7 @@ def _refuse_change(running: Recording, settings: TremplinSettings) -> None:
         differs.append(f"{option} {'none' if runs in ([], False, None) else runs}")
     if differs:
         raise ReclogError(
-            f"{running.name} runs with {visible(', '.join(differs))}, and is not changed: "
+            f"{running.name} runs with {', '.join(differs)}, and is not changed: "
             f"`{stop_command(running)}`, then this again."
         )
 

@@ -17,7 +17,7 @@ from reclog.engine.records.events import timestamp
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
 
-from ..console import DrainProgress, size, visible
+from ..console import DrainProgress, size
 from ..errors import HostError, NotDrainedError, NotOursError, ReclogError, RelayError
 from ..recordings.again import ports_words
 from ..recordings.launch import launch
@@ -157,7 +157,7 @@ def _end_unknown(way: Way, base: str, name: str, relay: Relay, discard: bool) ->
         relay = survey(way).relays.get(name, relay)
     if relay.left and not discard:
         ports = ports_words(relay.config.get("port"), relay.config.get("port_remote_out"))
-        again = visible(fab(*way.target.fab_words(), "tremplin", *ports))
+        again = fab(*way.target.fab_words(), "tremplin", *ports)
         raise RelayError(
             f"The relay on port {name} of {host} is stopped and holds {size(relay.left)}: "
             f"`{again}` records them, --discard drops them."

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from invoke.exceptions import Exit
 
-from reclog.console import for_whoever_reads, print_table, size, visible
+from reclog.console import for_whoever_reads, note, print_table, say, size, visible
+from reclog.errors import ReclogError
+from reclog.tasks.edge import sentences
 
 
 @pytest.mark.parametrize(
@@ -120,3 +123,16 @@ def test_what_a_terminal_has_no_character_for_is_shown(monkeypatch: pytest.Monke
         print("caf\xe9 \u2192")
     assert isinstance(out.buffer, io.BytesIO)
     assert out.buffer.getvalue() == b"caf\xe9 \\u2192\n"
+
+
+def test_what_is_said_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    @sentences
+    def fails() -> None:
+        raise ReclogError("one \x1b[31m\ntwo \x9b")
+
+    say("\x1b]0;x\x07")
+    note("\x1b[2J")
+    assert capsys.readouterr() == ("\\x1b]0;x\\x07\n", "\\x1b[2J\n")
+    with pytest.raises(Exit) as ended:
+        fails()
+    assert ended.value.message == "one \\x1b[31m\ntwo \\x9b"
