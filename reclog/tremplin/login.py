@@ -81,10 +81,16 @@ def login(way: Way, command: str = "true", program: str = "") -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    until = time.monotonic() + WITHIN
     with process:
         try:
-            said, complained = _exchange(process, program.encode("utf-8"), host)
-            process.wait()
+            said, complained = _exchange(process, program.encode("utf-8"), host, until)
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise HostError(
+                f"{host}: it does not answer within a minute: check address and network."
+            ) from error
         except BaseException:
             process.kill()
             raise
@@ -95,11 +101,10 @@ def login(way: Way, command: str = "true", program: str = "") -> str:
     return said
 
 
-def _exchange(process: subprocess.Popen[bytes], program: bytes, host: str) -> tuple[str, str]:
-    """Hand a process its input and return its stdout and stderr. Raises HostError."""
+def _exchange(process: subprocess.Popen[bytes], program: bytes, host: str, until: float) -> tuple[str, str]:
+    """Hand a process its input and return its stdout and stderr. Raises HostError, TimeoutExpired."""
     assert process.stdout is not None
     assert process.stderr is not None
-    until = time.monotonic() + WITHIN
     said = {process.stdout: b"", process.stderr: b""}
     with selectors.DefaultSelector() as selector:
         for pipe in said:
@@ -109,8 +114,8 @@ def _exchange(process: subprocess.Popen[bytes], program: bytes, host: str) -> tu
             selector.register(process.stdin, selectors.EVENT_WRITE)
         while selector.get_map():
             ready = selector.select(until - time.monotonic())
-            if not ready:
-                raise HostError(f"{host}: it does not answer within a minute: check address and network.")
+            if not ready or time.monotonic() > until:
+                raise subprocess.TimeoutExpired(process.args, WITHIN)
             for key, _ in ready:
                 if key.fileobj is process.stdin:
                     try:

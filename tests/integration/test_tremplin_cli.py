@@ -288,7 +288,7 @@ def test_kill_without_the_tremplin_can_be_tried_again(trem: Tremplin) -> None:
     assert f"{ALIAS} could not be drained" in done.stderr
     assert f"inv kill --host {ALIAS}" in done.stderr
     assert trem.home.processes() == []
-    done = trem.home.inv("kill", "--discard")  # nor can it be dropped
+    done = trem.home.inv("kill")
     assert done.returncode == 1
     assert f"{ALIAS}: no sshd answers there" in done.stderr
     assert f"inv kill --host {ALIAS}" in done.stderr
@@ -489,6 +489,21 @@ def test_two_calls_at_once_start_one_relay(trem: Tremplin, laptop2: Home) -> Non
     wait_until(lambda: lines_of(winner) == numbered(0, 10))
 
 
+def test_a_tremplin_that_is_gone_for_good_is_forgotten(trem: Tremplin) -> None:
+    recording = trem.open()
+    stop_sshd(trem)
+    send(recording, 0, 10)
+    assert trem.home.inv("kill").returncode == 1
+    done = trem.home.inv("kill", "--host", ALIAS, "--discard")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is forgotten" in done.stdout
+    assert trem.home.status() == []
+    start_sshd(trem)
+    assert "--discard drops them" in trem.fab("kill").stderr
+    assert trem.fab("kill", "--discard").returncode == 0
+    nothing_is_left(trem)
+
+
 def test_foreground(trem: Tremplin) -> None:
     home = trem.home
     recording = TremplinRecording(home, free_port(), home.path / "x.log", trem, free_port(), free_port())
@@ -500,6 +515,8 @@ def test_foreground(trem: Tremplin) -> None:
     call.send_signal(signal.SIGINT)
     assert call.wait(timeout=15) == 0, said.read_text()
     assert "Stopped: 11 lines" in said.read_text()
+    assert f"The relay on {ALIAS} goes on: `fab" in said.read_text()
+    assert f"The relay on {ALIAS} goes on: `fab" in home.inv("status").stderr
     assert home.processes() == []
     assert runs(recording.relay)
     send(recording, 10, 20)  # the relay keeps them

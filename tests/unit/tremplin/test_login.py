@@ -57,6 +57,18 @@ def test_a_flood_is_ended(host: Host, where: str) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024  # KiB
 
 
+@pytest.mark.parametrize(
+    "script", ["while :; do echo x; sleep 0.02; done", "exec >&- 2>&-; exec sleep 60", "sleep 60"]
+)
+def test_a_host_that_does_not_come_to_an_end_is_left(
+    host: Host, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr("reclog.tremplin.login.WITHIN", 0.3)
+    host.says(script)
+    with pytest.raises(HostError, match="does not answer within a minute"):
+        login(host.way)
+
+
 @pytest.mark.parametrize("status", [1, 255])
 def test_what_a_host_says_is_shown_and_not_obeyed(host: Host, status: int) -> None:
     host.says(f"printf '{ESCAPE} no\\n' >&2; exit {status}")
