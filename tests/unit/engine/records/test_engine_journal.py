@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reclog.engine.records.events import EventLog
-from reclog.engine.records.journal import EACH_UP_TO, Journal
+from reclog.engine.records.journal import COLLECT, EACH_UP_TO, Journal
 from reclog.engine.system.loop import Loop
-
-if TYPE_CHECKING:
-    TurnUntil = Callable[[Callable[[], bool]], None]
 
 
 class Heard(EventLog):
@@ -31,8 +26,7 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def journal(loop: Loop, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> Journal:
-    monkeypatch.setattr("reclog.engine.records.journal.COLLECT", 0.05)
+def journal(loop: Loop, heard: Heard) -> Journal:
     return Journal(loop, heard)
 
 
@@ -56,25 +50,20 @@ def test_a_few_connections_are_named_one_by_one(journal: Journal, heard: Heard) 
     ]
 
 
-def test_they_are_written_after_a_moment(journal: Journal, heard: Heard, turn_until: TurnUntil) -> None:
-    began = time.monotonic()
-    journal.connected("a:1")
-    journal.connected("a:2")
-    turn_until(lambda: bool(heard.events))
-    assert time.monotonic() - began >= 0.05
-    assert [event["sender"] for event in heard.events] == ["a:1", "a:2"]
-
-
-def test_after_writing_nothing_is_written_again(
-    journal: Journal, heard: Heard, turn_until: TurnUntil
-) -> None:
-    journal.connected("a:1")
-    journal.write()
-    journal.write()
-    assert len(heard.events) == 1
-    journal.connected("a:2")
-    turn_until(lambda: len(heard.events) > 1)
-    assert [event["sender"] for event in heard.events] == ["a:1", "a:2"]
+def test_they_are_written_once_after_a_moment(journal: Journal, heard: Heard, loop: Loop) -> None:
+    now = 1000.0
+    loop.now = lambda: now
+    for number in range(3):
+        journal.connected("a:1")
+        now += COLLECT * 0.9
+        loop.turn(at_most=0)
+        journal.connected("a:2")
+        assert len(heard.events) == number * 2
+        now += COLLECT * 0.1
+        loop.turn(at_most=0)
+        assert [event["sender"] for event in heard.events[number * 2 :]] == ["a:1", "a:2"]
+        journal.write()
+        assert len(heard.events) == number * 2 + 2
 
 
 def test_an_event_is_dated_when_it_came(
