@@ -86,14 +86,14 @@ def _opened(folder: Path, size: int) -> Run:
     _make(folder, size)
     began = time.perf_counter()
     spool = Spool(str(folder), 2 * size, _ignore)
-    jump = spool.open()
+    jumps = spool.open()
     run: Run = {"open": time.perf_counter() - began}
     asked = {"resume": spool.acked, "resume_at_end": spool.end - LINE}
     for name, offset in asked.items():
         began = time.perf_counter()
-        data = spool.read(offset)
+        data = spool.cursor(offset).read()
         run[name] = time.perf_counter() - began
-        if jump is not None or not isinstance(data, bytes) or not data.startswith(FILLING):
+        if jumps or not isinstance(data, bytes) or not data.startswith(FILLING):
             raise RuntimeError("the spool does not hold what was put into it")
     spool.close()
     return run

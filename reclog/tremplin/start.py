@@ -15,7 +15,7 @@ from typing import Any
 from reclog.engine.errors import EngineError
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
-from reclog.engine.stores.file import Sink
+from reclog.engine.stores.file import RecordedFile
 from reclog.engine.system.address import allows, parse_network
 
 from ..console import size
@@ -224,7 +224,7 @@ def _try_file(path: str, undo: contextlib.ExitStack) -> None:
             os.mkdir(os.path.dirname(path))
             undo.callback(_remove, os.rmdir, os.path.dirname(path))
         undo.callback(_remove, _unlink_empty, path)
-    sink = Sink(path, lambda event, **facts: None)
+    sink = RecordedFile(path, lambda event, **facts: None)
     try:
         sink.open()
     except EngineError as error:

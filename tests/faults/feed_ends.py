@@ -17,9 +17,10 @@ from fuzz import ShakyDisk, Wire, bounded
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.daemons.daemon import Daemon
-from reclog.engine.feed import protocol as frames
+from reclog.engine.feed import handshake
+from reclog.engine.feed.owner import Owner
 from reclog.engine.feed.protocol import DATA, Decoder, Frame
-from reclog.engine.feed.server import Feed, Owner
+from reclog.engine.feed.server import Feed
 from reclog.engine.records.jsonfile import read_json
 from reclog.engine.stores.spool import Spool
 from reclog.engine.system.loop import Loop
@@ -48,9 +49,11 @@ class Relay:
         self.spool.open()
         self.spool.add(1, TEXT)
         assert self.spool.flush()
-        self.owner = Owner("me", "then")
-        self.feed = Feed(self.loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": 1})
-        self.feed.on_stop = self._stop
+        self.owner = Owner(f"{folder}/../owner.json", self.say, ShakyDisk())
+        self.owner.name, self.owner.since = "me", "then"
+        self.feed = Feed(
+            self.loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": 1}, self._stop
+        )
         self.feed.listen(0)
         assert self.feed._sock is not None
         self.port = int(self.feed._sock.getsockname()[1])
@@ -136,9 +139,9 @@ class Caller:
         return line
 
     def prove(self) -> None:
-        nonce = frames.read_greeting(self.line())
-        self.say(frames.answer(SECRET, nonce, OURS))
-        frames.check_relay(SECRET, OURS, nonce, self.line())
+        nonce = handshake.read_greeting(self.line())
+        self.say(handshake.answer(SECRET, nonce, OURS))
+        handshake.check_relay(SECRET, OURS, nonce, self.line())
 
 
 @contextmanager
@@ -176,7 +179,7 @@ def check_relay_goes_on(relay: Relay, most_acked: int = 0) -> None:
     """Nothing was lost: the owner gets all from the last honest ack on."""
     assert relay.spool.acked <= most_acked
     assert len(relay.feed._strangers) <= 65
-    assert all(len(peer._line) <= 2 * 65536 for peer in relay.feed._strangers)
+    assert all(len(peer.hands.rest) <= 2 * 65536 for peer in relay.feed._strangers)
     data = b"".join(frame.payload for frame in served(relay) if frame.kind == DATA)
     assert data == TEXT[relay.spool.acked :]
 
@@ -198,7 +201,7 @@ class Here:
         with mock.patch("reclog.engine.daemons.daemon.disk", ShakyDisk):
             self.daemon = Daemon(str(self.recording.folder))
         self.collector = Collector(self.daemon, self.daemon.told(CollectorConfig))
-        self.collector.landing.open()
+        self.collector.outlet.open()
         tunnel: Any = self.collector.tunnel
         self.tunnel = tunnel
         tunnel._ssh = SimpleNamespace(pid=1, listens_on=lambda port: True, signal=lambda number: None)
@@ -209,8 +212,8 @@ class Here:
         """Connect to a relay that says `pieces`; turn until all of it was heard or the wire was cut."""
         wire = Wire(pieces, closes)
         with (
-            mock.patch("socket.create_connection", return_value=wire),
-            mock.patch.object(frames, "nonce", return_value=OURS),
+            mock.patch("socket.socket", return_value=wire),
+            mock.patch.object(handshake, "nonce", return_value=OURS),
         ):
             self.tunnel._connected = False
             self.tunnel._dial()
@@ -223,14 +226,16 @@ class Here:
         self.daemon.loop.turn(at_most=0)
         self.tunnel._dial_timer.off()  # one call is enough
         collector = self.collector
+        if self.tunnel._client is not None:
+            return wire.heard_all and not wire._closes
         return collector._client is None or collector.finished or (wire.heard_all and not wire._closes)
 
     def written(self) -> bytes:
-        self.collector.sink.flush()
+        self.collector.outlet.flush()
         return self.file.read_bytes()[len(self.before) :]
 
     def close(self) -> None:
-        self.collector.landing.close()
+        self.collector.outlet.close()
         if self.collector._client is not None:
             self.daemon.loop.unwatch(self.collector._client.sock)
             self.collector._client.close()
@@ -264,6 +269,6 @@ def here(before: bytes = b"") -> Iterator[Here]:
             bench.close()
 
 
-def handshake(answer: bytes) -> bytes:
-    proof = frames.proof(SECRET, "relay", OURS, RELAY).encode()
-    return frames.greeting(RELAY) + proof + b"\n" + answer + b"\n"
+def shaken(answer: bytes) -> bytes:
+    proof = handshake.proof(SECRET, "relay", OURS, RELAY).encode()
+    return handshake.greeting(RELAY) + proof + b"\n" + answer + b"\n"

@@ -33,18 +33,20 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest import mock
 
 from ledger import FILES, NEWLINE, Broken, Ledger, Stream
 from reader import FOREIGN, Reader
 from simdisk import BEFORE, Died, Inode, Opened, SimDisk
-from stand_ins import LIMIT, SEGMENT, STATE, Peer, Sock, StubDaemon, StubLoop
+from stand_ins import LIMIT, SEGMENT, STATE, Peer, Sock, StubAside, StubDaemon, StubLoop
 from strangers import FILE, Strangers
 
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.errors import EngineError
 from reclog.engine.feed.client import FeedClient
+from reclog.engine.feed.owner import Owner
 from reclog.engine.feed.protocol import ACK, Decoder
-from reclog.engine.feed.server import Feed, Owner
+from reclog.engine.feed.server import Feed
 from reclog.engine.stores.spool import Spool, SpoolUnusable
 
 SPOOL = "/relay/spool"
@@ -95,10 +97,10 @@ class World:
             self._on_tremplin(self._start_relay)
 
     def _start_relay(self) -> None:
-        spool = Spool(SPOOL, LIMIT, self._relay_says, self.tremplin, f"boot-{self._boot}")
+        spool = Spool(SPOOL, LIMIT, self._relay_says, self.tremplin, f"boot-{self._boot}", StubAside)
         spool._segment_size = SEGMENT
         try:
-            jump = spool.open()
+            jumps = spool.open()
         except SpoolUnusable:
             self.tremplin.crash()
             return
@@ -114,13 +116,13 @@ class World:
             raise Broken(f"invented: the spool ends at {spool.end}, and {stream.next} bytes were written")
         stream.next = spool.end
         at_end = stream.data.get(spool.end - 1, NEWLINE)
-        known = jump is None and spool.end - 1 not in stream.lost
+        known = not jumps and spool.end - 1 not in stream.lost
         self._pending = b""
         self._open_by = "stranger" if known and at_end != NEWLINE else None
         self.spool = spool
         loop: Any = StubLoop()
-        self.feed = Feed(loop, spool, "", Owner(), self._relay_says, dict)
-        self.feed.on_stop = self._asked_to_stop
+        owner = Owner("/relay/owner.json", self._relay_says, SimDisk())
+        self.feed = Feed(loop, spool, "", owner, self._relay_says, dict, self._asked_to_stop)
         self._check_limit()
 
     def _relay_says(self, event: str, **facts: Any) -> None:
@@ -154,10 +156,13 @@ class World:
 
     def _sync_spool(self) -> None:
         if self.spool is not None:
-            try:
-                self.spool.sync()
-            except OSError:
-                pass  # the relay says so, and tries again
+            self.spool.sync_beside()
+
+    def work_beside(self, marks: bool) -> None:
+        """What the relay does beside its loop goes on by a step: a mark's save, or a sync of segments."""
+        if self.spool is not None:
+            aside: Any = self.spool._mark._aside if marks else self.spool._syncing
+            self._on_tremplin(aside.step)
 
     def close_relay(self) -> None:
         """SIGTERM: the relay ends, its spool stays."""
@@ -249,27 +254,26 @@ class World:
         self.cut(relay_notices=False)
         if self.collector is None:
             return
-        hello = json.loads(json.dumps(self.collector._hello()))
+        hello = json.loads(json.dumps(self.collector.hello()))
         peer: Any = Peer(self)
         self.feed._strangers.append(peer)
         answer = self.feed.welcome(peer, hello)
-        peer.offset = int(answer["offset"])
         if not answer["known"]:
             # One that was never here is not told of what was lost before: the relay's own log has that gap.
-            lost = {offset for offset in self.stream.lost if offset < peer.offset}
+            lost = {offset for offset in self.stream.lost if offset < answer["offset"]}
             self.ledger.destroyed.update(map(self.stream.label, lost))
-        self.feed.admitted(peer)
+        peer.cursor = self.feed.admitted(peer, answer["offset"])
         sock = Sock(self, peer)
         if not reaches:
             self.stale.append(sock)
             return
         client = FeedClient.__new__(FeedClient)
         client.sock = sock  # type: ignore[assignment]
-        client._rest = b""
+        client.hands = mock.Mock(rest=b"")
         client._decoder = Decoder(64)
         self.sock = sock
         collector = self.collector
-        self._on_laptop(lambda: collector._connected(client, answer))
+        self._on_laptop(lambda: collector.connected(client, answer))
 
     def cut(self, relay_notices: bool = True) -> None:
         """The connection is lost; the relay may not know."""
@@ -283,7 +287,7 @@ class World:
                 self.stale.append(sock)
         if self.collector is not None:
             collector = self.collector
-            self._on_laptop(lambda: collector._disconnected("test"))
+            self._on_laptop(lambda: collector.disconnected("test"))
 
     def pump(self, count: int) -> None:
         """Bring `count` bytes of the feed to the collector."""
@@ -358,7 +362,7 @@ class World:
 
     def acking(self, offset: int) -> None:
         """Check what the collector acks."""
-        landing = self.collector.landing if self.collector is not None else None
+        landing: Any = self.collector.outlet if self.collector is not None else None
         if landing is not None and landing.spool == self.stream.id:
             self.ledger.must_be_on_platter(0, offset, f"{offset} is acked")
 
@@ -399,7 +403,7 @@ class World:
         """A sync that was begun beside the loop is over."""
         if self.collector is not None:
             aside: Any = self.collector.acks.aside
-            self._on_laptop(aside.end)
+            self._on_laptop(aside.step)
 
     def retry(self) -> None:
         """The time to try again has come, after a pause."""
@@ -453,7 +457,7 @@ class World:
     def _recorded(self, opened: Opened, at: int, data: bytes) -> Sequence[int]:
         if opened.path != FILE or opened.inode is None:
             return [FOREIGN] * len(data)
-        landing = self.collector.landing if self.collector is not None else None
+        landing: Any = self.collector.outlet if self.collector is not None else None
         tags = self._reader.read(opened.inode, data, landing)
         if not self.laptop.has(opened.inode):
             self.ledger.destroyed.update(tags)
@@ -494,6 +498,8 @@ class World:
             self.start_collector()
             self.flush_spool()
             self.sync_spool()
+            for marks in (True, True, False, False):
+                self.work_beside(marks)
             if not self.connected:
                 self.connect()
             self.retry()
@@ -504,7 +510,7 @@ class World:
             collector, spool = self.collector, self.spool
             if collector is None or spool is None or self.stopping:
                 continue  # a stop has come to its end, or goes on
-            if not spool.queued and collector.landing.settled == spool.end == spool.acked and self.connected:
+            if not spool.queued and collector.outlet.settled == spool.end == spool.acked and self.connected:
                 break
         else:
             raise Broken(f"stuck: {self._where()}")
@@ -528,7 +534,7 @@ class World:
         collector, spool = self.collector, self.spool
         here = there = "none"
         if collector is not None:
-            here = f"position {collector.landing.position}, paused {collector.sink.paused!r}"
+            here = f"position {collector.outlet.offset}, paused {collector.outlet.paused!r}"
         if spool is not None:
             there = f"end {spool.end}, acked {spool.acked}, paused {spool.paused!r}"
         return f"relay: {there}; collector: {here}; events {self.events[-8:]}"

@@ -65,7 +65,7 @@ class Reader:
                 self._why = f"torn: a newline was put before {self._ledger.text(label)}"
             else:
                 yield _Way([*way.tags, label], self._after(label))
-        # Where the file's end can't be read, a newline too many beats two lines in one (see Sink).
+        # Where the file's end can't be read, a newline too many beats two lines in one (see RecordedFile).
         if byte == NEWLINE and not empty and (not newline or self._ledger.laptop.failed_reads):
             yield _Way([*way.tags, CLOSING], way.nexts)
 
@@ -77,10 +77,10 @@ class Reader:
             for stream in ledger.streams:
                 if stream.id == landing.spool:
                     # Where the collector believes to be: what it writes must be just that.
-                    label, unwritten = stream.label(landing.position), landing.sink.unwritten
+                    label, unwritten = stream.label(landing.offset), landing.file.unwritten
                     back = [label := ledger.before_gap(label - 1) for _ in range(unwritten)]
                     # Newlines that it puts between count as unwritten, too.
-                    starts += [stream.label(landing.position), *back][:-4:-1]
+                    starts += [stream.label(landing.offset), *back][:-4:-1]
         starts += self._after(ledger.last) if ledger.last >= 0 else []
         for stream in ledger.streams:
             first = next((at for at in stream.data if stream.label(at) not in accounted), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -15,8 +16,10 @@ from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.feed import server as feed_module
 from reclog.engine.feed.protocol import ACK, DATA, Decoder
 from reclog.engine.outlets import acks as acks_module
-from reclog.engine.stores import spool as spool_module
-from reclog.engine.stores.file import Sink
+from reclog.engine.stores import mark as mark_module
+from reclog.engine.stores.cursor import Cursor
+from reclog.engine.stores.file import RecordedFile
+from reclog.engine.system.aside import AtOnce, attempt
 from reclog.engine.system.loop import Timer
 
 # Small, so that segments end, fill and go within a few lines.
@@ -40,6 +43,7 @@ class StubLoop:
         self.watched: set[Any] = set()
         self.ends: list[Callable[[], None]] = []
         self.on_signal = lambda number, callback: None
+        self.now = time.monotonic
 
     def timer(self, callback: Callable[[], None]) -> Timer:
         return Timer(callback)
@@ -71,28 +75,43 @@ class StubTunnel:
     def reap(self) -> None: ...
 
 
-class StubAside:
-    """Works at once, and says that it is done when the world lets it."""
+class StubAside(AtOnce):
+    """Begins its work, and says that it is done, when the world lets it."""
 
-    def __init__(self, _loop: object) -> None:
-        self._said: Callable[[], None] | None = None
-
-    @property
-    def busy(self) -> bool:
-        return self._said is not None
+    def __init__(self, _loop: object = None) -> None:
+        self.busy = False
+        self._steps: list[Callable[[], None]] = []
 
     def start(self, work: Callable[[], None], done: Callable[[OSError | None], None]) -> None:
+        self.busy = True
         error: OSError | None = None
-        try:
-            work()
-        except OSError as raised:
-            error = raised
-        self._said = lambda: done(error)
 
-    def end(self) -> None:
-        said, self._said = self._said, None
-        if said is not None:
-            said()
+        def at_work() -> None:
+            nonlocal error
+            error = attempt(work)
+
+        def ended() -> None:
+            self.busy = False
+            done(error)
+
+        self._steps = [at_work, ended]
+
+    def step(self) -> None:
+        """Do the work, if that is not done; else say so."""
+        if self._steps:
+            self._steps.pop(0)()
+
+    def wait(self) -> None:
+        for _ in range(len(self._steps)):
+            self.step()
+
+
+class EagerAside(StubAside):
+    """Works at once: what comes later is not in it."""
+
+    def start(self, work: Callable[[], None], done: Callable[[OSError | None], None]) -> None:
+        super().start(work, done)
+        self.step()
 
 
 class StubDaemon:
@@ -129,11 +148,9 @@ class Peer:
 
     def __init__(self, world: Carrier) -> None:
         self.collector = "laptop"
-        self.offset = -1
+        self.cursor: Cursor | None = None
         self.said_last = False
         self.closed = False
-        self.proved = True
-        self.since = 0.0
         self.out = bytearray()
         self.decoder = Decoder(64)
         self._world = world
@@ -144,7 +161,8 @@ class Peer:
 
     def queue(self, *pieces: bytes) -> None:
         if pieces[0][:1] == DATA:
-            self._world.fed(self.offset, pieces[1])
+            assert self.cursor is not None
+            self._world.fed(self.cursor.offset - len(pieces[1]), pieces[1])
         for piece in pieces:
             self.out += piece
 
@@ -189,10 +207,10 @@ class Sock:
 def small() -> Iterator[None]:
     """Have the engine work in small pieces, without processes and sockets."""
     with (
-        mock.patch.multiple(spool_module, RESERVE=RESERVE),
+        mock.patch.multiple(mark_module, RESERVE=RESERVE),
         mock.patch.multiple(feed_module, SEND_AHEAD=SEND_AHEAD),
         mock.patch.object(collector_module, "Tunnel", StubTunnel),
-        mock.patch.multiple(acks_module, Aside=StubAside, ACK_AT=ACK_AT),
-        mock.patch.object(Sink, "FLUSH_AT", FLUSH_AT),
+        mock.patch.multiple(acks_module, Aside=EagerAside, ACK_AT=ACK_AT),
+        mock.patch.object(RecordedFile, "FLUSH_AT", FLUSH_AT),
     ):
         yield

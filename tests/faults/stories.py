@@ -48,6 +48,8 @@ def take(world: World, *texts: bytes, who: int = 1) -> None:
     world.flush_spool()
     if not world.connected:
         world.connect()
+    world.work_beside(marks=True)
+    world.work_beside(marks=False)
     world.retry()
     world.pump(10000)
 
@@ -353,8 +355,35 @@ def a_half_line_found_in_the_file_is_acked(world: World) -> None:
     world.drain()
 
 
+def use_most_of_two_marks(world: World, at_half: Callable[[], None] = lambda: None) -> None:
+    """Write beyond the first mark, and not beyond the one that is saved when half of it is used."""
+    for number in range(28):
+        world.add(1, b"line %02d\n" % number)
+        world.flush_spool()
+        if number == 14:
+            at_half()
+    world.cut_power_of_tremplin(lambda most: 0)
+    world.drain()
+
+
+def a_mark_is_not_used_before_it_is_on_disk(world: World) -> None:
+    use_most_of_two_marks(world)
+
+
+def a_mark_that_could_not_be_saved_is_not_used(world: World) -> None:
+    def at_half() -> None:
+        world.tremplin.fail_at(1)
+        world.work_beside(marks=True)
+        world.tremplin.mend()
+        world.work_beside(marks=True)
+
+    use_most_of_two_marks(world, at_half)
+
+
 #: One thing each: what was found, and what a random example rarely tells.
 SHORT = [
+    a_mark_is_not_used_before_it_is_on_disk,
+    a_mark_that_could_not_be_saved_is_not_used,
     a_segment_acked_in_part_stays,
     power_goes_between_sync_and_checkpoint,
     what_comes_during_a_sync_is_not_settled_by_it,

@@ -15,7 +15,7 @@ from bench import ROOT, wait_until
 
 from reclog.engine.records.jsonfile import read_json, write_json
 from reclog.engine.system.disk import DISK
-from reclog.engine.system.faultpoints import VARIABLE, FaultyDisk, disk, reach
+from reclog.engine.system.faultpoints import VARIABLE, FaultyDisk, disk
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def test_without_the_variable_there_are_none(monkeypatch: pytest.MonkeyPatch, po
     monkeypatch.delenv(VARIABLE, raising=False)
     assert disk() is DISK
     (points / "ack.before-send").write_text("fail EIO")
-    reach(disk(), "ack.before-send")
+    disk().reach("ack.before-send")
     assert (points / "ack.before-send").exists()
     monkeypatch.setenv(VARIABLE, str(points))
     with pytest.raises(OSError, match="Input/output error"):
-        reach(disk(), "ack.before-send")
+        disk().reach("ack.before-send")
 
 
 @pytest.mark.parametrize("name", ["EIO", "ENOSPC", "EDQUOT"])

@@ -10,8 +10,8 @@ import pytest
 from feed_ends import (
     OFFSET_MAX,
     TEXT,
-    handshake,
     here,
+    shaken,
 )
 from fuzz import ODD, cases, changed, cut_at, damaged, examples, raw
 from hypothesis import given
@@ -37,7 +37,7 @@ BEATEN = {
     "connected": True,
     "stopping": False,
 }
-GOOD = handshake(json.dumps(ANSWER).encode())
+GOOD = shaken(json.dumps(ANSWER).encode())
 
 
 def stream_of(*cuts: int) -> bytes:
@@ -64,14 +64,14 @@ def test_who_is_no_relay_gets_nothing_written(words: bytes, closes: bool) -> Non
 
 def check_answer(answer: bytes) -> None:
     with here(b"before") as ours:
-        wire = ours.dial([handshake(answer) + stream_of(20, 100)], closes=False)
-        collector, landing = ours.collector, ours.collector.landing
-        assert type(landing.position) is int
-        assert 0 <= landing.position < 2**63
+        wire = ours.dial([shaken(answer) + stream_of(20, 100)], closes=False)
+        collector, landing = ours.collector, ours.collector.outlet
+        assert type(landing.offset) is int
+        assert 0 <= landing.offset < 2**63
         assert not collector.finished
         assert ours.written() in (b"", b"\n" + TEXT)
         acks = [frame.offset for frame in frames_said(wire.said) if frame.kind == ACK]
-        assert all(offset <= landing.position for offset in acks)
+        assert all(offset <= landing.offset for offset in acks)
         ours.check_status()
 
 
@@ -206,7 +206,7 @@ def check_ops(said: list[Op], cuts: Sequence[int] = ()) -> None:
         written = ours.written()
         assert model.text.startswith(written) if collector.finished else written == model.text
         if not collector.finished:
-            assert collector.landing.position == model.position
+            assert collector.outlet.offset == model.position
             assert (collector._client is None) == model.over
         else:
             assert 0 <= model.last <= model.position
@@ -242,13 +242,13 @@ def check_flipped(bits: Sequence[int], cuts: Sequence[int], text: bytes, beats: 
     for bit in bits:
         stream[bit // 8 % len(stream)] ^= 1 << bit % 8
     with here() as ours:
-        good = handshake(json.dumps({**ANSWER, "end": len(text)}).encode())
+        good = shaken(json.dumps({**ANSWER, "end": len(text)}).encode())
         wire = ours.dial(cut_at(good + bytes(stream), cuts), closes=False)
         written = ours.written()
         assert text.startswith(written)
         assert not ours.collector.finished
         assert ours.collector.gaps == 0
-        assert ours.collector.landing.position == len(written)
+        assert ours.collector.outlet.offset == len(written)
         acks = [frame.offset for frame in frames_said(wire.said) if frame.kind == ACK]
         assert max(acks) <= len(written)
         assert ours.collector.end <= len(text)

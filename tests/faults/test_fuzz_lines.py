@@ -20,8 +20,9 @@ from reclog.engine.intake import intake, unfinished
 from reclog.engine.intake.intake import Intake, Limits
 from reclog.engine.records.events import EventLog
 from reclog.engine.records.journal import Journal
-from reclog.engine.stores.file import Sink
-from reclog.engine.stores.spool import Jump, Spool
+from reclog.engine.stores.file import RecordedFile
+from reclog.engine.stores.recovery import Jump
+from reclog.engine.stores.spool import Spool
 from reclog.engine.system.loop import Loop
 
 SENDERS = 5
@@ -85,10 +86,10 @@ class Chain:
         self.loop = Loop()
         self.door = Door()
         self.path = folder / "file.log"
-        self.store: Sink | Spool
+        self.store: RecordedFile | Spool
         self.disk = disk = ShakyDisk()
         if into == "file":
-            self.store = Sink(str(self.path), self._say, disk)
+            self.store = RecordedFile(str(self.path), self._say, disk)
         else:
             self.store = Spool(str(folder / "spool"), 1 << 20, self._say, disk, boot="this")
         self.store.open()
@@ -142,16 +143,15 @@ class Chain:
         return written
 
     def _written(self) -> bytes:
-        if isinstance(self.store, Sink):
+        if isinstance(self.store, RecordedFile):
             self.store.close()
             return self.path.read_bytes()
-        found, offset = b"", 0
-        while offset < self.store.end:
-            piece = self.store.read(offset, 100)
+        found, cursor = b"", self.store.cursor(0)
+        while cursor.offset < self.store.end:
+            piece = cursor.read(100)
             assert not isinstance(piece, Jump)
             assert piece
             found += piece
-            offset += len(piece)
         self.store.close()
         return found
 
@@ -232,8 +232,8 @@ def test_a_spool_is_closed_on_a_full_disk(tmp_path: Path) -> None:
     spool.close()  # a relay that is told to end has more to do than this
     assert said
     again = Spool(str(tmp_path), 1 << 20, lambda event, **facts: None, disk, boot="this")
-    assert again.open() is None
-    assert again.read(0) == b"a line\n"
+    assert again.open() == ()
+    assert again.cursor(0).read() == b"a line\n"
     again.close()
 
 

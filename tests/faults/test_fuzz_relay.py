@@ -19,13 +19,14 @@ from fuzz import ODD, cases, changed, cut_at, damaged, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reclog.engine.feed import handshake
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError
 
 
 def strangers_words(nonce: str) -> st.SearchStrategy[bytes]:
-    proof = frames.answer(SECRET, nonce, OURS)
-    wrong = frames.answer("00" * 32, nonce, OURS)
+    proof = handshake.answer(SECRET, nonce, OURS)
+    wrong = handshake.answer("00" * 32, nonce, OURS)
     hello = json.dumps({"collector": "me", "spool": None, "offset": 0}).encode() + b"\n"
     return st.one_of(
         st.binary(max_size=200),
@@ -34,7 +35,9 @@ def strangers_words(nonce: str) -> st.SearchStrategy[bytes]:
             st.sampled_from([b"\n", b"a", b"\0", b" \n", b"[", b"\xff"]),
             st.integers(1, 70_000),
         ),
-        st.sampled_from([wrong, frames.greeting(nonce), hello, frames.encode(ACK, 2**64 - 1), wrong + hello]),
+        st.sampled_from(
+            [wrong, handshake.greeting(nonce), hello, frames.encode(ACK, 2**64 - 1), wrong + hello]
+        ),
         damaged(wrong + hello + frames.encode(ACK, len(TEXT))),
         damaged(proof).filter(lambda words: b"\n" not in words or not is_proof(nonce, words)),
     )
@@ -42,7 +45,7 @@ def strangers_words(nonce: str) -> st.SearchStrategy[bytes]:
 
 def is_proof(nonce: str, words: bytes) -> bool:
     try:
-        frames.check_answer(SECRET, nonce, words.partition(b"\n")[0])
+        handshake.check_answer(SECRET, nonce, words.partition(b"\n")[0])
     except FeedError:
         return False
     return True
@@ -55,7 +58,7 @@ def test_a_stranger_gets_a_greeting_and_harms_nobody(data: st.DataObject, many: 
         for _ in range(many):
             stranger = there.connect()
             greeting = stranger.line()
-            words = data.draw(strangers_words(frames.read_greeting(greeting)))
+            words = data.draw(strangers_words(handshake.read_greeting(greeting)))
             for piece in cut_at(words, data.draw(st.lists(st.integers(0, 100_000), max_size=3))):
                 stranger.say(piece)
             if b"\n" in words:

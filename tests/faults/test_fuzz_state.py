@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 from bench import Home
-from feed_ends import OFFSET_MAX, TEXT, Here, handshake
+from feed_ends import OFFSET_MAX, TEXT, Here, shaken
 from fuzz import ShakyDisk, cases, changed, contents, examples, laid, raw
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +35,9 @@ from reclog.engine.feed import protocol as frames
 from reclog.engine.outlets.checkpoint import Checkpoint
 from reclog.engine.outlets.landing import Landing
 from reclog.engine.records.jsonfile import parse_json
-from reclog.engine.stores.spool import RESERVE, Jump, Spool, SpoolUnusable
+from reclog.engine.stores.mark import RESERVE
+from reclog.engine.stores.recovery import Jump
+from reclog.engine.stores.spool import Spool, SpoolUnusable
 from reclog.engine.system.identity import Identity
 from reclog.engine.system.loop import Loop
 from reclog.errors import HostError, ReclogError, UsageError
@@ -441,18 +443,17 @@ def check_spool(folder: Path, boot: str) -> Spool | None:
         spool.open()
     except SpoolUnusable:
         return None
-    assert all(type(number) is int for number in (spool.end, spool.acked, spool._mark))
+    assert all(type(number) is int for number in (spool.end, spool.acked, spool._mark.offset))
     assert 0 <= spool.acked <= spool.end <= OFFSET_MAX
     assert spool.end >= FIRST + len(LINES)  # no offset is used twice
     begin = spool.end
     spool.add(1, b"and more\n")
     assert spool.flush(), said
-    offset, found = spool.start, b""
-    while offset < spool.end:
-        piece = spool.read(offset)
+    cursor, found = spool.cursor(0), b""
+    while cursor.offset < spool.end:
+        offset, piece = cursor.offset, cursor.read()
         if isinstance(piece, Jump):
             assert piece.end > offset
-            offset = piece.end
             continue
         assert piece
         frames.header(frames.DATA, offset, piece)
@@ -461,7 +462,6 @@ def check_spool(folder: Path, boot: str) -> Spool | None:
             if start is not None and offset < begin:
                 assert LINES[offset - FIRST : offset - FIRST + len(line)] == line
         found += piece
-        offset += len(piece)
     assert found.endswith(b"and more\n")
     assert found[: -len(b"and more\n")].strip(b"\n") in (
         LINES.strip(b"\n"),
@@ -516,15 +516,13 @@ def check_segments(odd: dict[str, Any], boot: str = "this") -> None:
             opened.open()
         except SpoolUnusable:
             return
-        offset = opened.start
-        while offset < opened.end:
-            piece = opened.read(offset)
-            assert piece
-            offset = piece.end if isinstance(piece, Jump) else offset + len(piece)
-            assert offset <= OFFSET_MAX
+        cursor = opened.cursor(0)
+        while cursor.offset < opened.end:
+            assert cursor.read()
+            assert cursor.offset <= OFFSET_MAX
         opened.add(1, b"more\n")
         assert opened.flush()
-        assert opened.read(opened.end - 5) == b"more\n"
+        assert opened.cursor(opened.end - 5).read() == b"more\n"
         opened.close()
 
 
@@ -564,29 +562,25 @@ def check_checkpoint(root: Path, content: dict[str, str] | bytes) -> None:
     file = root / "file.log"
     ours = Here(root, TEXT[:HELD])
     try:
-        landing = ours.collector.landing
-        checkpoint = Path(landing._path)
-        landing.close()
+        ours.collector.outlet.close()
+        checkpoint = ours.recording.folder / "checkpoint.json"
         if isinstance(content, bytes):
             checkpoint.write_bytes(content)
-        ours.collector.landing = landing = Landing(
-            str(file), str(checkpoint), ours.daemon.log.say, ShakyDisk()
-        )
-        ours.collector.sink = landing.sink
-        ours.collector.acks._landing = landing
+        landing = Landing(str(file), str(ours.recording.folder), ours.daemon.log.say, ShakyDisk())
+        ours.collector.outlet = ours.collector.acks._outlet = landing
         landing.open()
-        assert type(landing.position) is int
-        assert 0 <= landing.position <= OFFSET_MAX
-        asked = landing.position
+        assert type(landing.offset) is int
+        assert 0 <= landing.offset <= OFFSET_MAX
+        asked = landing.offset
         known = landing.spool == "s" and asked <= len(TEXT)
         start = asked if known else 0
         answer = {"spool": "s", "offset": start, "end": len(TEXT), "known": known}
         said = b"".join(
             frames.encode(frames.DATA, at, TEXT[at : at + 50]) for at in range(start, len(TEXT), 50)
         )
-        ours.dial([handshake(json.dumps(answer).encode()) + said], closes=False)
+        ours.dial([shaken(json.dumps(answer).encode()) + said], closes=False)
         assert ours.collector._client is not None, ours.tunnel.trouble
-        assert landing.position == len(TEXT)
+        assert landing.offset == len(TEXT)
         ours.collector.acks.settle()
         written = file.read_bytes()
         assert written.startswith(TEXT[:HELD])

@@ -65,6 +65,10 @@ class Tremplin(RuleBasedStateMachine):
     def sync_spool(self) -> None:
         self.do(self.world.sync_spool)
 
+    @rule(marks=st.booleans())
+    def work_beside(self, marks: bool) -> None:
+        self.do(self.world.work_beside, marks)
+
     @rule(arrives=st.sampled_from([0, 5, 40, 500]))
     def kill_relay(self, arrives: int) -> None:
         self.do(self.world.kill_relay, arrives)
@@ -114,6 +118,7 @@ class Tremplin(RuleBasedStateMachine):
         self.do(self.world.start_relay)
         self.do(self.world.start_collector)
         self.do(self.world.flush_spool)
+        self.do(self.world.work_beside, True)
         if not self.world.connected:
             self.do(self.world.connect)
         self.do(self.world.pump, 10000)

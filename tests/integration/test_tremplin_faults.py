@@ -21,7 +21,7 @@ from swarm import Crowd, is_closed, stays
 from test_file import SmallDisk, mount
 from tremplin_bench import Tremplin, TremplinRecording
 
-from reclog.engine.feed.protocol import PROTOCOL
+from reclog.engine.feed.handshake import PROTOCOL
 
 MIB = 1024 * 1024
 

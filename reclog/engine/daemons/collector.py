@@ -18,11 +18,8 @@ from ..errors import EngineError
 from ..feed.client import FeedClient
 from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame
 from ..feed.tunnel import Tunnel
+from ..outlets import OUTLETS
 from ..outlets.acks import Acks
-from ..outlets.landing import Landing
-from ..records.names import CHECKPOINT
-from ..stores.file import facts_of
-from ..system.faultpoints import reach
 from .config import CollectorConfig
 from .daemon import Daemon
 
@@ -41,8 +38,7 @@ class Collector:
         self.say = daemon.log.say
         self.collector_id = config.collector
         self.take_over = config.take_over
-        self.landing = Landing(config.file, daemon.path(CHECKPOINT), self.say, daemon.disk)
-        self.sink = self.landing.sink
+        self.outlet = OUTLETS[config.outlet](config.file, daemon.folder, self.say, daemon.disk)
         #: The spool's end, as far as we were told.
         self.end = 0
         self.remote: dict[str, Any] = {}
@@ -50,21 +46,18 @@ class Collector:
         self.gaps = 0
         self.finished = False
         #: Why there is no use in trying again.
-        self.refused: EngineError | None = None
+        self.refusal: EngineError | None = None
         self._client: FeedClient | None = None
+        # Whether what comes is taken: not before all is ready for it, and not while there is no room.
+        self._listening = False
         self._stop_wanted = config.stop_at_once
         self._stop_sent = False
         self._answered = False
         self._lost_at = _now()
         self._heard_at = _now()
         self._last_came = False
-        self.tunnel = Tunnel(self.loop, vars(config), daemon.folder, self.say, self._hello)
-        self.tunnel.on_connected = self._connected
-        self.tunnel.on_ended = self._disconnected
-        self.tunnel.on_refused = self._refused
-        self.acks = Acks(self.loop, self.landing, daemon.disk, self.say, self._send_ack)
-        self.acks.on_due = self._ack_in_time
-        self.acks.on_more = self._flush
+        self.tunnel = Tunnel(self.loop, vars(config), daemon.folder, self.say, self)
+        self.acks = Acks(self.loop, self.outlet, daemon.disk, self.say, self._send_ack, self._settled)
         self._look_timer = self.loop.timer(self._look)
         self._retry_timer = self.loop.timer(self._retry)
         daemon.show(self._changes, self._facts)
@@ -72,72 +65,77 @@ class Collector:
     def run(self) -> None:
         """Start, collect until told to end or until all is here, leave. Raises EngineError."""
         self.start()
-        while not self.daemon.stopping and not self.finished and not self.refused:
+        while not self.daemon.stopping and not self.finished and not self.refusal:
             self.loop.turn()
         self.stop()
 
     def start(self) -> None:
         """Open the file, find where to go on, open the tunnel."""
-        self.landing.open()
+        self.outlet.open()
         self.loop.on_signal(signal.SIGCHLD, self.tunnel.reap)
         self.loop.on_signal(signal.SIGUSR1, self._ask_to_stop)
         self.daemon.listen_for_stop(self.config.foreground_of)
         self.daemon.announce()
-        self.say("started", file=self.sink.path, spool=self.landing.spool, offset=self.landing.position)
+        self.say("started", file=self.outlet.path, spool=self.outlet.spool, offset=self.outlet.offset)
         self.tunnel.start()
         self._look()
 
     def stop(self) -> None:
         """Write and ack what came, end the tunnel."""
-        if self.sink.flush() and self._client is not None:
+        outlet = self.outlet
+        if outlet.flush() and self._client is not None:
             self.acks.settle()
         if self._client is not None:
             self._client.close()
         self.tunnel.stop()
+        facts = outlet.facts()
         self.daemon.stopped(
-            lines=self.sink.batch.lines,
-            bytes=self.sink.batch.bytes,
+            lines=facts["lines"],
+            bytes=facts["bytes"],
             drained=self.finished,
-            left_bytes=max(0, self.end - self.landing.position) + self.sink.queued,
+            left_bytes=max(0, self.end - outlet.offset) + outlet.queued,
             left_senders=0,
-            reason=self._refusal or self.sink.paused or self.tunnel.trouble,
+            reason=self._refusal or outlet.paused or self.tunnel.trouble,
         )
         self.daemon.counters.write()
-        if self.refused is not None:
+        if self.refusal is not None:
             self.daemon.keep_state = True  # `status` shows why it ended
             if not self._answered:
-                raise self.refused
+                raise self.refusal
         elif not self.finished:
             self.daemon.keep_config = True
         # The checkpoint stays: the relay may never have had the last ack, and is then asked once more.
-        self.landing.close()
+        outlet.close()
 
     # -- the feed -------------------------------------------------------------------------------
 
-    def _hello(self) -> dict[str, Any]:
+    def hello(self) -> dict[str, Any]:
+        """Return who we are, and from where on we want what spool."""
         return {
             "collector": self.collector_id,
-            "spool": self.landing.spool or None,
-            "offset": self.landing.position,
+            "spool": self.outlet.spool or None,
+            "offset": self.outlet.offset,
             "take_over": self.take_over,
         }
 
-    def _refused(self, why: EngineError) -> None:
-        self.refused = why
+    def refused(self, why: EngineError) -> None:
+        """Take note that there is no use in trying again."""
+        self.refusal = why
         self.say("refused", reason=str(why))
 
     @property
     def _refusal(self) -> str:
-        return str(self.refused or "")
+        return str(self.refusal or "")
 
-    def _connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
+    def connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
+        """Take a connection to the relay."""
         self._client = client
         self.take_over = False  # once is enough: the relay knows its owner now
-        offset, spool, known = answer["offset"], answer["spool"], self.landing.spool
+        offset, spool, known = answer["offset"], answer["spool"], self.outlet.spool
         try:
-            new = self.landing.begin(spool, offset)
+            new = self.outlet.begin(spool, offset)
         except FeedError as error:
-            self._disconnected(str(error))
+            self.disconnected(str(error))
             return
         if new and known:
             self.say("another spool", known=known, found=spool, offset=offset)
@@ -157,52 +155,57 @@ class Collector:
         if self._stop_wanted:
             self._ask_to_stop()
 
-    def _listen(self) -> None:
-        """Take what comes, if all is ready for it."""
-        if self._client is not None and not self.sink.paused and self.landing.anchored:
-            self._heard_at = _now()  # if it was us who did not listen
-            self.loop.watch(self._client.sock, self._readable)
-
-    def _disconnected(self, why: str) -> None:
+    def disconnected(self, why: str) -> None:
+        """Take note that the connection, if there is one, is lost."""
         if self._client is None:
             return
+        self._listening = False
         self.loop.unwatch(self._client.sock)
         self._client.close()
         self._client = None
         self._lost_at = _now()
-        self.say("disconnected", why=why, offset=self.landing.position)
+        self.say("disconnected", why=why, offset=self.outlet.offset)
         self.tunnel.lost(why)
+
+    def _listen(self) -> None:
+        """Take what comes, if all is ready for it."""
+        ready = not self.outlet.paused and self.outlet.anchored
+        if self._client is not None and not self._listening and ready:
+            self._listening = True
+            self._heard_at = _now()  # it was us who did not listen
+            self.loop.watch(self._client.sock, self._readable)
+            self._readable()  # some may have come with the handshake
 
     def _readable(self) -> None:
         client = self._client
-        if client is None or self.sink.paused:
+        if client is None or not self._listening:
             return
         try:
             for frame in client.frames():
                 self._take(frame)
         except FeedError as error:
-            self._disconnected(str(error))
+            self.disconnected(str(error))
         except OSError as error:
-            self._disconnected(error.strerror or str(error))
+            self.disconnected(error.strerror or str(error))
         else:
             self._heard_at = _now()
         self._flush()
 
     def _take(self, frame: Frame) -> None:
-        landing = self.landing
+        outlet = self.outlet
         if frame.offset + len(frame.payload) > OFFSET_MAX:
             raise FeedError("an offset makes no sense")
         if frame.kind == DATA:
-            landing.take(frame.offset, frame.payload)
-            self.end = max(self.end, landing.position)
-            self.acks.landed(len(frame.payload))
+            outlet.take(frame.offset, frame.payload)
+            self.end = max(self.end, outlet.offset)
+            self.acks.came(len(frame.payload))
         elif frame.kind == JUMP:
-            start = landing.position
-            landing.jump(frame.offset)
+            start = outlet.offset
+            outlet.jump(frame.offset)
             self.gaps += 1
             self.say("gap", start=start, end=frame.offset, reason="the relay has no such bytes")
         elif frame.kind == BEAT:
-            self.end = max(frame.offset, landing.position)
+            self.end = max(frame.offset, outlet.offset)
             self.remote = frame.json()
         elif frame.kind == LAST:
             self.end = frame.offset
@@ -212,13 +215,12 @@ class Collector:
             raise FeedError("a relay does not say that")
 
     def _flush(self) -> None:
-        if not self.sink.flush():
+        if not self.outlet.flush():
+            self._listening = False
             if self._client is not None:
                 self.loop.unwatch(self._client.sock)
-            self._retry_timer.at(time.monotonic() + RETRY_AFTER)
-            return
-        landing = self.landing
-        if self._last_came and landing.position >= self.end:
+            self._retry_timer.at(self.loop.now() + RETRY_AFTER)
+        elif self._last_came and self.outlet.offset >= self.end:
             # What is not settled is not over: the timer tries again, and a new connection acks again.
             self.finished = self.acks.settle()
         else:
@@ -226,27 +228,22 @@ class Collector:
 
     def _retry(self) -> None:
         self._flush()
-        if not self.landing.anchored:
+        if not self.outlet.anchored:
             self.acks.settle()
         self._listen()
 
-    def _ack_in_time(self) -> None:
-        if self._last_came:
-            self._flush()
-        elif self.landing.anchored:
-            self.acks.settle_aside()
-        else:
-            self.acks.settle()
-            self._listen()
+    def _settled(self) -> None:
+        self._flush()
+        self._listen()
 
     def _send_ack(self, offset: int) -> bool:
         if self._client is None:
             return False
         try:
             self._client.send(ACK, offset)
-            reach(self.daemon.disk, "ack.after-send")
+            self.daemon.disk.reach("ack.after-send")
         except OSError as error:
-            self._disconnected(error.strerror or str(error))
+            self.disconnected(error.strerror or str(error))
             return False
         return True
 
@@ -258,23 +255,23 @@ class Collector:
             self._stop_sent = True
             self.say("asking the relay to stop")
             try:
-                self._client.send(STOP, self.landing.position)
+                self._client.send(STOP, self.outlet.offset)
             except OSError as error:
-                self._disconnected(error.strerror or str(error))
+                self.disconnected(error.strerror or str(error))
 
     def _look(self) -> None:
-        self._look_timer.at(time.monotonic() + LOOK_EVERY)
-        if self._client is not None and not self.sink.paused and _now() - self._heard_at > SILENCE:
-            self._disconnected(f"silent for {_now() - self._heard_at:.1f} s")
+        self._look_timer.at(self.loop.now() + LOOK_EVERY)
+        if self._listening and _now() - self._heard_at > SILENCE:
+            self.disconnected(f"silent for {_now() - self._heard_at:.1f} s")
             self.tunnel.make_anew()  # it is dead; ssh itself would notice later
         self.tunnel.look()
 
     def _changes(self) -> object:
         return (
-            self.sink.batch.bytes,
-            self.sink.paused,
-            self.landing.position,
-            self.landing.settled,
+            self.outlet.offset,
+            self.outlet.queued,
+            self.outlet.paused,
+            self.outlet.settled,
             self.end,
             self.tunnel.trouble,
             self.remote.get("senders"),
@@ -288,21 +285,21 @@ class Collector:
         if self._client is None:
             state, reason = "reconnecting", self._refusal or self.tunnel.trouble
         else:
-            reason = self.sink.paused or _word(remote.get("paused_for"))
+            reason = self.outlet.paused or _word(remote.get("paused_for"))
             state = "paused" if reason else "recording"
         return {
-            **facts_of(self.sink),
+            **self.outlet.facts(),
             "state": state,
             "paused_for": reason,
             "ended_for": self._refusal,
             "senders": _count(remote.get("senders")),
             "connects": _count(remote.get("connects")),
             "refused": _count(remote.get("refused")),
-            "lag_bytes": max(0, self.end - self.landing.settled),
+            "lag_bytes": max(0, self.end - self.outlet.settled),
             "reconnects": self.reconnects,
             "gaps": self.gaps,
-            "offset": self.landing.position,
-            "acked": self.landing.settled,
+            "offset": self.outlet.offset,
+            "acked": self.outlet.settled,
             "stopping": self._stop_wanted,
             "relay": remote,
         }

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import Any, Callable, Mapping, Sequence, TypeVar
 
 from ..feed.protocol import checked_secret
+from ..outlets import OUTLETS
 from ..system.address import parse_network
 
 LISTENERS = ("auto", "socat", "builtin")
@@ -105,6 +106,7 @@ class CollectorConfig(Config):
     #: Only bring what the relay has, and end it.
     stop_at_once: bool = False
     foreground_of: int = 0
+    outlet: str = "file"
 
 
 _PARTS: dict[str, type[Listening]] = {"listening": Listening}
@@ -158,6 +160,7 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "spool_max": (_whole(1, 1 << 62), "a number of bytes"),
     "secret": (_is(checked_secret), "16 bytes in hex"),
     "collector": (_is(bool), "a name"),
+    "outlet": (_is(OUTLETS.__contains__), f"one of {', '.join(OUTLETS)}"),
     "port_local": _PORT,
     "ssh_command": _WORDS,
     "start_command": _WORDS,

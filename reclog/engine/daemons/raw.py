@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import EngineError
 from ..sources.capacity import most_senders, read, warnings
 from ..sources.socat import Door, SocatParent, reap, socat_command
-from ..stores.file import Sink
+from ..stores.file import RecordedFile
 from ..system.address import parse_network
 from ..system.kernel import adopt_orphans
 from .config import RecorderConfig
@@ -38,7 +38,7 @@ class RawRecorder:
         use_socat("socat", False, listening.bind, allow)
         self.system = read()
         # The sink opens and locks the file as ever; here only its descriptor is used.
-        self.sink = Sink(config.file, daemon.log.say)
+        self.sink = RecordedFile(config.file, daemon.log.say)
         self.fd = self.sink.open()
         places = listening.max_senders or most_senders(self.system, socat=True)
         door = Door(listening.bind, listening.port, allow, places)

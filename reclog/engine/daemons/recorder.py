@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..stores.file import Sink, facts_of
+from ..stores.file import RecordedFile
 from .config import RecorderConfig
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, Entrance
@@ -17,7 +17,7 @@ class Recorder:
         self.daemon = daemon
         self.loop = daemon.loop
         self.config = config
-        self.sink = Sink(config.file, daemon.log.say, daemon.disk)
+        self.sink = RecordedFile(config.file, daemon.log.say, daemon.disk)
         self.entrance = Entrance(self.loop, self.sink, config.listening, daemon.folder, daemon.log)
         daemon.show(self._changes, self._facts)
 
@@ -62,7 +62,7 @@ class Recorder:
     def _facts(self) -> dict[str, Any]:
         reason = self.sink.paused or self.entrance.down
         return {
-            **facts_of(self.sink),
+            **self.sink.facts(),
             **self.entrance.facts(),
             "state": "paused" if reason else "recording",
             "paused_for": reason,

@@ -7,12 +7,11 @@ import os
 from typing import Any
 
 from ..errors import EngineError, PortTaken
-from ..feed.server import Feed, Owner
+from ..feed.owner import Owner
+from ..feed.server import Feed
 from ..records.events import timestamp
-from ..records.jsonfile import read_json, write_json
 from ..records.names import OWNER, SPOOL, STOPPING
 from ..sources.tcp import PATIENCE
-from ..stores.file import last_line
 from ..stores.spool import Spool, SpoolUnusable
 from ..system.aside import Aside
 from .config import RelayConfig
@@ -38,23 +37,22 @@ class Relay:
     def __init__(self, daemon: Daemon, config: RelayConfig) -> None:
         self.daemon = daemon
         self.loop = daemon.loop
+        say, disk = daemon.log.say, daemon.disk
         self.port_out = config.port_remote_out
-        self.spool = Spool(daemon.path(SPOOL), config.spool_max, daemon.log.say, daemon.disk)
+        self.spool = Spool(daemon.path(SPOOL), config.spool_max, say, disk, beside=lambda: Aside(self.loop))
         # On a host that isn't ours nothing needs to be installed but python3, so auto is builtin here.
         listening = config.listening
         if listening.listener == "auto":
             listening = dataclasses.replace(listening, listener="builtin")
         self.entrance = Entrance(self.loop, self.spool, listening, daemon.folder, daemon.log)
-        self.owner = self._read_owner()
-        self.feed = Feed(self.loop, self.spool, config.secret, self.owner, daemon.log.say, self._facts)
-        self.feed.on_stop = self._asked_to_stop
-        self.feed.on_owner = self._save_owner
+        self.owner = Owner(daemon.path(OWNER), say, disk)
+        self.feed = Feed(
+            self.loop, self.spool, config.secret, self.owner, say, self._facts, self._asked_to_stop
+        )
         #: Why senders can't connect; empty when they can.
         self.waiting_for = ""
         self._stop_asked = False
         self._notes: list[str] = []
-        self._owner_unsaved = False
-        self._aside = Aside(self.loop)
         self._sync_timer = self.loop.timer(self._sync)
         self._port_timer = self.loop.timer(self._listen)
         daemon.show(self._changes, self._facts)
@@ -71,10 +69,10 @@ class Relay:
         if os.path.exists(self.daemon.path(STOPPING)):
             self._stop_asked = True  # it was stopping when it died: it only gives the rest away
         try:
-            jump = self.spool.open()
+            jumps = self.spool.open()
         except SpoolUnusable as error:
             raise SpoolError(str(error)) from error
-        if jump is not None:
+        for jump in jumps:
             self.daemon.log.say("gap", reason="power lost", start=jump.start, end=jump.end)
         if not self._stop_asked:
             # The first time a person waits for an answer; later nobody does, and we try for ever.
@@ -162,39 +160,8 @@ class Relay:
 
     def _sync(self) -> None:
         self._sync_timer.at(self.loop.now() + SYNC_EVERY)
-        unsynced = self.spool.unsynced
-        if unsynced is not None and not self._aside.busy:
-            path, end = unsynced
-            self._aside.start(lambda: self.daemon.disk.sync(path), lambda error: self._synced(end, error))
-        if self._owner_unsaved:
-            self._save_owner()
-
-    def _synced(self, end: int, error: OSError | None) -> None:
-        if error is None or isinstance(error, FileNotFoundError):  # acked, and deleted meanwhile
-            self.spool.note_synced(end)
-        else:
-            self.daemon.log.say("sync failed", reason=error.strerror or str(error))
-
-    def _read_owner(self) -> Owner:
-        try:
-            saved = read_json(self.daemon.path(OWNER))
-        except (OSError, ValueError):
-            return Owner()
-        name, since = saved.get("name"), saved.get("since")
-        return Owner(name, str(since)) if isinstance(name, str) else Owner()
-
-    def _save_owner(self) -> None:
-        if not self._owner_unsaved:
-            self.owner.since = timestamp()
-        owner = {"name": self.owner.name, "since": self.owner.since}
-        try:
-            write_json(self.daemon.path(OWNER), owner, sync=True, disk=self.daemon.disk)
-        except OSError as error:
-            if not self._owner_unsaved:
-                self.daemon.log.say("owner not saved", reason=error.strerror or str(error))
-            self._owner_unsaved = True  # a full disk: tried again with the next sync
-        else:
-            self._owner_unsaved = False
+        self.spool.sync_beside()
+        self.owner.save_again()
 
     def _changes(self) -> object:
         spool = self.spool
@@ -205,17 +172,15 @@ class Relay:
         spool = self.spool
         reason = spool.paused or self.waiting_for or self.entrance.down
         return {
+            **spool.facts(),
             "state": "paused" if reason else "recording",
             "paused_for": reason,
-            "lines": spool.batch.lines,
-            "bytes": spool.batch.bytes,
             "end": spool.end,
             "acked": spool.acked,
             "spool_bytes": spool.size,
             "crc": spool.crc,
-            "crc_from": spool.crc_from,
+            "crc_from": spool.begun,
             **self.entrance.facts(),
-            "last_line": last_line(spool.batch),
             "owner": self.owner.name,
             "connected": self.feed.connected,
             "stopping": self._stop_asked,

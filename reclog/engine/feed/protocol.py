@@ -1,15 +1,4 @@
-"""The feed's words: a handshake in which both sides prove that they know the secret, then frames.
-
-The handshake, one line each, the relay first:
-
-    relay      reclog-feed <version> <nonce>
-    collector  <nonce> <HMAC-SHA256(secret, "collector" nonce-of-relay nonce-of-collector)>
-    relay      <HMAC-SHA256(secret, "relay" nonce-of-collector nonce-of-relay)>
-    collector  {"collector": id, "spool": id or null, "offset": n, "take_over": bool}
-    relay      {"spool": id, "offset": n, "end": n} or {"refused": why}
-
-The secret itself is never sent, each answer holds for one pair of nonces only, and the two sides' answers
-differ in their first word, so neither can be used for the other (RFC 2104).
+"""The feed's frames, which follow the handshake.
 
 A frame is a header of 17 bytes, big-endian: kind (1 byte), length of the payload (4), offset (8), CRC-32 of
 the header before it and the payload (4); then the payload.
@@ -17,23 +6,17 @@ the header before it and the payload (4); then the payload.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 import struct
 import zlib
 from typing import Any, Iterator, NamedTuple
 
 from ..records.jsonfile import parse_json
 
-PROTOCOL = 2
 _HEADER = struct.Struct("!cIQI")
 #: What the checksum covers beside the payload: D and E, H and J differ in one bit.
 _COVERED = struct.Struct("!cIQ")
 #: Bytes of a payload at most; more is no frame of ours.
 PAYLOAD_MAX = 1024 * 1024
-#: Bytes of a handshake line at most.
-LINE_MAX = 1024
 #: No offset is larger: a file has no more (off_t), and an ack of more would not fit into its header.
 OFFSET_MAX = 2**63 - 1
 
@@ -134,55 +117,6 @@ class Decoder:
             yield from self.filled(count)
 
 
-def nonce() -> str:
-    """Return what makes a handshake unlike every other."""
-    return secrets.token_hex(16)
-
-
-def proof(secret: str, role: str, theirs: str, ours: str) -> str:
-    """Return what only a `role` (`collector`, `relay`) that knows the secret can say to these nonces."""
-    message = f"{role} {theirs} {ours}".encode("ascii")
-    return hmac.new(bytes.fromhex(secret), message, hashlib.sha256).hexdigest()
-
-
-def greeting(relay_nonce: str) -> bytes:
-    """Return the relay's first line."""
-    return f"reclog-feed {PROTOCOL} {relay_nonce}\n".encode("ascii")
-
-
-def read_greeting(line: bytes) -> str:
-    """Return the nonce of the relay's first line. Raises FeedError."""
-    words = line.split()
-    if len(words) != 3 or words[0] != b"reclog-feed" or not _is_hex(words[2]):
-        raise FeedError("who answers is no relay of reclog")
-    if words[1] != str(PROTOCOL).encode("ascii"):
-        raise FeedError(f"the relay speaks version {words[1].decode('ascii', 'replace')} of the feed")
-    return words[2].decode("ascii")
-
-
-def answer(secret: str, relay_nonce: str, own_nonce: str) -> bytes:
-    """Return the collector's first line: its nonce and its proof."""
-    return f"{own_nonce} {proof(secret, 'collector', relay_nonce, own_nonce)}\n".encode("ascii")
-
-
-def check_answer(secret: str, relay_nonce: str, line: bytes) -> str:
-    """Return the collector's nonce if its proof holds. Raises FeedError."""
-    words = line.split()
-    if len(words) != 2 or not _is_hex(words[0]):
-        raise FeedError("who connects is no collector of reclog")
-    theirs = words[0].decode("ascii")
-    if not hmac.compare_digest(words[1], proof(secret, "collector", relay_nonce, theirs).encode("ascii")):
-        raise FeedError("who connects does not know the secret")
-    return theirs
-
-
-def check_relay(secret: str, own_nonce: str, relay_nonce: str, line: bytes) -> None:
-    """Check the relay's proof. Raises FeedError."""
-    expected = proof(secret, "relay", own_nonce, relay_nonce).encode("ascii")
-    if not hmac.compare_digest(line.strip(), expected):
-        raise FeedError("who answers does not know the secret")
-
-
 def checked_offset(value: Any) -> int:
     """Return `value` if it is an offset. Raises FeedError."""
     if type(value) is not int or not 0 <= value <= OFFSET_MAX:
@@ -202,7 +136,3 @@ def checked_secret(value: Any) -> str:
     if not isinstance(value, str) or len(bytes.fromhex(value)) < 16:
         raise ValueError("the secret is none")
     return value
-
-
-def _is_hex(word: bytes) -> bool:
-    return len(word) == 32 and all(character in b"0123456789abcdef" for character in word)

@@ -2,8 +2,8 @@
 
 Rules kept here:
 
-- Nobody who has not proved to know the secret gets a byte of the spool, or has `HANDSHAKE_WITHIN` seconds
-  and one of `STRANGERS` places; the oldest of them makes room, so they can't keep the owner out.
+- Nobody who has not proved to know the secret gets a byte of the spool. They have one of `STRANGERS` places;
+  the oldest of them makes room, so they can't keep the owner out.
 - The spool has one owner. Its new connection replaces its own old one at once; another collector is
   refused, by name, unless it takes over.
 - Something is sent at least every `BEAT_EVERY` seconds, so that the collector can notice silence.
@@ -13,20 +13,22 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections import deque
 from itertools import islice
 from typing import Any, Callable
 
-from ..records.jsonfile import parse_json
+from ..records.events import Say
 from ..sources.tcp import bound_socket
-from ..stores.spool import Jump, Spool
+from ..stores.cursor import Cursor
+from ..stores.recovery import Jump
+from ..stores.spool import Spool
 from ..system.kernel import reset_on_close
 from ..system.loop import Loop
 from . import protocol as frames
+from .handshake import AsRelay
+from .owner import Owner
 from .protocol import Decoder, FeedError, Frame
 
-HANDSHAKE_WITHIN = 5.0
 STRANGERS = 64
 BEAT_EVERY = 1.0
 #: Bytes that wait to be sent before the spool is read on.
@@ -37,34 +39,23 @@ SEND_AT_ONCE = 4 * 1024 * 1024
 PIECES = 512
 
 
-class Owner:
-    """Whose spool it is; kept on disk by the relay."""
-
-    def __init__(self, name: str = "", since: str = "") -> None:
-        self.name = name
-        self.since = since
-
-
 class Peer:
     """One connection to the feed."""
 
     def __init__(self, feed: Feed, sock: socket.socket) -> None:
         self.sock = sock
-        self.since = time.monotonic()
         self.collector = ""
-        #: The offset of the next byte to send; -1 until the handshake is done.
-        self.offset = -1
+        #: Where it is in the spool; None until the handshake is done.
+        self.cursor: Cursor | None = None
         self.said_last = False
         self.closed = False
-        self.proved = False
+        self.hands = AsRelay(feed.secret, feed.loop.now(), self._welcome)
         self._feed = feed
-        self._nonce = frames.nonce()
-        self._line = b""
         self._decoder = Decoder()
         # What waits to be sent: whole pieces, never joined or copied, the first perhaps sent in part.
         self._out: deque[bytes | memoryview] = deque()
         self._backlog = 0
-        self.queue(frames.greeting(self._nonce))
+        self.queue(self.hands.greeting)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         feed.loop.watch(sock, self._ready, writing=True)
@@ -90,6 +81,8 @@ class Peer:
     def close(self) -> None:
         """Break the connection."""
         self.closed = True
+        if self.cursor is not None:
+            self.cursor.close()
         self._feed.loop.unwatch(self.sock)
         self.sock.close()
 
@@ -112,40 +105,23 @@ class Peer:
             self._push()
 
     def _take(self, data: bytes) -> None:
-        if self.offset < 0:
-            self._line += data
-            while self.offset < 0 and b"\n" in self._line and not self.closed:
-                line, _, self._line = self._line.partition(b"\n")
-                self._shake(line)
-            if self.offset < 0:
-                if len(self._line) > frames.LINE_MAX:
-                    raise FeedError("who connects is no collector of reclog")
+        if self.cursor is None:
+            self.send(self.hands.take(data))
+            answer = self.hands.answer
+            if answer is None or self.closed:  # it may have left before it had our answer
                 return
-            data, self._line = self._line, b""
+            if "refused" in answer:
+                raise FeedError(f"refused: {answer['refused']}")
+            self.cursor = self._feed.admitted(self, answer["offset"])
+            data = self.hands.rest
         for frame in self._decoder.feed(data):
             if self.closed:
                 return
             self._feed.heard(self, frame)
 
-    def _shake(self, line: bytes) -> None:
-        if not self.proved:
-            theirs = frames.check_answer(self._feed.secret, self._nonce, line)
-            self.proved = True
-            self.send(frames.proof(self._feed.secret, "relay", theirs, self._nonce).encode("ascii") + b"\n")
-            return
-        try:
-            hello = parse_json(line)
-            self.collector = frames.checked_name(hello.get("collector"))
-            answer = self._feed.welcome(self, hello)
-        except ValueError as error:
-            raise FeedError("the collector's words make no sense") from error
-        self.send(json.dumps(answer).encode("utf-8") + b"\n")
-        if "refused" in answer:
-            raise FeedError(f"refused: {answer['refused']}")
-        if self.closed:  # it left before it had our answer
-            return
-        self.offset = int(answer["offset"])
-        self._feed.admitted(self)
+    def _welcome(self, hello: dict[str, Any]) -> dict[str, Any]:
+        self.collector = frames.checked_name(hello.get("collector"))
+        return self._feed.welcome(self, hello)
 
     def _push(self) -> None:
         left = SEND_AT_ONCE
@@ -186,16 +162,14 @@ class Feed:
         spool: Spool,
         secret: str,
         owner: Owner,
-        say: Callable[..., None],
+        say: Say,
         counters: Callable[[], dict[str, Any]],
+        stop: Callable[[], None],
     ) -> None:
+        """`counters` is told with each beat; `stop` is called when the owner asks to stop."""
         self.loop = loop
         self.secret = secret
         self.owner = owner
-        #: Called when the owner asks to stop.
-        self.on_stop: Callable[[], None] = lambda: None
-        #: Called when another collector became the owner.
-        self.on_owner: Callable[[], None] = lambda: None
         #: Set when the spool gets no more lines: then its end is the last word.
         self.ending = False
         #: The owner has all, and was told that it is all.
@@ -203,6 +177,7 @@ class Feed:
         self._spool = spool
         self._say = say
         self._counters = counters
+        self._stop = stop
         self._sock: socket.socket | None = None
         self._strangers: list[Peer] = []
         self._peer: Peer | None = None
@@ -251,44 +226,42 @@ class Feed:
             "known": known,
         }
 
-    def admitted(self, peer: Peer) -> None:
-        """Serve `peer` from now on, and no other."""
+    def admitted(self, peer: Peer, offset: int) -> Cursor:
+        """Serve `peer` from now on, and no other; return where it begins."""
         before, self._peer = self._peer, peer
         self._strangers.remove(peer)
         if before is not None:
             self._say("collector replaced", collector=before.collector)
             before.close()  # if it is another one, it learns why when it comes again
-        if self.owner.name != peer.collector:
-            self.owner.name = peer.collector
-            self.on_owner()
-        self._say("collector connected", collector=peer.collector, offset=peer.offset)
+        self.owner.become(peer.collector)
+        self._say("collector connected", collector=peer.collector, offset=offset)
+        return self._spool.cursor(offset)
 
     def heard(self, peer: Peer, frame: Frame) -> None:
         """Take an ack or a stop. Raises FeedError."""
-        if peer is not self._peer:
+        if peer is not self._peer or peer.cursor is None:
             return
         if frame.kind == frames.ACK:
-            if frame.offset > peer.offset:
+            if frame.offset > peer.cursor.offset:
                 return  # nobody has what was not sent
             self._spool.ack(frame.offset)
             if self.ending and peer.said_last and frame.offset >= self._spool.end:
                 self.finished = True
         elif frame.kind == frames.STOP:
-            self.on_stop()
+            self._stop()
         else:
             raise FeedError("a collector does not say that")
 
     def fill(self, peer: Peer) -> None:
         """Queue more of the spool for `peer` while little waits to be sent."""
-        while peer is self._peer and peer.backlog < SEND_AHEAD:
-            piece = self._spool.read(peer.offset)
+        cursor = peer.cursor
+        while peer is self._peer and cursor is not None and peer.backlog < SEND_AHEAD:
+            offset, piece = cursor.offset, cursor.read()
             if isinstance(piece, Jump):
                 told = json.dumps({"from": piece.start}).encode("ascii")
                 peer.queue(frames.encode(frames.JUMP, piece.end, told))
-                peer.offset = piece.end
             elif piece:
-                peer.queue(frames.header(frames.DATA, peer.offset, piece), piece)
-                peer.offset += len(piece)
+                peer.queue(frames.header(frames.DATA, offset, piece), piece)
             else:
                 if self.ending and not peer.said_last:
                     peer.said_last = True
@@ -316,7 +289,7 @@ class Feed:
             return
         if len(self._strangers) >= STRANGERS:
             # One that has proved to know the secret is about to be served: it keeps its place.
-            oldest = next((one for one in self._strangers if not one.proved), self._strangers[0])
+            oldest = next((one for one in self._strangers if not one.hands.proved), self._strangers[0])
             self._strangers.remove(oldest)
             reset_on_close(oldest.sock)
             oldest.close()
@@ -324,13 +297,15 @@ class Feed:
 
     def _feed_peer(self) -> None:
         peer = self._peer
-        if peer is not None and not peer.backlog and (peer.offset < self._spool.end or self.ending):
-            peer._push()
+        if peer is None or peer.cursor is None or peer.backlog:
+            return
+        if peer.cursor.offset < self._spool.end or self.ending:
+            peer.send(b"")
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        now = self.loop.now()
         self._beat.at(now + BEAT_EVERY)
-        for peer in [p for p in self._strangers if now - p.since > HANDSHAKE_WITHIN]:
+        for peer in [p for p in self._strangers if now > p.hands.late_at]:
             self.gone(peer, "it did not say who it is in time")
         peer_now = self._peer
         if peer_now is not None and not peer_now.backlog:

@@ -5,19 +5,21 @@ Rules kept here:
 - Only our own ssh is dialled, and only while it listens: whoever else has the port gets no connection.
 - The network's failures are answered within a second or so, a refused login after a minute (a host that
   counts failures would lock us out).
+- Nothing here waits: a relay that is slow to shake hands holds up neither lines nor a stop.
 - A relay that does not answer behind a tunnel that does is started again, over ssh.
 """
 
 from __future__ import annotations
 
 import signal
-import time
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping, Protocol
 
 from ..errors import EngineError
+from ..records.events import Say
 from ..system.child import Child
 from ..system.loop import Loop
-from .client import FeedClient, Refused
+from .client import FeedClient
+from .handshake import Refused
 from .protocol import FeedError, checked_secret
 
 #: Seconds between dials while the tunnel is up and the relay does not answer.
@@ -42,29 +44,35 @@ class Forbidden(EngineError):
     cause = "forbidden"
 
 
+class User(Protocol):
+    """Who has a tunnel, and is told what becomes of it."""
+
+    def hello(self) -> dict[str, Any]:
+        """Return what is said to the relay of who we are and what we want."""
+
+    def connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
+        """Take a connection that has shaken hands, and the relay's answer."""
+
+    def disconnected(self, why: str) -> None:
+        """Take note that ssh ended: a connection through it, if there is one, is lost."""
+
+    def refused(self, why: EngineError) -> None:
+        """Take note that there is no use in trying again."""
+
+
 class Tunnel:
     """Keep a connection to the relay's feed, through our own ssh."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        config: Mapping[str, Any],
-        folder: str,
-        say: Callable[..., None],
-        hello: Callable[[], dict[str, Any]],
-    ) -> None:
-        #: Called with a connection that has shaken hands, and the relay's answer.
-        self.on_connected: Callable[[FeedClient, dict[str, Any]], None] = lambda client, answer: None
-        #: Called when ssh ended, with its words: a connection through it is lost.
-        self.on_ended: Callable[[str], None] = lambda why: None
-        #: Called when there is no use in trying again, with the reason.
-        self.on_refused: Callable[[EngineError], None] = lambda why: None
+    def __init__(self, loop: Loop, config: Mapping[str, Any], folder: str, say: Say, user: User) -> None:
         #: Why there is no connection; empty while there is one.
         self.trouble = ""
         self._port = int(config["port_local"])
         self._secret = checked_secret(config["secret"])
-        self._hello = hello
+        self._loop = loop
+        self._user = user
         self._say = say
+        # A connection that shakes hands.
+        self._client: FeedClient | None = None
         self._connected = False
         self._connected_once = False
         self._ssh = Child(loop, config["ssh_command"], folder, self._ssh_says)
@@ -76,6 +84,7 @@ class Tunnel:
         self._starter.on_end = self._starter_ended
         self._starter_not_before = 0.0
         self._dial_timer = loop.timer(self._dial)
+        self._late_timer = loop.timer(lambda: self._failed(FeedError("it says nothing")))
 
     def start(self) -> None:
         """Start ssh, and dial as soon as it listens."""
@@ -85,12 +94,13 @@ class Tunnel:
             self.trouble = f"ssh does not start ({error.strerror})"
             self._ssh.start_later()
             return
-        self._listening_at = time.monotonic()
-        self._dial_timer.at(time.monotonic() + LISTENS_AGAIN)
+        self._listening_at = self._loop.now()
+        self._dial_timer.at(self._loop.now() + LISTENS_AGAIN)
 
     def stop(self) -> None:
         """End ssh, and whatever else was started."""
         self._dial_timer.off()
+        self._hang_up()
         self._ssh.on_end = self._starter.on_end = lambda status: None
         self._ssh.stop()
         self._starter.stop()
@@ -104,7 +114,7 @@ class Tunnel:
         """Take note that the connection is lost; it is dialled again."""
         self._connected = False
         self.trouble = why
-        self._dial_timer.at(time.monotonic() + LOST_AGAIN)
+        self._dial_timer.at(self._loop.now() + LOST_AGAIN)
 
     def make_anew(self) -> None:
         """Give up on an ssh whose link is dead; another is started when it has ended."""
@@ -112,7 +122,7 @@ class Tunnel:
 
     def look(self) -> None:
         """End what hangs; to be called now and then."""
-        late = time.monotonic() - SSH_WITHIN
+        late = self._loop.now() - SSH_WITHIN
         if not self._connected and self._ssh.pid and self._listening_at < late:
             self._say("ssh did not listen in time")
             self._ssh.signal(signal.SIGKILL)
@@ -122,14 +132,15 @@ class Tunnel:
 
     def _ssh_ended(self, status: int) -> None:
         words = self._ssh.last_words
-        self.on_ended(f"ssh ended: {words}" if words else "ssh ended")
+        self._hang_up()
+        self._user.disconnected(f"ssh ended: {words}" if words else "ssh ended")
         self.trouble = words or "ssh ended"
         refused = any(sign in words for sign in LOGIN_REFUSED)
         self._ssh.start_later(LOGIN_AGAIN if refused else 0.0)
 
     def _ssh_says(self, words: str) -> None:
         if "administratively prohibited" in words and not self._connected_once:
-            self.on_refused(Forbidden(FORBIDDEN))
+            self._user.refused(Forbidden(FORBIDDEN))
         if "open failed" not in words:  # the relay is not there yet: the dial says it better
             self._say("ssh says", text=words)
 
@@ -137,29 +148,57 @@ class Tunnel:
         """Connect to the feed once our own ssh listens on the port; come back until it does."""
         if self._connected or not self._ssh.pid:
             return
-        self._dial_timer.at(time.monotonic() + LISTENS_AGAIN)
+        now = self._loop.now()
+        self._dial_timer.at(now + LISTENS_AGAIN)
         if not self._ssh.listens_on(self._port):
             return
-        self._listening_at = time.monotonic()
+        self._listening_at = now
         try:
-            client = FeedClient(self._port, self._secret)
-            answer = client.shake_hands(self._hello())
+            self._client = FeedClient(self._port, self._secret, now, self._user.hello)
+        except OSError as error:
+            self._failed(error)
+            return
+        self._dial_timer.off()
+        self._late_timer.at(self._client.hands.late_at)
+        self._loop.watch(self._client.sock, self._shake_hands)
+
+    def _shake_hands(self) -> None:
+        client = self._client
+        assert client is not None
+        try:
+            done = client.shake_hands()
         except Refused as error:
-            self._dial_timer.off()
-            self.on_refused(error)
+            self._hang_up()
+            self._user.refused(error)
         except (OSError, FeedError) as error:
-            self.trouble = f"the relay does not answer ({error})"
-            self._dial_timer.at(time.monotonic() + DIAL_AGAIN)
-            self._start_relay()
+            self._failed(error)
         else:
-            self._connected = self._connected_once = True
-            self.trouble = ""
-            self.on_connected(client, answer)
+            if done:
+                self._loop.unwatch(client.sock)
+                self._late_timer.off()
+                self._client = None
+                self._connected = self._connected_once = True
+                self.trouble = ""
+                self._user.connected(client, client.hands.answer or {})
+
+    def _failed(self, error: Exception) -> None:
+        self._hang_up()
+        self.trouble = f"the relay does not answer ({error})"
+        self._dial_timer.at(self._loop.now() + DIAL_AGAIN)
+        self._start_relay()
+
+    def _hang_up(self) -> None:
+        """Give up a connection that is being made."""
+        self._late_timer.off()
+        if self._client is not None:
+            self._loop.unwatch(self._client.sock)
+            self._client.close()
+            self._client = None
 
     def _start_relay(self) -> None:
         """Start the relay again over ssh: it was killed, or its host was booted."""
-        if not self._starter.pid and time.monotonic() >= self._starter_not_before:
-            self._starter_not_before = time.monotonic() + STARTER_AGAIN
+        if not self._starter.pid and self._loop.now() >= self._starter_not_before:
+            self._starter_not_before = self._loop.now() + STARTER_AGAIN
             self._say("starting the relay again")
             try:
                 self._starter.start()

@@ -1,1 +1,13 @@
-"""What takes the bytes of a store, by offset. Imports `feed`, `stores`, `records`, `system`."""
+"""What takes a store's bytes by offset. May import feed, stores, records, system."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict
+
+from ..records.events import Say
+from ..system.disk import Disk
+from .landing import Landing
+from .outlet import Outlet
+
+#: By name, what makes one of: the path that it fills, its daemon's folder, who is told, and the disk.
+OUTLETS: Dict[str, Callable[[str, str, Say, Disk], Outlet]] = {"file": Landing}

@@ -3,8 +3,6 @@
 Rules kept here:
 
 - Text added is written once, in order. What a write cut short is completed, not repeated.
-- A write that fails (full disk, quota, I/O error) pauses the sink: it keeps what it has and takes the
-  next attempt from there. Whoever feeds it stops feeding while `paused` is set.
 - Before each batch the file is looked at by name: renamed or removed, a new one is opened; changed by
   somebody else, the next line begins on a line of its own. Nobody's text is overwritten (O_APPEND).
 - A file has one writer: the lock is flock(2) on the file itself, so it ends with the process.
@@ -19,43 +17,43 @@ import time
 from typing import Any, Callable, Hashable
 
 from ..errors import FileTaken, FileUnusable
-from ..intake.batch import Batch, Bytes
+from ..records.events import Say
 from ..system.disk import DISK, Disk
+from .store import PausingStore
 
-Report = Callable[..., None]
 #: Bytes of one write at most.
 WRITE_SIZE = 16 * 1024 * 1024
 
 
-class Sink:
+class RecordedFile(PausingStore):
     """Append the texts of many senders to one file."""
 
-    #: Bytes queued at which the feeder should flush without waiting for the end of its turn.
-    FLUSH_AT = 256 * 1024
-
-    def __init__(self, path: str, report: Report, disk: Disk = DISK) -> None:
+    def __init__(
+        self,
+        path: str,
+        say: Say,
+        disk: Disk = DISK,
+        leaving: Callable[[int], None] = lambda fd: None,
+        touched: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`leaving` is called with the descriptor of a file that was renamed or removed, before it is closed;
+        `touched` when somebody else has changed the file, before anything is written behind that.
+        """
+        super().__init__(say)
         self.path = path
-        self._disk = disk
-        #: What is to be written, and what was taken in so far.
-        self.batch = Batch()
         #: When lines were last written (seconds of the epoch).
         self.last_time = 0.0
-        #: Why writing pauses; empty while it goes on.
-        self.paused = ""
-        #: Called with the descriptor of a file that was renamed or removed, before it is closed.
-        self.before_leaving: Callable[[int], None] = lambda fd: None
-        #: Called when somebody else has touched the file, before anything is written behind that.
-        self.on_touched: Callable[[], None] = lambda: None
-        self._paused_at = 0.0
-        self._report = report
+        self._disk = disk
+        self._leaving = leaving
+        self._on_touched = touched
         self._fd = -1
         self._file: tuple[int, int] = (0, 0)
         self._size = 0
         self._regular = True
         #: Whether the folder was synced since the file was opened: it may be we who made it.
         self.named = False
-        #: Whether somebody has touched the file, and `on_touched` was not told yet.
-        self.touched = False
+        # Whether somebody has touched the file, and nobody was told yet.
+        self._touched = False
 
     def open(self) -> int:
         """Open the file and become its only writer; its descriptor. Raises FileUnusable, FileTaken."""
@@ -71,13 +69,8 @@ class Sink:
         except BlockingIOError as error:
             self._disk.close(fd)
             raise FileTaken(f"{self.path} is being recorded by another recording already.") from error
-        self._take(fd)
+        self._take_up(fd)
         return fd
-
-    @property
-    def queued(self) -> int:
-        """Bytes taken in and not yet in the file."""
-        return self.batch.queued
 
     @property
     def unwritten(self) -> int:
@@ -94,20 +87,22 @@ class Sink:
         """Bytes of the file after our last write."""
         return self._size
 
-    def sync(self) -> None:
-        """Have what was written on disk, and the file's name. Raises OSError."""
-        self._disk.fdatasync(self._fd)
-        if self._regular and not self.named:
+    def sync(self, fd: int, named: bool = False) -> None:
+        """Have what `fd`, the file's descriptor, was given on disk, and its name unless that is `named`.
+
+        May be called beside the loop. Raises OSError.
+        """
+        self._disk.fdatasync(fd)
+        if self._regular and not named:
             # fsync(2): "does not necessarily ensure that the entry in the directory has also reached disk".
             try:
                 self._disk.sync(os.path.dirname(self.path) or ".")
             except PermissionError:
                 pass  # a folder that we may use, and not read
-            self.named = True
 
     def touch(self) -> None:
-        """Have `on_touched` called before anything more is written."""
-        self.touched = True
+        """Have it told that the file was touched before anything more is written."""
+        self._touched = True
 
     def go_on(self, who: Hashable) -> None:
         """Take the half line at the file's end for one of `who`."""
@@ -117,32 +112,19 @@ class Sink:
         """Tell whether the file, once all taken in is written, ends in a half line of `who`."""
         return self.batch.open_by == who
 
-    def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
-        """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
-        self.batch.add(who, text, stamp)
-
-    def flush(self) -> bool:
-        """Write all that is queued; False if that isn't possible now (`paused` says why)."""
-        if not self.batch.queued:
-            return True
-        try:
-            if self._regular:
-                self._look()
-            self._write()
-        except OSError as error:
-            self._pause(error)
-            return False
-        if self.paused:
-            self._resume()
-        return True
-
     def close(self) -> None:
         """Let go of the file; what is still queued is given up."""
         if self._fd >= 0:
             self._disk.close(self._fd)
             self._fd = -1
 
+    def facts(self) -> dict[str, Any]:
+        """Return what `status` shows of it."""
+        return {**super().facts(), "last_line_at": self.last_time or None}
+
     def _write(self) -> None:
+        if self._regular:
+            self._look()
         batch, disk, fd = self.batch, self._disk, self._fd
         while batch.queued:
             written = disk.write(fd, batch.next(WRITE_SIZE))
@@ -161,13 +143,13 @@ class Sink:
             self._reopen("replaced")
         elif now.st_size != self._size:
             how = "truncated" if now.st_size < self._size else "added to"
-            self._report("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
+            self._say("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
             self._size = now.st_size
-            self.touched = True
+            self._touched = True
             self._begin_anew()
-        if self.touched:
-            self.on_touched()  # if that fails nothing is written, and it is tried again
-            self.touched = False
+        if self._touched:
+            self._on_touched()  # if that fails nothing is written, and it is tried again
+            self._touched = False
 
     def _reopen(self, how: str) -> None:
         fd = _open(self._disk, self.path)
@@ -175,7 +157,7 @@ class Sink:
             if not _recordable(self._disk.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file any more")
             _lock(self._disk, fd)
-            self.before_leaving(self._fd)
+            self._leaving(self._fd)
         except OSError:
             self._disk.close(fd)
             raise
@@ -183,11 +165,11 @@ class Sink:
             self._disk.close(self._fd)
         except OSError:
             pass
-        self._report("file reopened", how=how)
-        self.touched = True
-        self._take(fd)
+        self._say("file reopened", how=how)
+        self._touched = True
+        self._take_up(fd)
 
-    def _take(self, fd: int) -> None:
+    def _take_up(self, fd: int) -> None:
         now = self._disk.fstat(fd)
         self._fd = fd
         self._file = (now.st_dev, now.st_ino)
@@ -199,33 +181,6 @@ class Sink:
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""
         self.batch.restart(self._regular and _ends_inside_line(self._disk, self._fd, self._size))
-
-    def _pause(self, error: OSError) -> None:
-        reason = error.strerror or str(error)
-        if not self.paused:
-            self._paused_at = time.monotonic()
-            self._report("paused", reason=reason)
-        self.paused = reason
-
-    def _resume(self) -> None:
-        self.paused = ""
-        self._report("resumed", paused_seconds=round(time.monotonic() - self._paused_at, 3))
-
-
-def facts_of(sink: Sink) -> dict[str, Any]:
-    """Return what `status` shows of a sink."""
-    return {
-        "lines": sink.batch.lines,
-        "bytes": sink.batch.bytes,
-        "paused_for": sink.paused,
-        "last_line": last_line(sink.batch),
-        "last_line_at": sink.last_time or None,
-    }
-
-
-def last_line(batch: Batch) -> str:
-    """Return the beginning of the last line that came, for a person to read."""
-    return batch.last_line.rstrip(b"\r").decode("utf-8", "backslashreplace")
 
 
 def _open(disk: Disk, path: str) -> int:

@@ -1,13 +1,13 @@
-"""The relay's disk buffer: whole lines in, kept until the collector has them on its own disk.
+"""The relay's disk buffer: whole lines in, kept until whoever reads it has them on its own disk.
 
 Rules kept here:
 
 - A byte has an offset, counted from the spool's beginning. No offset is ever used twice.
-- Offsets are reserved ahead: before a byte is written at or beyond the mark, a higher mark is on disk. A
-  start after the machine lost power begins at the mark; a start after the process alone died begins
-  where the files end, for what was written is in the system's cache.
+- Offsets are reserved ahead (see mark); what a start makes of that after a power cut: see recovery.
 - A segment is a file named by the offset of its first byte. It is deleted when all of it is acked, and
   never the last one: its name alone tells, also on a full disk, which offsets were used.
+- Segments are synced beside the loop. The next one is left only when the one before is synced: a disk that
+  can't follow holds senders back in the end, and two segments at most are not on disk.
 - Nothing is dropped: when the segments reach `limit` bytes, or the disk is full, `flush` takes no more.
 """
 
@@ -17,300 +17,226 @@ import bisect
 import errno
 import os
 import secrets
-import stat
-import time
 import zlib
-from typing import Callable, Hashable, NamedTuple
+from typing import Any, Callable
 
-from ..intake.batch import STRANGER, Batch, Bytes
-from ..records.jsonfile import read_json, write_json
+from ..intake.batch import STRANGER
+from ..records.events import Say
+from ..system.aside import AtOnce
 from ..system.disk import DISK, Disk
-from ..system.faultpoints import reach
 from ..system.identity import boot_id
-from .segments import name_of, start_of
+from . import recovery
+from .cursor import Cursor
+from .mark import Mark
+from .recovery import STATE, VERSION, Found, Jump, Segment
+from .segments import name_of
+from .store import PausingStore
 
-#: Bytes of offsets that are reserved at a time.
-RESERVE = 8 * 1024 * 1024
-SEGMENT = 8 * 1024 * 1024
-#: Bytes that one read hands out at most.
-CHUNK = 256 * 1024
-VERSION = 1
-_STATE = "spool.json"
-
-Report = Callable[..., None]
+#: Bytes of a segment at most: two of them may be lost with the machine's power.
+SEGMENT = 4 * 1024 * 1024
 
 
 class SpoolUnusable(Exception):
     """The spool's files can't be used; the message says why and what to do."""
 
 
-class Jump(NamedTuple):
-    """Offsets that hold nothing: what was lost with the machine's power, or never was."""
-
-    start: int
-    end: int
-
-
-class Spool:
+class Spool(PausingStore):
     """Lines on disk, by offset."""
 
-    FLUSH_AT = 256 * 1024
+    def __init__(
+        self,
+        folder: str,
+        limit: int,
+        say: Say,
+        disk: Disk = DISK,
+        boot: str = "",
+        beside: Callable[[], AtOnce] = AtOnce,
+    ) -> None:
+        """`limit` is in bytes; `boot` names this boot of the machine (default: as the system does).
 
-    def __init__(self, folder: str, limit: int, report: Report, disk: Disk = DISK, boot: str = "") -> None:
-        """`limit` is in bytes; `boot` names this boot of the machine (default: as the system does)."""
+        `beside` makes what does blocking work elsewhere; by default it is done at once.
+        """
+        super().__init__(say)
         self.folder = folder
         self.limit = limit
-        self._disk = disk
-        self._boot = boot or boot_id()
+        self.disk = disk
         self.id = ""
         #: The offset of the next byte to be written.
         self.end = 0
-        #: The collector has all before this offset on its disk.
+        #: Whoever reads the spool has all before this offset on its disk.
         self.acked = 0
+        #: All before this offset is on our disk, or was lost and stated.
         self.synced = 0
+        #: Where this run began. Its bytes' running CRC-32.
+        self.begun = 0
+        self.crc = 0
         #: Bytes of all segments on disk.
         self.size = 0
-        #: What is to be written, and what was taken in so far.
-        self.batch = Batch()
-        self.paused = ""
-        #: Running CRC-32 of every byte from offset `crc_from` on.
-        self.crc = 0
-        self.crc_from = 0
-        self._paused_at = 0.0
-        self._report = report
-        self._mark = 0
+        self.cursors: set[Cursor] = set()
+        self._boot = boot or boot_id()
+        self._mark = Mark(os.path.join(folder, STATE), disk, self._state, beside)
+        self._syncing = beside()
         # Whether the last byte before the end is no newline.
         self._inside_line = False
         # Segments by their start: (start, length), ascending; the last is the one that is written.
         self._segments: list[list[int]] = []
         self._fd = -1
-        self._read_fd = -1
-        self._read_start = -1
         # Small limits need small segments, or deleting the oldest would free too much at a time.
         self._segment_size = max(64 * 1024, min(SEGMENT, limit // 8))
 
     # -- life -----------------------------------------------------------------------------------
 
-    def open(self) -> Jump | None:
-        """Open the spool, or make it; return the jump if a power cut made one. Raises SpoolUnusable."""
+    def open(self) -> tuple[Jump, ...]:
+        """Open the spool, or make it; return what a power cut made missing of it. Raises SpoolUnusable."""
         try:
-            self._disk.makedirs(self.folder)
-            return self._recover()
+            self.disk.makedirs(self.folder)
+            found = recovery.find(self.folder, self._boot, self.disk)
+            self._take_up(found)
         except (OSError, ValueError, KeyError) as error:
             raise SpoolUnusable(f"The spool {self.folder} can't be used ({error}).") from error
+        return found.jumps
 
     def close(self) -> None:
         """Sync, and note that nothing is missing; on a full disk the next start finds out by itself."""
         try:
             self.sync()
-            self._save(clean=True)
+            self._mark.save(clean=True)
         except OSError as error:
-            self._report("spool state not saved", reason=error.strerror or str(error))
-        for fd in (self._fd, self._read_fd):
-            if fd >= 0:
-                self._disk.close(fd)
-        self._fd = self._read_fd = -1
+            self._say("spool state not saved", reason=error.strerror or str(error))
+        self._let_go()
 
     def remove(self) -> None:
         """Delete the spool and all that is in it."""
-        for fd in (self._fd, self._read_fd):
-            if fd >= 0:
-                self._disk.close(fd)
-        self._fd = self._read_fd = -1
+        self._let_go()
         try:
-            self._save(clean=True)
+            self._mark.save(clean=True)
         except OSError:
             pass  # a full disk: there is nothing to lose any more
         # The state last: killed in between, the next start finds a spool that it can open, and its end.
-        for name in sorted(self._disk.listdir(self.folder), key=lambda name: name == _STATE):
-            self._disk.unlink(os.path.join(self.folder, name))
-        self._disk.rmdir(self.folder)
+        for name in sorted(self.disk.listdir(self.folder), key=lambda name: name == STATE):
+            self.disk.unlink(os.path.join(self.folder, name))
+        self.disk.rmdir(self.folder)
 
-    # -- in -------------------------------------------------------------------------------------
-
-    @property
-    def queued(self) -> int:
-        """Bytes taken in and not yet written."""
-        return self.batch.queued
-
-    def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
-        """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
-        self.batch.add(who, text, stamp)
-
-    def flush(self) -> bool:
-        """Write all that is queued; False if there is no room now (`paused` says why)."""
-        if self.paused:
-            self._trim()
+    def _take_up(self, found: Found) -> None:
+        if not found.id:
+            self.id = secrets.token_hex(8)
+            self._mark.save(clean=True)
+            return
+        self.id, self.acked, self._mark.offset = found.id, found.acked, found.mark
+        self.end = self.synced = self.begun = found.end
+        self._inside_line = found.inside_line
+        if found.inside_line:
+            self.batch.open_by = STRANGER
+        for start, length in found.segments:
+            if length or start == self.end:
+                self._segments.append([start, length])
+                self.size += length
+            else:  # made, and lost its bytes with the machine's power
+                self.disk.unlink(self.path(start))
+        for start, _ in self._segments[-2:]:  # the last process may have died before it synced what it wrote
+            self.disk.sync(self.path(start))
         try:
-            self._write()
-        except OSError as error:
-            if not self.paused:
-                self._paused_at = time.monotonic()
-                self._report("paused", reason=error.strerror or str(error))
-            self.paused = error.strerror or str(error)
-            return False
-        if self.paused:
-            self.paused = ""
-            self._report("resumed", paused_seconds=round(time.monotonic() - self._paused_at, 3))
-        return True
+            self._mark.save(clean=False)
+            if found.jumps and found.jumps[-1].end == self.end:
+                self._open_segment(anew=True)  # its name tells the next start that this jump is known
+                self.disk.sync(self.folder)
+        except OSError:
+            self._mark.offset = self.end  # a full disk: nothing is written before this is saved
+
+    def _let_go(self) -> None:
+        self._mark.wait()
+        while self._syncing.busy:  # the end of one may begin another
+            self._syncing.wait()
+        if self._fd >= 0:
+            self.disk.close(self._fd)
+            self._fd = -1
+        for cursor in list(self.cursors):
+            cursor.close()
+
+    # -- what is on disk ------------------------------------------------------------------------
 
     def sync(self) -> None:
         """Have all that was written so far on disk. Raises OSError."""
-        if self.synced < self.end and self._fd >= 0:
-            self._disk.fdatasync(self._fd)
+        self._syncing.wait()
+        if self.synced < self.end:
+            self._sync(self._unsynced())
             self.synced = self.end
 
-    @property
-    def unsynced(self) -> tuple[str, int] | None:
-        """Return the file to sync elsewhere, and the `end` for `note_synced` then; None if all is on disk."""
-        if self.synced < self.end and self._fd >= 0:
-            return self._path(self._segments[-1][0]), self.end  # one that is full was synced when it was left
-        return None
+    def sync_beside(self) -> None:
+        """Begin with that beside the loop; a failure is said, and the next call tries again."""
+        if self.synced < self.end and not self._syncing.busy:
+            end, paths = self.end, self._unsynced()
+            self._syncing.start(lambda: self._sync(paths), lambda error: self._synced(end, error))
 
-    def note_synced(self, end: int) -> None:
-        """Take note that all before offset `end` is on disk."""
+    def _unsynced(self) -> list[str]:
+        starts = [start for start, length in self._segments[-3:] if start + length > self.synced]
+        # With its first bytes a segment's name has come to the disk.
+        named = all(start < self.synced for start in starts)
+        return [self.path(start) for start in starts] + ([] if named else [self.folder])
+
+    def _sync(self, paths: list[str]) -> None:
+        for path in paths:
+            try:
+                self.disk.sync(path)
+            except FileNotFoundError:
+                pass  # acked, and deleted meanwhile
+
+    def _synced(self, end: int, error: OSError | None) -> None:
+        if error is not None:
+            self._say("sync failed", reason=error.strerror or str(error))
+            return
         self.synced = max(self.synced, end)
+        if self._segments and self.synced < self._segments[-1][0]:
+            self.sync_beside()  # a segment was left meanwhile
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "id": self.id,
+            "begun": self.begun,
+            "end": self.end,
+            "acked": self.acked,
+            "inside": self._inside_line,
+            "boot": self._boot,
+        }
+
+    # -- in and out -----------------------------------------------------------------------------
 
     def ack(self, offset: int) -> None:
-        """Take note that all before `offset` is on the collector's disk; delete what only holds that."""
+        """Take note that all before `offset` is on its reader's disk; delete what only holds that."""
         if self.acked < offset <= self.end:
-            reach(self._disk, "ack.before-take")
+            self.disk.reach("ack.before-take")
             self.acked = offset
             self._trim()
-            reach(self._disk, "ack.after-take")
+            self.disk.reach("ack.after-take")
 
-    # -- out ------------------------------------------------------------------------------------
+    def cursor(self, offset: int) -> Cursor:
+        """Return one that reads from `offset` on."""
+        cursor = Cursor(self, offset)
+        self.cursors.add(cursor)
+        return cursor
 
-    @property
-    def start(self) -> int:
-        """The offset of the oldest byte still here."""
-        return self._segments[0][0] if self._segments else self.end
-
-    def read(self, offset: int, most: int = CHUNK) -> bytes | Jump:
-        """Return bytes from `offset` on, or the jump that begins there; empty at the end.
-
-        A chunk ends in a newline where there is one, unless it ends where the spool does. Raises OSError.
-        """
+    def locate(self, offset: int) -> Segment | Jump:
+        """Return the segment that `offset` is in, or the jump that begins there (to itself at the end)."""
         segments = self._segments
         # The last one that begins at `offset` or before it: a spool may have thousands.
         at = bisect.bisect_right(segments, [offset, self.end + 1]) - 1
         if at >= 0 and offset < sum(segments[at]):
-            start, length = segments[at]
-            data = self._pread(start, offset - start, min(most, start + length - offset))
-            if offset + len(data) < self.end:
-                cut = data.rfind(b"\n") + 1
-                data = data[:cut] if cut else data
-            return data
-        if at + 1 < len(segments):
-            return Jump(offset, segments[at + 1][0])
-        return Jump(offset, self.end) if offset < self.end else b""
-
-    # -- inside ---------------------------------------------------------------------------------
-
-    def _recover(self) -> Jump | None:
-        path = os.path.join(self.folder, _STATE)
-        self._segments = [[start, size] for start, size in self._found()]
-        for one, other in zip(self._segments, self._segments[1:]):
-            if sum(one) > other[0]:
-                raise ValueError(f"two of its files hold offset {other[0]}")
-        self.size = sum(length for _, length in self._segments)
-        try:
-            state = read_json(path, self._disk)
-        except FileNotFoundError:
-            if self._segments:
-                raise ValueError("its state is missing") from None
-            self.id = secrets.token_hex(8)
-            self._save(clean=True)
-            return None
-        if state["version"] != VERSION:
-            raise ValueError(f"it was written by another version of reclog ({state['version']})")
-        if not isinstance(state["id"], str) or type(state["clean"]) is not bool:
-            raise ValueError("its state makes no sense")
-        self.id = state["id"]
-        self._mark = _offset(state["mark"])
-        # What is gone was acked, even if a full disk kept us from saving that.
-        self.acked = max(_offset(state["acked"]), self._segments[0][0] if self._segments else 0)
-        found = sum(self._segments[-1]) if self._segments else 0
-        known = _offset(state["end"])
-        same_boot = bool(state["boot"]) and state["boot"] == self._boot
-        if state["clean"]:
-            self.end = max(found, known)
-        elif same_boot:
-            self.end = max(found, known, self.acked)
-        else:
-            self.end = max(found, self._mark)
-        if self.acked > self.end:  # what comes next would count as acked, and never be sent
-            raise ValueError(f"its end is {self.end}, and {self.acked} is acked")
-        if self._segments:  # the last process may have died before it synced what it wrote
-            self._disk.sync(self._path(self._segments[-1][0]))
-        self.synced = self.end
-        jump = Jump(max(found, self.acked), self.end) if self.end > max(found, self.acked) else None
-        for start, length in self._segments:
-            if not length and start != self.end:  # made, and lost its bytes with the machine's power
-                self._disk.unlink(self._path(start))
-        self._segments = [one for one in self._segments if one[1] or one[0] == self.end]
-        self._inside_line = bool(state["inside"]) if known == self.end else self.end > 0
-        if found == self.end:
-            self._inside_line = self._ends_inside_line()
-        if jump is not None:
-            self._inside_line = False  # the collector closes the line itself
-        elif self._inside_line:
-            self.batch.open_by = STRANGER
-        self.crc_from = self.end
-        try:
-            self._save(clean=False)
-            if jump is not None:
-                self._open_segment(anew=True)  # its name tells the next start that this jump is known
-        except OSError:
-            self._mark = self.end  # a full disk: nothing is written before this is saved
-        return jump
-
-    def _found(self) -> list[tuple[int, int]]:
-        disk = self._disk
-        found = []
-        for name in sorted(name for name in disk.listdir(self.folder) if name.endswith(".seg")):
-            now = disk.stat(os.path.join(self.folder, name))
-            if not stat.S_ISREG(now.st_mode):
-                raise ValueError(f"{name!r} in it is no segment")
-            start = start_of(name)
-            _offset(start + now.st_size)
-            found.append((start, now.st_size))
-        return found
-
-    def _ends_inside_line(self) -> bool:
-        # The last one may be empty: made by a process that died before it deleted those before.
-        for start, length in reversed(self._segments):
-            if length:
-                return start + length == self.end and self._pread(start, length - 1, 1) != b"\n"
-        return self._inside_line
-
-    def _save(self, clean: bool, mark: int | None = None) -> None:
-        path = os.path.join(self.folder, _STATE)
-        state = {
-            "version": VERSION,
-            "id": self.id,
-            "mark": self._mark if mark is None else mark,
-            "end": self.end,
-            "acked": self.acked,
-            "inside": self._inside_line,
-            "clean": clean,
-            "boot": self._boot,
-        }
-        write_json(path, state, sync=True, disk=self._disk)
+            return segments[at][0], segments[at][1]
+        return Jump(offset, max(offset, segments[at + 1][0] if at + 1 < len(segments) else self.end))
 
     def _write(self) -> None:
+        if self.paused:
+            self._trim()
         batch = self.batch
         while batch.queued:
             piece = batch.next(self._segment_size)
             if self.size + len(piece) > self.limit:
                 raise OSError(errno.ENOSPC, f"spool full ({self.limit} bytes)")
-            if self.end + len(piece) > self._mark:
-                mark = self.end + len(piece) + RESERVE
-                self._save(clean=False, mark=mark)
-                self._mark = mark  # not before: a full disk must not let us write beyond what is reserved
+            self._mark.reserve(self.end + len(piece))
             if self._fd < 0 or self._segments[-1][1] >= self._segment_size:
                 self._open_segment()
-            written = self._disk.write(self._fd, piece)
+            written = self.disk.write(self._fd, piece)
             self.crc = zlib.crc32(piece[:written], self.crc)
             self._inside_line = piece[written - 1] != 0x0A
             self._segments[-1][1] += written
@@ -318,25 +244,26 @@ class Spool:
             self.end += written
             batch.written(written)
 
-    def _path(self, start: int) -> str:
+    # -- segments -------------------------------------------------------------------------------
+
+    def path(self, start: int) -> str:
+        """Return the path of the segment that begins at offset `start`."""
         return os.path.join(self.folder, name_of(start))
 
     def _open_segment(self, anew: bool = False) -> None:
-        self._close_segment()
         last = self._segments[-1] if self._segments else None
+        if self._fd >= 0 and last is not None:
+            if max(self.synced, self.acked) < last[0]:
+                self.sync()
+            self.disk.close(self._fd)
+            self._fd = -1
+            self.sync_beside()
         # After a restart the last one is gone on with, if it ends where the spool does.
         if anew or last is None or sum(last) != self.end or last[1] >= self._segment_size:
             last = [self.end, 0]
-        self._fd = self._disk.open(self._path(last[0]), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._fd = self.disk.open(self.path(last[0]), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         if not self._segments or self._segments[-1] is not last:
             self._segments.append(last)
-            self._disk.sync(self.folder)
-
-    def _close_segment(self) -> None:
-        if self._fd >= 0:
-            self.sync()
-            self._disk.close(self._fd)
-            self._fd = -1
 
     def _trim(self) -> None:
         """Delete the segments that are acked; where room is short, also what is acked of the last one."""
@@ -344,41 +271,23 @@ class Spool:
             if (self.paused or self.size > self.limit // 2) and self._segments:
                 start, length = self._segments[-1]
                 if length and start + length == self.end <= self.acked:
-                    self._close_segment()
                     self._open_segment(anew=True)
             if len(self._segments) > 1 and not self._segments[-1][1]:
                 # Soon no byte tells any more whether the spool ends inside a line.
                 try:
-                    self._save(clean=False)
+                    self._mark.save(clean=False)
                 except OSError:
                     pass  # the disk is full, and to delete makes room
             # Else nothing is saved: the names of those that stay tell what is gone, and that was acked.
             while len(self._segments) > 1 and sum(self._segments[0]) <= self.acked:
                 self._delete_first()
         except OSError as error:
-            self._report("spool not trimmed", reason=error.strerror or str(error))
+            self._say("spool not trimmed", reason=error.strerror or str(error))
 
     def _delete_first(self) -> None:
         start, length = self._segments[0]
-        if start == self._read_start:
-            self._disk.close(self._read_fd)
-            self._read_fd, self._read_start = -1, -1
-        self._disk.unlink(self._path(start))
+        for cursor in self.cursors:
+            cursor.deleted(start)
+        self.disk.unlink(self.path(start))
         del self._segments[0]
         self.size -= length
-
-    def _pread(self, start: int, position: int, count: int) -> bytes:
-        if start != self._read_start:
-            if self._read_fd >= 0:
-                self._disk.close(self._read_fd)
-                self._read_start = -1
-            self._read_fd = self._disk.open(self._path(start), os.O_RDONLY)
-            self._read_start = start
-        return self._disk.pread(self._read_fd, count, position)
-
-
-def _offset(value: object) -> int:
-    """Return `value` if it can be an offset: those of all time to come still fit into 63 bits."""
-    if type(value) is not int or not 0 <= value <= 1 << 62:
-        raise ValueError(f"{value!r} is no offset"[:100])
-    return value

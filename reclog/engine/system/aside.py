@@ -10,32 +10,56 @@ from .loop import Loop
 Done = Callable[[Optional[OSError]], None]
 
 
-class Aside:
+class AtOnce:
+    """Work where there is no loop: it is done when `start` returns."""
+
+    #: Whether `done` of the last start is still to be called.
+    busy = False
+
+    def start(self, work: Callable[[], None], done: Done) -> None:
+        """Run `work`; call `done` with the OSError that it raised, or None."""
+        done(attempt(work))
+
+    def wait(self) -> None:
+        """Block until nothing is at work."""
+
+
+class Aside(AtOnce):
     """One thread for one thing at a time. It touches nothing of ours but what `work` does."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
+        self._thread: threading.Thread | None = None
+        self._error: OSError | None = None
         self._done: Done | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Tell whether `done` of the last start is still to be called."""
-        return self._done is not None
 
     def start(self, work: Callable[[], None], done: Done) -> None:
         """Run `work` beside the loop; in the loop, call `done` with the OSError that it raised, or None."""
-        self._done = done
-        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+        self.busy, self._done = True, done
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Block until what was started has ended, and have that told now."""
+        if self._thread is not None:
+            self._thread.join()
+            self._end(self._thread)
 
     def _run(self, work: Callable[[], None]) -> None:
-        error: OSError | None = None
-        try:
-            work()
-        except OSError as raised:
-            error = raised
-        self._loop.call(lambda: self._end(error))
+        self._error = attempt(work)
+        thread = threading.current_thread()
+        self._loop.call(lambda: self._end(thread))
 
-    def _end(self, error: OSError | None) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done(error)
+    def _end(self, thread: threading.Thread) -> None:
+        if thread is self._thread and self._done is not None:  # else it was waited for
+            done, self._thread, self._done, self.busy = self._done, None, None, False
+            done(self._error)
+
+
+def attempt(work: Callable[[], None]) -> OSError | None:
+    """Do `work`; return the OSError that it raised, or None."""
+    try:
+        work()
+    except OSError as error:
+        return error
+    return None

@@ -59,6 +59,10 @@ class Disk:
         """Become the only one with a lock on that file. Raises BlockingIOError if another has it."""
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def reach(self, point: str) -> str:
+        """Come to a point that is no operation: only a disk with fault points does anything there."""
+        return ""
+
     # -- of the above -----------------------------------------------------------------------------
 
     def sync(self, path: str) -> None:

@@ -101,12 +101,6 @@ def disk() -> Disk:
     return FaultyDisk(folder) if folder else DISK
 
 
-def reach(on: Disk, point: str) -> None:
-    """Reach a point that is no operation of a disk's. Raises OSError if it is armed so."""
-    if isinstance(on, FaultyDisk):
-        on.reach(point)
-
-
 def _what(path: str) -> str:
     name = os.path.basename(path)
     if name.endswith(".seg"):

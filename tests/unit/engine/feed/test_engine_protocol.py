@@ -1,20 +1,13 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reclog.engine.feed import protocol as frames
-from reclog.engine.feed.client import FeedClient, Refused
 from reclog.engine.feed.protocol import Decoder, FeedError, Frame, encode
-
-SECRET = "5e" * 32
-OTHER = "0f" * 32
 
 FRAMES = st.lists(
     st.builds(
@@ -83,139 +76,3 @@ def test_a_payload_is_an_object_or_an_error(payload: bytes) -> None:
     else:
         with pytest.raises(FeedError):
             Frame(frames.BEAT, 0, payload).json()
-
-
-NONCES = st.binary(min_size=16, max_size=16).map(bytes.hex)
-
-
-@given(NONCES, NONCES)
-def test_each_side_accepts_the_others_proof(relay_nonce: str, own_nonce: str) -> None:
-    line = frames.answer(SECRET, relay_nonce, own_nonce).strip()
-    assert frames.check_answer(SECRET, relay_nonce, line) == own_nonce
-    proof = frames.proof(SECRET, "relay", own_nonce, relay_nonce).encode()
-    frames.check_relay(SECRET, own_nonce, relay_nonce, proof)
-
-
-@given(NONCES, NONCES)
-def test_a_proof_does_not_work_for_the_other_role(relay_nonce: str, own_nonce: str) -> None:
-    collectors = frames.answer(SECRET, relay_nonce, own_nonce).split()[1]
-    for one, other in ((own_nonce, relay_nonce), (relay_nonce, own_nonce)):
-        with pytest.raises(FeedError):
-            frames.check_relay(SECRET, one, other, collectors)
-    relays = frames.proof(SECRET, "relay", own_nonce, relay_nonce)
-    for nonce in (own_nonce, relay_nonce):
-        with pytest.raises(FeedError):
-            frames.check_answer(SECRET, relay_nonce, f"{nonce} {relays}".encode())
-
-
-@given(NONCES, NONCES, NONCES)
-def test_a_proof_holds_for_one_pair_of_nonces(relay_nonce: str, own_nonce: str, later: str) -> None:
-    if later == relay_nonce:
-        return
-    line = frames.answer(SECRET, relay_nonce, own_nonce).strip()
-    with pytest.raises(FeedError):
-        frames.check_answer(SECRET, later, line)
-    with pytest.raises(FeedError):
-        frames.check_answer(OTHER, relay_nonce, line)
-
-
-@given(st.binary(max_size=200))
-def test_no_words_are_a_proof_or_an_uncaught_error(words: bytes) -> None:
-    nonce = "0" * 32
-    for check in (
-        lambda: frames.check_answer(SECRET, nonce, words),
-        lambda: frames.check_relay(SECRET, nonce, nonce, words),
-    ):
-        with pytest.raises(FeedError):
-            check()
-    try:
-        frames.read_greeting(words)
-    except FeedError:
-        pass
-
-
-def test_another_version_is_named() -> None:
-    with pytest.raises(FeedError, match="version 7"):
-        frames.read_greeting(b"reclog-feed 7 " + b"0" * 32)
-
-
-class FakeRelay:
-    """Answers one connection with fixed lines, a line for each that it hears."""
-
-    def __init__(self, secret: str, answer: Any) -> None:
-        self.heard = b""
-        self.nonce = frames.nonce()
-        self._secret = secret
-        self._answer = answer
-        self._sock = socket.socket()
-        self._sock.bind(("127.0.0.1", 0))
-        self._sock.listen(1)
-        self.port = int(self._sock.getsockname()[1])
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._thread.join(10)
-        self._sock.close()
-
-    def _serve(self) -> None:
-        sock, _ = self._sock.accept()
-        with sock:
-            sock.settimeout(10)
-            sock.sendall(frames.greeting(self.nonce))
-            theirs = self._line(sock).split()[0].decode()
-            proof = frames.proof(self._secret, "relay", theirs, self.nonce)
-            sock.sendall(proof.encode() + b"\n")
-            if self._line(sock):
-                sock.sendall(json.dumps(self._answer).encode() + b"\n")
-                self._line(sock)
-
-    def _line(self, sock: socket.socket) -> bytes:
-        line = b""
-        while not line.endswith(b"\n"):
-            try:
-                data = sock.recv(4096)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            line += data
-        self.heard += line
-        return line
-
-
-def test_a_handshake_never_has_the_secret_on_the_wire() -> None:
-    relay = FakeRelay(SECRET, {"spool": "s", "offset": 0, "end": 5})
-    client = FeedClient(relay.port, SECRET)
-    assert client.shake_hands({"collector": "me"})["end"] == 5
-    client.close()
-    relay.close()
-    assert b'{"collector": "me"}' in relay.heard
-    assert SECRET.encode() not in relay.heard
-    assert bytes.fromhex(SECRET) not in relay.heard
-
-
-def test_a_relay_without_the_secret_hears_who_we_are_from_nobody() -> None:
-    relay = FakeRelay(OTHER, {"spool": "s", "offset": 0, "end": 5})
-    client = FeedClient(relay.port, SECRET)
-    with pytest.raises(FeedError, match="secret"):
-        client.shake_hands({"collector": "me"})
-    relay.close()
-    assert b"me" not in relay.heard
-
-
-def test_another_owner_is_named() -> None:
-    relay = FakeRelay(SECRET, {"refused": "owner", "owner": "ann@laptop", "since": "yesterday"})
-    client = FeedClient(relay.port, SECRET)
-    with pytest.raises(Refused, match="ann@laptop since yesterday"):
-        client.shake_hands({"collector": "me"})
-    relay.close()
-
-
-@pytest.mark.parametrize("answer", [[], "x", None, {}, {"offset": "x", "end": 1, "spool": "s"}])
-def test_an_answer_without_sense_is_refused(answer: Any) -> None:
-    relay = FakeRelay(SECRET, answer)
-    client = FeedClient(relay.port, SECRET)
-    with pytest.raises(FeedError, match="no sense"):
-        client.shake_hands({"collector": "me"})
-    relay.close()

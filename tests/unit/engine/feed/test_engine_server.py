@@ -1,21 +1,23 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scripted import Clock
 
+from reclog.engine.feed import handshake
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed import server as module
+from reclog.engine.feed.owner import Owner
 from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, Frame
-from reclog.engine.feed.server import STRANGERS, Feed, Owner
-from reclog.engine.stores.spool import RESERVE, Spool
+from reclog.engine.feed.server import STRANGERS, Feed
+from reclog.engine.stores.mark import RESERVE
+from reclog.engine.stores.spool import Spool
 from reclog.engine.system.loop import Loop
 
 if TYPE_CHECKING:
@@ -31,20 +33,29 @@ class Bench:
         self.loop = loop
         self.turn = turn
         self.events: list[str] = []
-        self.owners: list[str] = []
+        self.clock = Clock()
+        loop.now = self.clock
         self.stops = 0
         self.clients: list[Client] = []
         self.spool = Spool(str(folder), 1 << 20, self.say)
         self.spool.open()
-        self.owner = Owner()
+        self.owner = Owner(str(folder.parent / "owner.json"), self.say)
         self.feed = Feed(
-            loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": self.spool.batch.lines}
+            loop,
+            self.spool,
+            SECRET,
+            self.owner,
+            self.say,
+            lambda: {"lines": self.spool.batch.lines},
+            self._stop,
         )
-        self.feed.on_stop = self._stop
-        self.feed.on_owner = lambda: self.owners.append(self.owner.name)
         self.feed.listen(0)
         assert self.feed._sock is not None
         self.port = int(self.feed._sock.getsockname()[1])
+
+    @property
+    def saved_owner(self) -> str:
+        return Owner(self.owner._path, self.say).name
 
     def say(self, event: str, **facts: Any) -> None:
         self.events.append(event)
@@ -70,8 +81,7 @@ class Bench:
         for client in self.clients:
             client.sock.close()
         self.feed.close()
-        if self.spool._fd >= 0:
-            os.close(self.spool._fd)
+        self.spool._let_go()
 
 
 class Client:
@@ -111,10 +121,10 @@ class Client:
         return line
 
     def prove(self, secret: str = SECRET) -> str:
-        nonce = frames.read_greeting(self.line())
-        own = frames.nonce()
-        self.sock.sendall(frames.answer(secret, nonce, own))
-        frames.check_relay(secret, own, nonce, self.line())
+        nonce = handshake.read_greeting(self.line())
+        own = handshake.nonce()
+        self.sock.sendall(handshake.answer(secret, nonce, own))
+        handshake.check_relay(secret, own, nonce, self.line())
         return nonce
 
     def shake_hands(self, name: str, **hello: Any) -> None:
@@ -154,7 +164,7 @@ def test_the_owner_gets_the_spool_and_what_comes(bench: Bench) -> None:
     client.until(lambda: client.data() == b"before\n")
     bench.write(b"after\n")
     client.until(lambda: client.data() == b"before\nafter\n")
-    assert bench.owners == ["me"]
+    assert bench.saved_owner == "me"
     assert bench.feed.connected
 
 
@@ -201,10 +211,11 @@ def test_a_jump_is_told(bench: Bench) -> None:
     assert (jump.json()["from"], jump.offset) == (15, 15 + RESERVE)
 
 
-def test_beats_come_while_nothing_else_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BEAT_EVERY", 0.01)
+def test_beats_come_while_nothing_else_does(bench: Bench) -> None:
     client = bench.owner_client()
-    client.until(lambda: [frame.kind for frame in client.frames()].count(BEAT) >= 3)
+    for count in (1, 2, 3):
+        bench.clock.time += module.BEAT_EVERY
+        client.until(lambda count=count: [frame.kind for frame in client.frames()].count(BEAT) == count)  # type: ignore[misc]
     assert client.frames()[-1].json() == {"lines": 0}
 
 
@@ -226,7 +237,7 @@ def test_beats_come_while_nothing_else_does(bench: Bench, monkeypatch: pytest.Mo
 def test_a_stranger_gets_a_greeting_and_no_more(bench: Bench, words: bytes) -> None:
     bench.write(b"private\n")
     client = bench.client()
-    frames.read_greeting(client.line())
+    handshake.read_greeting(client.line())
     client.sock.sendall(words)
     client.until(lambda: client.closed)
     assert client.heard == b""
@@ -235,15 +246,15 @@ def test_a_stranger_gets_a_greeting_and_no_more(bench: Bench, words: bytes) -> N
 
 def test_who_knows_another_secret_gets_no_proof(bench: Bench) -> None:
     client = bench.client()
-    nonce = frames.read_greeting(client.line())
-    client.sock.sendall(frames.answer("0f" * 32, nonce, frames.nonce()))
+    nonce = handshake.read_greeting(client.line())
+    client.sock.sendall(handshake.answer("0f" * 32, nonce, handshake.nonce()))
     client.until(lambda: client.closed)
     assert client.heard == b""
 
 
 def test_an_answer_heard_elsewhere_is_worth_nothing(bench: Bench) -> None:
     first = bench.client()
-    answer = frames.answer(SECRET, frames.read_greeting(first.line()), frames.nonce())
+    answer = handshake.answer(SECRET, handshake.read_greeting(first.line()), handshake.nonce())
     second = bench.client()
     second.line()
     second.sock.sendall(answer)
@@ -251,23 +262,17 @@ def test_an_answer_heard_elsewhere_is_worth_nothing(bench: Bench) -> None:
     assert second.heard == b""
 
 
-def test_who_says_nothing_is_closed_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BEAT_EVERY", 0.01)
-    monkeypatch.setattr(module, "HANDSHAKE_WITHIN", 0.1)
-    bench.feed._tick()
-    silent, half, proved = bench.client(), bench.client(), bench.client()
+def test_who_says_nothing_is_closed_in_time(bench: Bench) -> None:
+    silent, half, proved, owner = bench.client(), bench.client(), bench.client(), bench.owner_client()
     half.sock.sendall(b"0123")
     proved.prove()
-    began = time.monotonic()
+    for client in (silent, half, proved):
+        assert not client.closed
+    bench.clock.time += handshake.HANDSHAKE_WITHIN + 0.1
     for client in (silent, half, proved):
         client.until(lambda client=client: client.closed)  # type: ignore[misc]
-    assert time.monotonic() - began < 2
-    owner = bench.owner_client()
     bench.write(b"line\n")
-    until = time.monotonic() + 0.3
-    owner.until(lambda: time.monotonic() > until)
-    assert not owner.closed
-    assert owner.data() == b"line\n"
+    owner.until(lambda: owner.data() == b"line\n")
 
 
 def test_the_oldest_stranger_makes_room(bench: Bench) -> None:
@@ -299,8 +304,8 @@ def test_words_without_sense_end_the_connection_alone(bench: Bench, words: bytes
 
 def test_who_leaves_inside_the_handshake_harms_nobody(bench: Bench) -> None:
     client = bench.client()
-    nonce = frames.read_greeting(client.line())
-    client.sock.sendall(frames.answer(SECRET, nonce, frames.nonce()) + b'{"collector": "me"}\n')
+    nonce = handshake.read_greeting(client.line())
+    client.sock.sendall(handshake.answer(SECRET, nonce, handshake.nonce()) + b'{"collector": "me"}\n')
     client.break_off()
     bench.turn(lambda: not bench.feed._strangers)
     owner = bench.owner_client()
@@ -340,7 +345,7 @@ def test_the_owner_replaces_itself_at_once(bench: Bench) -> None:
     bench.write(b"line\n")
     second.until(lambda: second.data() == b"line\n")
     assert "collector replaced" in bench.events
-    assert bench.owners == ["me"]
+    assert bench.saved_owner == "me"
 
 
 def test_another_collector_is_refused_by_name(bench: Bench) -> None:
@@ -366,7 +371,7 @@ def test_another_collector_may_take_over(bench: Bench) -> None:
     owner.until(lambda: owner.closed)
     bench.write(b"line\n")
     other.until(lambda: other.data() == b"line\n")
-    assert bench.owners == ["me", "other"]
+    assert bench.saved_owner == "other"
     assert bench.owner_client("me").answer["owner"] == "other"
 
 
@@ -459,7 +464,7 @@ def test_a_backlog_does_not_keep_the_loop(bench: Bench) -> None:
     peer = bench.feed._peer
     assert peer is not None
     client.until(lambda: not peer.backlog)
-    peer.offset = 0
+    peer.cursor = bench.spool.cursor(0)
     bench.spool.limit = 1 << 30
     bench.write(b"x" * 20_000_000 + b"\n")
     real = peer.sock

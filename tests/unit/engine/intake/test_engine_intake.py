@@ -24,7 +24,7 @@ from reclog.engine.intake.unfinished import LINE_MAX, PENDING_MAX
 from reclog.engine.records.events import EventLog
 from reclog.engine.records.journal import Journal
 from reclog.engine.sources.tcp import TcpListener
-from reclog.engine.stores.file import Sink
+from reclog.engine.stores.file import RecordedFile
 from reclog.engine.system.address import parse_network
 from reclog.engine.system.kernel import LINUX
 from reclog.engine.system.loop import Loop
@@ -352,7 +352,7 @@ def test_the_file_has_every_senders_text_in_lines_of_its_own(
     loop, queue = Loop(), Queue()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "file.log")
-        sink = Sink(str(path), lambda event, **facts: None)
+        sink = RecordedFile(str(path), lambda event, **facts: None)
         sink.open()
         intake = Intake(loop, sink, Journal(loop, Heard()), Limits(partial_after=partial_after))
         intake.serve(queue)

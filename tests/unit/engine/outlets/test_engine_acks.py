@@ -1,87 +1,87 @@
 from __future__ import annotations
 
 import errno
-import time
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
 import pytest
+from scripted import Clock, Said
 
 from reclog.engine.outlets import acks as module
 from reclog.engine.outlets.acks import ACK_AT, ANSWER_EVERY, Acks
-from reclog.engine.system.disk import Disk
+from reclog.engine.outlets.outlet import Settling
+from reclog.engine.system.disk import DISK
 from reclog.engine.system.loop import Loop
 
 if TYPE_CHECKING:
     TurnUntil = Callable[[Callable[[], bool]], None]
 
 
-class SyncedDisk(Disk):
-    """A disk whose next sync fails, if it is told so."""
+class Counting:
+    """An outlet that only counts, and fails as it is told to."""
+
+    path = spool = paused = ""
+    anchored = True
+    queued = 0
 
     def __init__(self) -> None:
-        self.error: Optional[OSError] = None
+        self.offset = 0
+        self.settled = 0
         self.syncs = 0
+        #: What `settle`, and the sync, raise next.
+        self.settle_error: Optional[OSError] = None
+        self.error: Optional[OSError] = None
+        self.stale = False
 
-    def fdatasync(self, fd: int) -> None:
+    def settle(self) -> Settling:
+        if self.settle_error is not None:
+            raise self.settle_error
+        offset = self.offset
+
+        def end() -> bool:
+            if not self.stale:
+                self.settled = offset
+            return not self.stale
+
+        return Settling(self._sync, end)
+
+    def _sync(self) -> None:
         self.syncs += 1
         error, self.error = self.error, None
         if error is not None:
             raise error
 
-
-class Settling:
-    fd = 3
-
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
-
-
-class StubLanding:
-    """Where bytes land: what is there, and what of it is settled."""
-
-    def __init__(self, disk: SyncedDisk) -> None:
-        self.position = 0
-        self.settled = 0
-        self.stale = False
-        self._disk = disk
-
-    def settle(self) -> bool:
-        self._disk.fdatasync(3)
-        self.settled = self.position
-        return True
-
-    def begin_settling(self) -> Settling:
-        return Settling(self.position)
-
-    def end_settling(self, settling: Settling) -> bool:
-        if not self.stale:
-            self.settled = settling.offset
-        return not self.stale
+    open = close = begin = take = jump = flush = facts = None
 
 
 class Bench:
     def __init__(self, loop: Loop) -> None:
-        self.disk = SyncedDisk()
-        self.landing = StubLanding(self.disk)
+        self.clock = Clock()
+        loop.now = self.clock
+        self.loop = loop
+        self.outlet = Counting()
         self.sent: List[Tuple[float, int]] = []
-        self.said: List[str] = []
-        landing: Any = self.landing
-        self.acks = Acks(loop, landing, self.disk, self._say, self._send)
-
-    def _say(self, event: str, **facts: Any) -> None:
-        self.said.append(event)
+        self.said = Said()
+        self.settled = 0
+        self.acks = Acks(loop, self.outlet, DISK, self.said, self._send, self._settled)  # type: ignore[arg-type]
 
     def _send(self, offset: int) -> bool:
-        self.sent.append((time.monotonic(), offset))
+        self.sent.append((self.clock.time, offset))
         return True
+
+    def _settled(self) -> None:
+        self.settled += 1
 
     @property
     def offsets(self) -> List[int]:
         return [offset for _, offset in self.sent]
 
     def land(self, count: int) -> None:
-        self.landing.position += count
-        self.acks.landed(count)
+        self.outlet.offset += count
+        self.acks.came(count)
+
+    def turn(self, seconds: float) -> None:
+        self.clock.time += seconds
+        self.loop.turn(at_most=0)
 
 
 @pytest.fixture
@@ -89,25 +89,20 @@ def bench(loop: Loop) -> Bench:
     return Bench(loop)
 
 
-def test_while_data_come_something_goes_back_every_few_milliseconds(loop: Loop, bench: Bench) -> None:
-    until = time.monotonic() + 20 * ANSWER_EVERY
-    while time.monotonic() < until:
+def test_while_data_come_something_goes_back_every_few_milliseconds(bench: Bench) -> None:
+    for _ in range(40):
         bench.land(10)
-        loop.turn(at_most=0.0005)
-    loop.turn(at_most=2 * ANSWER_EVERY)
+        bench.turn(ANSWER_EVERY / 4)
     times = [when for when, _ in bench.sent]
-    assert len(times) >= 3  # a busy machine turns late
-    for number in range(1, len(times)):
-        assert times[number] - times[number - 1] >= 0.9 * ANSWER_EVERY
+    assert len(times) == 10
+    assert all(times[at] - times[at - 1] >= 0.99 * ANSWER_EVERY for at in range(1, 10))
     assert set(bench.offsets) == {0}  # it says what is settled, and nothing is
 
 
-def test_when_nothing_comes_nothing_goes_back(loop: Loop, bench: Bench, turn_until: TurnUntil) -> None:
+def test_when_nothing_comes_nothing_goes_back(bench: Bench) -> None:
     bench.land(10)
-    turn_until(lambda: len(bench.sent) == 1)
-    until = time.monotonic() + 4 * ANSWER_EVERY
-    while time.monotonic() < until:
-        loop.turn(at_most=ANSWER_EVERY)
+    for _ in range(9):
+        bench.turn(ANSWER_EVERY)
     assert len(bench.sent) == 1
 
 
@@ -115,61 +110,55 @@ def test_much_is_settled_aside_and_acked_as_far_as_it_was_there(bench: Bench, tu
     bench.land(ACK_AT)
     bench.acks.in_time()
     assert bench.acks.aside.busy
-    bench.landing.position += 5  # comes while the disk is at work
-    turn_until(lambda: bench.landing.settled > 0)
-    assert bench.landing.settled == ACK_AT
+    bench.outlet.offset += 5  # comes while the disk is at work
+    turn_until(lambda: bench.outlet.settled > 0)
+    assert bench.outlet.settled == ACK_AT
     assert bench.offsets[-1] == ACK_AT
-    assert bench.disk.syncs == 1
+    assert (bench.outlet.syncs, bench.settled) == (1, 1)
 
 
-def test_little_is_settled_when_its_time_has_come(bench: Bench) -> None:
-    bench.land(10)
-    bench.acks.in_time()
-    first = bench.acks.timer.when
-    assert 0 < first - time.monotonic() <= module.ACK_EVERY
-    bench.land(10)
-    bench.acks.in_time()
-    assert bench.acks.timer.when == first  # not put off by what comes next
+def test_little_is_settled_when_its_time_has_come(bench: Bench, turn_until: TurnUntil) -> None:
+    for _ in range(2):
+        bench.land(10)
+        bench.acks.in_time()
+        bench.turn(module.ACK_EVERY / 2)  # not put off by what comes next
+    turn_until(lambda: bench.outlet.settled == 20)
 
 
 def test_a_settling_that_is_worth_nothing_is_not_acked(bench: Bench, turn_until: TurnUntil) -> None:
-    more: List[bool] = []
-    bench.acks.on_more = lambda: more.append(True)
-    bench.landing.position = 10
-    bench.landing.stale = True
+    bench.outlet.offset = 10
+    bench.outlet.stale = True
     bench.acks.settle_aside()
     turn_until(lambda: not bench.acks.aside.busy)
     assert bench.sent == []
-    assert more == [True]
+    assert bench.settled == 1
 
 
 @pytest.mark.parametrize("aside", [True, False])
 def test_a_sync_that_fails_is_said_once_and_tried_again(
     bench: Bench, turn_until: TurnUntil, aside: bool
 ) -> None:
-    bench.landing.position = 10
+    bench.outlet.offset = 10
     for _ in range(2):
-        bench.disk.error = OSError(errno.EIO, "bad disk")
+        bench.outlet.error = OSError(errno.EIO, "bad disk")
         if aside:
             bench.acks.settle_aside()
             turn_until(lambda: not bench.acks.aside.busy)
         else:
             assert not bench.acks.settle()
-    assert bench.said == ["sync failed"]
+    assert bench.said.names == ["sync failed"]
     assert bench.sent == []
-    assert 0 < bench.acks.timer.when - time.monotonic() <= module.AGAIN_AFTER
-    assert bench.acks.settle()
-    assert bench.offsets == [10]
+    assert bench.settled == 0
+    bench.turn(module.AGAIN_AFTER)
+    turn_until(lambda: bench.offsets == [10])
 
 
-def test_a_file_that_can_not_be_looked_at_is_tried_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails() -> Settling:
-        raise OSError(errno.EIO, "bad disk")
-
-    monkeypatch.setattr(bench.landing, "begin_settling", fails)
+def test_a_file_that_can_not_be_looked_at_is_tried_again(bench: Bench, turn_until: TurnUntil) -> None:
+    bench.outlet.offset = 10
+    bench.outlet.settle_error = OSError(errno.EIO, "bad disk")
     bench.acks.settle_aside()
-    assert bench.said == ["sync failed"]
+    assert bench.said.names == ["sync failed"]
     assert not bench.acks.aside.busy
-    assert 0 < bench.acks.timer.when - time.monotonic() <= module.AGAIN_AFTER
+    bench.outlet.settle_error = None
+    bench.turn(module.AGAIN_AFTER)
+    turn_until(lambda: bench.offsets == [10])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reclog.engine.outlets.checkpoint import LOOK_BACK, Checkpoint, Comparer, tail_hash
+from reclog.engine.outlets.checkpoint import LOOK_BACK, Checkpoint, tail_hash
+from reclog.engine.outlets.comparer import Comparer
 
 # Few letters, many newlines: equal lines, empty lines and lines that begin alike are the hard cases.
 STREAMS = st.text(alphabet="ab\n", max_size=60).map(str.encode)
@@ -62,7 +63,7 @@ def test_a_checkpoint_inside_a_line_goes_on_there(
     assert file == stream
     if file == held:
         # What is saved while comparing goes on as well.
-        offset = len(stream) - comparer.held
+        offset = len(stream) - comparer.undecided
         assert comparer.matched == offset
         assert comparer.inside == (inside and b"\n" not in stream[saved:])
 
@@ -108,7 +109,7 @@ def test_a_jump_breaks_the_line_once(
     for part in chunks(first, cuts):
         assert comparer.feed(part) is None
     comparer.break_line()
-    assert comparer.held == 0
+    assert comparer.undecided == 0
     waiting = chunks(second, more)
     result = file
     while waiting:
@@ -144,7 +145,7 @@ def test_a_checkpoint_taken_while_comparing_is_right(stream: bytes, cut: int, cu
     for part in chunks(stream[: cut % (len(stream) + 1)], cuts):
         assert comparer.feed(part) is None
         taken += len(part)
-    offset, size = taken - comparer.held, comparer.matched
+    offset, size = taken - comparer.undecided, comparer.matched
     assert stream[:offset] == stream[:size]
     file, _ = resumed(stream, size, stream[offset:], cuts, comparer.inside)
     assert file == stream

@@ -6,21 +6,22 @@ import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from scripted import Said, ScriptedDisk, fails
 
 from reclog.engine.intake.batch import STRANGER
-from reclog.engine.stores import spool as module
-from reclog.engine.stores.spool import Jump, Spool, SpoolUnusable
-from reclog.engine.system.disk import DISK, Data, Disk
+from reclog.engine.stores import mark as module
+from reclog.engine.stores.recovery import Jump
+from reclog.engine.stores.spool import Spool, SpoolUnusable
+from reclog.engine.system.aside import AtOnce
+from reclog.engine.system.disk import DISK, Disk
 
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 LIMIT, SEGMENT, RESERVE = 400, 60, 150
-
-Event = Tuple[str, Dict[str, Any]]
 
 
 class Machine:
@@ -29,7 +30,6 @@ class Machine:
     def __init__(self, folder: str, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.boot = 0
-        self.events: List[Event] = []
         #: Every byte ever written, by its offset.
         self.written: Dict[int, int] = {}
         #: Offsets whose bytes went with the power.
@@ -39,34 +39,30 @@ class Machine:
         self.end = 0
         self.acked = 0
         self.open_by: Optional[object] = None
-        patch.setattr(module, "boot_id", lambda: f"boot-{self.boot}")
         patch.setattr(module, "RESERVE", RESERVE)
-        self.spool = Spool(folder, LIMIT, self._report)
+        self.said = Said()
         self.start()
 
     def start(self, expect: Optional[Tuple[int, bool]] = None) -> None:
         """Open the spool; `expect` is where its bytes end, and whether power was lost."""
-        self.spool = Spool(self.folder, LIMIT, self._report)
+        self.spool = Spool(self.folder, LIMIT, self.said, boot=f"boot-{self.boot}")
         self.spool._segment_size = SEGMENT
-        jump = self.spool.open()
+        jumps = self.spool.open()
         if expect is None:
-            assert jump is None
+            assert jumps == ()
             assert self.spool.end == 0
             return
         found, power_lost = expect
         end = self.spool.end
         assert end >= self.end, "an offset would be used twice"
         if not power_lost:
-            assert jump is None
+            assert jumps == ()
             assert end == self.end
         else:
             begin = max(found, self.spool.acked)
-            assert jump == (Jump(begin, end) if end > begin else None)
+            assert jumps == ((Jump(begin, end),) if end > begin else ())
         self.end = end
-        self.open_by = STRANGER if jump is None and self.written.get(end - 1, 10) != 10 else None
-
-    def _report(self, event: str, **facts: Any) -> None:
-        self.events.append((event, facts))
+        self.open_by = STRANGER if not jumps and self.written.get(end - 1, 10) != 10 else None
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -121,9 +117,7 @@ class Machine:
         self.start((found, True))
 
     def _drop(self) -> None:
-        for fd in (self.spool._fd, self.spool._read_fd):
-            if fd >= 0:
-                os.close(fd)
+        self.spool._let_go()
         self.pending = b""
 
     # -- what must hold -------------------------------------------------------------------------
@@ -139,20 +133,21 @@ class Machine:
     def _check_bytes(self) -> None:
         """All that was written, is not lost and is not acked can be read, and is what it was."""
         readable: Dict[int, int] = {}
-        offset = self.spool.acked
+        cursor = self.spool.cursor(self.spool.acked)
         while True:
-            piece = self.spool.read(offset, most=37)
+            offset, piece = cursor.offset, cursor.read(most=37)
             if isinstance(piece, Jump):
                 assert piece.start == offset < piece.end
-                offset = piece.end
             elif piece:
                 readable.update(zip(range(offset, offset + len(piece)), piece))
-                offset += len(piece)
             else:
                 break
+        cursor.close()
         assert offset == self.spool.end == self.end
         assert all(self.written.get(at) == byte for at, byte in readable.items())
-        assert self.spool.acked <= max(self.acked, self.spool.start)
+        assert self.spool.acked <= max(
+            self.acked, self.spool._segments[0][0] if self.spool._segments else self.end
+        )
         missing = [at for at in self.written if at >= self.spool.acked and at not in readable]
         assert all(at in self.lost or at < self.acked for at in missing)
 
@@ -204,16 +199,8 @@ def test_whatever_happens_offsets_are_used_once_and_bytes_stay(ops: List[Any]) -
 # -- single cases --------------------------------------------------------------------------------------
 
 
-class Report:
-    def __init__(self) -> None:
-        self.names: List[str] = []
-
-    def __call__(self, event: str, **facts: Any) -> None:
-        self.names.append(event)
-
-
 def opened(folder: Path, limit: int = 1 << 20, segment: int = 100, disk: Disk = DISK) -> Spool:
-    spool = Spool(str(folder), limit, Report(), disk)
+    spool = Spool(str(folder), limit, Said(), disk)
     spool.open()
     spool._segment_size = segment
     return spool
@@ -229,33 +216,14 @@ def segments(folder: Path) -> List[Path]:
     return sorted(folder.glob("*.seg"))
 
 
-class FullDisk(Disk):
-    """A disk without room while `full`; with `states_only` it has room for all but states."""
-
-    def __init__(self, states_only: bool = False) -> None:
-        self.full = False
-        self._states_only = states_only
-        self._states: Set[int] = set()
-
-    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
-        fd = super().open(path, flags, mode)
-        (self._states.add if path.endswith(".new") else self._states.discard)(fd)
-        return fd
-
-    def write(self, fd: int, data: Data) -> int:
-        if self.full and (fd in self._states or not self._states_only):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return super().write(fd, data)
-
-
 def test_the_crc_is_of_all_bytes_since_it_began(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     fill(spool, 50)
     assert spool.crc == zlib.crc32(b"".join(b"%09d\n" % n for n in range(50)))
-    assert spool.crc_from == 0
+    assert spool.begun == 0
     spool.close()
     spool = opened(tmp_path)
-    assert (spool.crc, spool.crc_from) == (0, 500)
+    assert (spool.crc, spool.begun) == (0, 500)
     spool.close()
 
 
@@ -263,25 +231,25 @@ def test_a_full_disk_does_not_let_bytes_pass_the_reserved_offsets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESERVE", 20)
-    disk = FullDisk(states_only=True)
+    disk = ScriptedDisk()
     spool = opened(tmp_path, disk=disk)
     fill(spool, 1)
-    disk.full = True
+    disk.before["write"] = fails(errno.ENOSPC, ending=".new")
     for _ in range(3):
         spool.add(1, b"x" * 30 + b"\n")
         assert not spool.flush()
     assert json.loads((tmp_path / "spool.json").read_text())["mark"] >= spool.end
-    disk.full = False
+    disk.before.clear()
     assert spool.flush()
     assert json.loads((tmp_path / "spool.json").read_text())["mark"] >= spool.end == 103
     spool.close()
 
 
 def test_acks_make_room_on_a_full_disk(tmp_path: Path) -> None:
-    disk = FullDisk()
+    disk = ScriptedDisk()
     spool = opened(tmp_path, disk=disk)
     fill(spool, 50)
-    disk.full = True
+    disk.before["write"] = fails(errno.ENOSPC)
     spool.add(1, b"more\n")
     assert not spool.flush()
     spool.ack(spool.end)
@@ -292,25 +260,25 @@ def test_acks_make_room_on_a_full_disk(tmp_path: Path) -> None:
     assert again.end == again.acked == 500
     again.add(1, b"more\n")
     assert not again.flush()
-    disk.full = False
+    disk.before.clear()
     again = opened(tmp_path, disk=disk)
     assert again.end == again.acked == 500
 
 
 def test_what_was_acked_before_the_disk_was_full_makes_room_too(tmp_path: Path) -> None:
-    disk = FullDisk()
+    disk = ScriptedDisk()
     spool = opened(tmp_path, segment=10_000, disk=disk)
     fill(spool, 50)
     spool.ack(500)
     assert spool.size == 500
-    disk.full = True
+    disk.before["write"] = fails(errno.ENOSPC)
     spool.add(1, b"more\n")
     assert not spool.flush()
     assert not spool.flush()
     assert spool.size == 0
-    disk.full = False
+    disk.before.clear()
     assert spool.flush()
-    assert spool.read(500) == b"more\n"
+    assert spool.cursor(500).read() == b"more\n"
     spool.close()
 
 
@@ -320,12 +288,12 @@ def test_a_spool_whose_last_bytes_are_gone_does_not_join_lines(tmp_path: Path) -
     assert spool.flush()
     spool.ack(60)
     assert spool.size == 0
-    spool._save(clean=False)
+    spool._mark.save(clean=False)
     os.close(spool._fd)
     spool = opened(tmp_path, limit=100)
     spool.add(1, b"another line\n")
     assert spool.flush()
-    assert spool.read(60) == b"\nanother line\n"
+    assert spool.cursor(60).read() == b"\nanother line\n"
     spool.close()
 
 
@@ -333,10 +301,10 @@ def test_a_chunk_ends_in_a_newline_where_there_is_one(tmp_path: Path) -> None:
     spool = opened(tmp_path, segment=10_000)
     spool.add(1, b"one\ntwo\nthree")
     assert spool.flush()
-    assert spool.read(0, most=9) == b"one\ntwo\n"
-    assert spool.read(8, most=3) == b"thr"
-    assert spool.read(8) == b"three"
-    assert spool.read(13) == b""
+    assert spool.cursor(0).read(9) == b"one\ntwo\n"
+    assert spool.cursor(8).read(3) == b"thr"
+    assert spool.cursor(8).read() == b"three"
+    assert spool.cursor(13).read() == b""
     spool.close()
 
 
@@ -367,3 +335,89 @@ def test_only_its_user_may_read_it(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     spool.remove()
     assert not folder.exists()
+
+
+# -- what is done beside the loop ------------------------------------------------------------------------
+
+
+class Later(AtOnce):
+    """Work that is done when a test says so, or somebody waits for it."""
+
+    def start(self, work: Any, done: Any) -> None:
+        assert not self.busy
+        self.busy = True
+        self._work, self._done = work, done
+
+    def wait(self) -> None:
+        if self.busy:
+            super().start(self._work, self._ended)
+
+    def _ended(self, error: Optional[OSError]) -> None:
+        self.busy = False
+        self._done(error)
+
+
+@pytest.fixture
+def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
+    """Return a spool with segments of 100 bytes and 200 offsets reserved."""
+    monkeypatch.setattr(module, "RESERVE", 200)
+    spool = Spool(str(tmp_path), 1 << 20, Said(), ScriptedDisk(), "this", Later)
+    spool.open()
+    spool._segment_size = 100
+    fill(spool, 1)
+    return spool
+
+
+def mark_on_disk(spool: Spool) -> int:
+    return int(json.loads(Path(spool.folder, "spool.json").read_text())["mark"])
+
+
+def test_the_next_mark_is_saved_beside_the_loop_before_it_is_needed(later: Spool) -> None:
+    mark = later._mark.offset
+    fill(later, 11)
+    assert later._mark._aside.busy
+    assert later._mark.offset == mark == mark_on_disk(later)  # not used before it is on disk
+    later._mark._aside.wait()
+    assert later._mark.offset == mark_on_disk(later) > mark
+
+
+def test_a_write_waits_for_the_mark_when_none_is_left(later: Spool) -> None:
+    fill(later, 11)
+    later.add(1, b"x" * 300 + b"\n")
+    assert later.flush()
+    assert mark_on_disk(later) >= later.end
+
+
+def test_a_save_that_fails_beside_the_loop_leaves_the_mark_where_it_was(later: Spool) -> None:
+    fill(later, 11)
+    mark = later._mark.offset
+    later.disk.before["write"] = fails(errno.ENOSPC, ending=".new")  # type: ignore[attr-defined]
+    later._mark._aside.wait()
+    assert later._mark.offset == mark == mark_on_disk(later)
+
+
+def test_a_segment_is_left_unsynced_but_not_two(later: Spool) -> None:
+    fill(later, 10)
+    fill(later, 10)
+    assert later._syncing.busy  # with the first, which was left
+    assert later.synced == 0
+    fill(later, 1)
+    assert later.synced == 210
+    later._syncing.wait()
+    later.close()
+
+
+def test_what_a_power_cut_took_before_what_it_left_is_stated_once(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    fill(spool, 25)
+    spool._let_go()
+    for path, size in zip(segments(tmp_path), (30, 0)):
+        os.truncate(str(path), size)
+    spool = Spool(str(tmp_path), 1 << 20, Said(), boot="another")
+    assert spool.open() == (Jump(30, 200), Jump(250, spool.end))
+    cursor = spool.cursor(0)
+    pieces = [cursor.read() for _ in range(4)]
+    assert pieces[1] == Jump(30, 200)
+    assert pieces[3] == Jump(250, spool.end)
+    spool._let_go()
+    assert Spool(str(tmp_path), 1 << 20, Said(), boot="a third").open() == ()

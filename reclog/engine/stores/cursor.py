@@ -1,0 +1,62 @@
+"""How a spool is read: each consumer by a cursor of its own, from any offset on."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .recovery import Jump
+
+if TYPE_CHECKING:
+    from .spool import Spool
+
+#: Bytes that one read hands out at most.
+CHUNK = 256 * 1024
+
+
+class Cursor:
+    """Where one consumer of a spool is."""
+
+    def __init__(self, spool: Spool, offset: int) -> None:
+        #: The offset of what is read next.
+        self.offset = offset
+        self._spool = spool
+        self._fd = -1
+        # The segment that is open, by its start.
+        self._start = -1
+
+    def read(self, most: int = CHUNK) -> bytes | Jump:
+        """Return what comes next: bytes, the jump that begins here, or nothing at the end. Raises OSError.
+
+        Bytes end in a newline where there is one, unless they end where the spool does.
+        """
+        spool, offset = self._spool, self.offset
+        found = spool.locate(offset)
+        if isinstance(found, Jump):
+            self.offset = found.end
+            return found if found.start < found.end else b""
+        start, length = found
+        if start != self._start:
+            self._leave()
+            self._fd = spool.disk.open(spool.path(start), os.O_RDONLY)
+            self._start = start
+        data = spool.disk.pread(self._fd, min(most, start + length - offset), offset - start)
+        if offset + len(data) < spool.end:
+            data = data[: data.rfind(b"\n") + 1] or data
+        self.offset += len(data)
+        return data
+
+    def deleted(self, start: int) -> None:
+        """Let go of the segment that begins at `start`: it gives its room back only then."""
+        if start == self._start:
+            self._leave()
+
+    def close(self) -> None:
+        """Read no more."""
+        self._leave()
+        self._spool.cursors.discard(self)
+
+    def _leave(self) -> None:
+        if self._fd >= 0:
+            self._spool.disk.close(self._fd)
+            self._fd = self._start = -1

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+from scripted import Clock, Said
+
+from reclog.engine.errors import EngineError
+from reclog.engine.feed.client import FeedClient
+from reclog.engine.feed.handshake import HANDSHAKE_WITHIN, AsRelay
+from reclog.engine.feed.tunnel import DIAL_AGAIN, Tunnel
+from reclog.engine.system.loop import Loop
+
+if TYPE_CHECKING:
+    TurnUntil = Callable[[Callable[[], bool]], None]
+
+SECRET = "5e" * 32
+ANSWER = {"spool": "s", "offset": 0, "end": 0}
+
+
+class Bench:
+    """A tunnel whose ssh is played by a listening socket."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.clock = Clock()
+        loop.now = self.clock
+        self.loop = loop
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.sock.settimeout(5)
+        config = {
+            "port_local": self.sock.getsockname()[1],
+            "secret": SECRET,
+            "ssh_command": ["true"],
+            "start_command": ["true"],
+        }
+        tunnel: Any = Tunnel(loop, config, "/", Said(), self)
+        tunnel._ssh = SimpleNamespace(pid=1, listens_on=lambda port: True, stop=lambda: None)
+        tunnel._starter = SimpleNamespace(pid=1, stop=lambda: None)
+        self.tunnel = tunnel
+        self.client: FeedClient | None = None
+        self.refusal: EngineError | None = None
+
+    def hello(self) -> dict[str, Any]:
+        return {"collector": "me"}
+
+    def connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
+        self.client = client
+        assert answer == ANSWER
+
+    def disconnected(self, why: str) -> None: ...
+
+    def refused(self, why: EngineError) -> None:
+        self.refusal = why
+
+    def turn(self, seconds: float = 0.0) -> None:
+        self.clock.time += seconds
+        self.loop.turn(at_most=0.01)
+
+    def close(self) -> None:
+        self.tunnel.stop()
+        self.sock.close()
+        if self.client is not None:
+            self.client.close()
+
+
+@pytest.fixture
+def bench(loop: Loop) -> Iterator[Bench]:
+    bench = Bench(loop)
+    yield bench
+    bench.close()
+
+
+def answered(bench: Bench, turn_until: TurnUntil, answer: dict[str, Any], seen: Callable[[], bool]) -> None:
+    relay = AsRelay(SECRET, 0.0, lambda hello: answer)
+    bench.tunnel._dial()
+    there, _ = bench.sock.accept()
+    with there:
+        there.sendall(relay.greeting)
+        there.setblocking(False)
+
+        def look() -> bool:
+            try:
+                there.sendall(relay.take(there.recv(4096)))
+            except (BlockingIOError, ConnectionError):
+                pass
+            return seen()
+
+        turn_until(look)
+
+
+def test_a_relay_that_answers_is_connected(bench: Bench, turn_until: TurnUntil) -> None:
+    answered(bench, turn_until, ANSWER, lambda: bench.client is not None)
+    assert bench.tunnel.trouble == ""
+
+
+def test_a_refusal_ends_it(bench: Bench, turn_until: TurnUntil) -> None:
+    refused = {"refused": "owner", "owner": "ann", "since": "then"}
+    answered(bench, turn_until, refused, lambda: bench.refusal is not None)
+    assert "ann" in str(bench.refusal)
+    assert bench.tunnel._client is None
+
+
+def test_a_relay_that_says_nothing_holds_nothing_up_and_is_dialled_again(bench: Bench) -> None:
+    bench.tunnel._dial()  # returns, and nobody has accepted
+    first, _ = bench.sock.accept()
+    bench.turn(HANDSHAKE_WITHIN - 0.1)
+    assert bench.tunnel.trouble == ""
+    bench.turn(0.2)
+    assert "says nothing" in bench.tunnel.trouble
+    assert first.recv(1) == b""
+    bench.turn(DIAL_AGAIN + 0.1)
+    second, _ = bench.sock.accept()
+    bench.tunnel.stop()  # in the middle of it
+    assert second.recv(1) == b""
+    first.close()
+    second.close()
+
+
+def test_a_tunnel_whose_end_is_closed_is_said_to_be(bench: Bench) -> None:
+    bench.sock.close()
+    bench.tunnel._dial()
+    bench.turn()
+    bench.turn()
+    assert "Connection refused" in bench.tunnel.trouble
