@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import EngineError
 from ..feed.client import FeedClient
-from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame
+from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame, why
 from ..feed.tunnel import Tunnel
 from ..outlets import OUTLETS
 from ..outlets.acks import Acks
@@ -36,7 +36,6 @@ class Collector:
         self.config = config
         self.loop = daemon.loop
         self.say = daemon.log.say
-        self.collector_id = config.collector
         self.take_over = config.take_over
         self.outlet = OUTLETS[config.outlet](config.file, daemon.folder, self.say, daemon.disk)
         #: The spool's end, as far as we were told.
@@ -53,11 +52,10 @@ class Collector:
         self._stop_wanted = config.stop_at_once
         self._stop_sent = False
         self._answered = False
-        self._lost_at = _now()
-        self._heard_at = _now()
+        self._lost_at = self._heard_at = _now()
         self._last_came = False
         self.tunnel = Tunnel(self.loop, vars(config), daemon.folder, self.say, self)
-        self.acks = Acks(self.loop, self.outlet, daemon.disk, self.say, self._send_ack, self._settled)
+        self.acks = Acks(self.loop, self.outlet, daemon.disk, self.say, self._send, self._retry)
         self._look_timer = self.loop.timer(self._look)
         self._retry_timer = self.loop.timer(self._retry)
         daemon.show(self._changes, self._facts)
@@ -111,17 +109,14 @@ class Collector:
 
     def hello(self) -> dict[str, Any]:
         """Return who we are, and from where on we want what spool."""
-        return {
-            "collector": self.collector_id,
-            "spool": self.outlet.spool or None,
-            "offset": self.outlet.offset,
-            "take_over": self.take_over,
-        }
+        spool, offset = self.outlet.spool or None, self.outlet.offset
+        me = self.config.collector
+        return {"collector": me, "spool": spool, "offset": offset, "take_over": self.take_over}
 
-    def refused(self, why: EngineError) -> None:
+    def refused(self, error: EngineError) -> None:
         """Take note that there is no use in trying again."""
-        self.refusal = why
-        self.say("refused", reason=str(why))
+        self.refusal = error
+        self.say("refused", reason=str(error))
 
     @property
     def _refusal(self) -> str:
@@ -140,12 +135,11 @@ class Collector:
         if new and known:
             self.say("another spool", known=known, found=spool, offset=offset)
         self.end = answer["end"]
-        lag = self.end - offset
-        away = round(_now() - self._lost_at, 3)
-        self.say("connected", offset=offset, lag_bytes=lag, away_seconds=away)
+        self._heard_at = _now()
+        lag, away = self.end - offset, self._heard_at - self._lost_at
+        self.say("connected", offset=offset, lag_bytes=lag, away_seconds=round(away, 3))
         if self._answered:
             self.reconnects += 1
-        self._heard_at = _now()
         self._stop_sent = False
         self.acks.settle()  # always: the last ack may have been lost with the last connection
         if not self._answered:
@@ -155,7 +149,7 @@ class Collector:
         if self._stop_wanted:
             self._ask_to_stop()
 
-    def disconnected(self, why: str) -> None:
+    def disconnected(self, reason: str) -> None:
         """Take note that the connection, if there is one, is lost."""
         if self._client is None:
             return
@@ -164,8 +158,8 @@ class Collector:
         self._client.close()
         self._client = None
         self._lost_at = _now()
-        self.say("disconnected", why=why, offset=self.outlet.offset)
-        self.tunnel.lost(why)
+        self.say("disconnected", why=reason, offset=self.outlet.offset)
+        self.tunnel.lost(reason)
 
     def _listen(self) -> None:
         """Take what comes, if all is ready for it."""
@@ -183,10 +177,8 @@ class Collector:
         try:
             for frame in client.frames():
                 self._take(frame)
-        except FeedError as error:
-            self.disconnected(str(error))
-        except OSError as error:
-            self.disconnected(error.strerror or str(error))
+        except (FeedError, OSError) as error:
+            self.disconnected(why(error))
         else:
             self._heard_at = _now()
         self._flush()
@@ -204,13 +196,10 @@ class Collector:
             outlet.jump(frame.offset)
             self.gaps += 1
             self.say("gap", start=start, end=frame.offset, reason="the relay has no such bytes")
-        elif frame.kind == BEAT:
+        elif frame.kind in (BEAT, LAST):
             self.end = max(frame.offset, outlet.offset)
             self.remote = frame.json()
-        elif frame.kind == LAST:
-            self.end = frame.offset
-            self.remote = frame.json()
-            self._last_came = True
+            self._last_came = self._last_came or frame.kind == LAST
         else:
             raise FeedError("a relay does not say that")
 
@@ -232,18 +221,16 @@ class Collector:
             self.acks.settle()
         self._listen()
 
-    def _settled(self) -> None:
-        self._flush()
-        self._listen()
-
-    def _send_ack(self, offset: int) -> bool:
+    def _send(self, offset: int, kind: bytes = ACK) -> bool:
+        """Tell the relay something; True if it is on its way."""
         if self._client is None:
             return False
         try:
-            self._client.send(ACK, offset)
-            self.daemon.disk.reach("ack.after-send")
+            self._client.send(kind, offset)
+            if kind == ACK:
+                self.daemon.disk.reach("ack.after-send")
         except OSError as error:
-            self.disconnected(error.strerror or str(error))
+            self.disconnected(why(error))
             return False
         return True
 
@@ -254,10 +241,7 @@ class Collector:
         if self._client is not None and not self._stop_sent:
             self._stop_sent = True
             self.say("asking the relay to stop")
-            try:
-                self._client.send(STOP, self.outlet.offset)
-            except OSError as error:
-                self.disconnected(error.strerror or str(error))
+            self._send(self.outlet.offset, STOP)
 
     def _look(self) -> None:
         self._look_timer.at(self.loop.now() + LOOK_EVERY)
@@ -267,18 +251,10 @@ class Collector:
         self.tunnel.look()
 
     def _changes(self) -> object:
-        return (
-            self.outlet.offset,
-            self.outlet.queued,
-            self.outlet.paused,
-            self.outlet.settled,
-            self.end,
-            self.tunnel.trouble,
-            self.remote.get("senders"),
-            self.remote.get("refused"),
-            self.remote.get("paused_for"),
-            self._client is None,
-        )
+        outlet = self.outlet
+        here = outlet.offset, outlet.queued, outlet.paused, outlet.settled, self._client is None
+        there = [self.remote.get(name) for name in ("senders", "refused", "paused_for")]
+        return here, there, self.end, self.tunnel.trouble
 
     def _facts(self) -> dict[str, Any]:
         remote = self.remote

@@ -35,6 +35,11 @@ class FeedError(Exception):
     """The other side does not speak our protocol, or does not know the secret."""
 
 
+def why(error: Exception) -> str:
+    """Return what ended a connection, for a person."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class Frame(NamedTuple):
     """One message."""
 

@@ -27,7 +27,7 @@ from ..system.loop import Loop
 from . import protocol as frames
 from .handshake import AsRelay
 from .owner import Owner
-from .protocol import Decoder, FeedError, Frame
+from .protocol import Decoder, FeedError, Frame, why
 
 STRANGERS = 64
 BEAT_EVERY = 1.0
@@ -49,12 +49,13 @@ class Peer:
         self.cursor: Cursor | None = None
         self.said_last = False
         self.closed = False
-        self.hands = AsRelay(feed.secret, feed.loop.now(), self._welcome)
+        self.hands = AsRelay(feed.secret, feed.loop.now(), lambda hello: feed.welcome(self, hello))
         self._feed = feed
         self._decoder = Decoder()
         # What waits to be sent: whole pieces, never joined or copied, the first perhaps sent in part.
         self._out: deque[bytes | memoryview] = deque()
-        self._backlog = 0
+        #: Bytes of it.
+        self.backlog = 0
         self.queue(self.hands.greeting)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,12 +72,7 @@ class Peer:
         for piece in pieces:
             if piece:
                 self._out.append(piece)
-                self._backlog += len(piece)
-
-    @property
-    def backlog(self) -> int:
-        """Bytes that wait to be sent."""
-        return self._backlog
+                self.backlog += len(piece)
 
     def close(self) -> None:
         """Break the connection."""
@@ -95,11 +91,8 @@ class Peer:
             self._take(data)
         except (BlockingIOError, InterruptedError):
             pass
-        except FeedError as error:
-            self._feed.gone(self, str(error))
-            return
-        except OSError as error:
-            self._feed.gone(self, error.strerror or str(error))
+        except (FeedError, OSError) as error:
+            self._feed.gone(self, why(error))
             return
         if not self.closed:
             self._push()
@@ -119,10 +112,6 @@ class Peer:
                 return
             self._feed.heard(self, frame)
 
-    def _welcome(self, hello: dict[str, Any]) -> dict[str, Any]:
-        self.collector = frames.checked_name(hello.get("collector"))
-        return self._feed.welcome(self, hello)
-
     def _push(self) -> None:
         left = SEND_AT_ONCE
         try:
@@ -136,7 +125,7 @@ class Peer:
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
-            self._feed.gone(self, error.strerror or str(error))
+            self._feed.gone(self, why(error))
             return
         writing = bool(self._out) or left <= 0
         if writing != self._writing:
@@ -144,7 +133,7 @@ class Peer:
             self._feed.loop.watch(self.sock, self._ready, writing=writing)
 
     def _forget(self, sent: int) -> None:
-        self._backlog -= sent
+        self.backlog -= sent
         while sent:
             first = self._out.popleft()
             if sent < len(first):
@@ -211,6 +200,7 @@ class Feed:
     def welcome(self, peer: Peer, hello: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a collector that has proved to know the secret."""
         spool = self._spool
+        peer.collector = frames.checked_name(hello.get("collector"))
         if self.owner.name and self.owner.name != peer.collector and not hello.get("take_over"):
             self._say("collector refused", collector=peer.collector, owner=self.owner.name)
             return {"refused": "owner", "owner": self.owner.name, "since": self.owner.since}
@@ -218,13 +208,9 @@ class Feed:
         if type(offset) is not int:
             raise FeedError("an offset makes no sense")
         known = hello.get("spool") == spool.id and 0 <= offset <= spool.end
-        # A collector that does not know this spool gets all that nobody has taken yet.
-        return {
-            "spool": spool.id,
-            "offset": offset if known else spool.acked,
-            "end": spool.end,
-            "known": known,
-        }
+        if not known:
+            offset = spool.acked  # all that nobody has taken yet
+        return {"spool": spool.id, "offset": offset, "end": spool.end, "known": known}
 
     def admitted(self, peer: Peer, offset: int) -> Cursor:
         """Serve `peer` from now on, and no other; return where it begins."""
@@ -268,15 +254,15 @@ class Feed:
                     peer.queue(frames.encode(frames.LAST, self._spool.end, self._beat_payload()))
                 return
 
-    def gone(self, peer: Peer, why: str) -> None:
+    def gone(self, peer: Peer, reason: str) -> None:
         """Take note that `peer` left, or was made to."""
         if peer is self._peer:
             self._peer = None
-            self._say("collector disconnected", collector=peer.collector, why=why)
+            self._say("collector disconnected", collector=peer.collector, why=reason)
         elif peer in self._strangers:
             self._strangers.remove(peer)
-            if why != "closed":
-                self._say("feed connection ended", why=why)
+            if reason != "closed":
+                self._say("feed connection ended", why=reason)
         peer.close()
 
     # -- inside ---------------------------------------------------------------------------------
@@ -307,9 +293,8 @@ class Feed:
         self._beat.at(now + BEAT_EVERY)
         for peer in [p for p in self._strangers if now > p.hands.late_at]:
             self.gone(peer, "it did not say who it is in time")
-        peer_now = self._peer
-        if peer_now is not None and not peer_now.backlog:
-            peer_now.send(frames.encode(frames.BEAT, self._spool.end, self._beat_payload()))
+        if self._peer is not None and not self._peer.backlog:
+            self._peer.send(frames.encode(frames.BEAT, self._spool.end, self._beat_payload()))
 
     def _beat_payload(self) -> bytes:
         return json.dumps(self._counters()).encode("utf-8")

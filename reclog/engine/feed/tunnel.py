@@ -53,10 +53,10 @@ class User(Protocol):
     def connected(self, client: FeedClient, answer: dict[str, Any]) -> None:
         """Take a connection that has shaken hands, and the relay's answer."""
 
-    def disconnected(self, why: str) -> None:
+    def disconnected(self, reason: str) -> None:
         """Take note that ssh ended: a connection through it, if there is one, is lost."""
 
-    def refused(self, why: EngineError) -> None:
+    def refused(self, error: EngineError) -> None:
         """Take note that there is no use in trying again."""
 
 

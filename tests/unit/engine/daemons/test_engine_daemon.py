@@ -6,21 +6,12 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from scripted import ScriptedDisk, fails
 
 from reclog.engine.daemons import daemon as module
 from reclog.engine.daemons.config import RecorderConfig
 from reclog.engine.daemons.daemon import ConfigUnusable, Daemon
-from reclog.engine.system.disk import Data, Disk
 from reclog.engine.system.loop import Loop
-
-
-class FullDisk(Disk):
-    full = True
-
-    def write(self, fd: int, data: Data) -> int:
-        if self.full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return super().write(fd, data)
 
 
 @pytest.fixture
@@ -39,10 +30,11 @@ def test_a_full_disk_keeps_no_daemon_from_its_work(
     with pytest.raises(ConfigUnusable, match="it has no port"):
         daemon.told(RecorderConfig)
     monkeypatch.setattr(module, "STATE_AGAIN", 0.01)
-    daemon.disk = disk = FullDisk()
+    daemon.disk = disk = ScriptedDisk()
+    disk.before["write"] = fails(errno.ENOSPC)
     daemon.announce(listener="builtin")
     assert not (tmp_path / "state.json").exists()
-    disk.full = False
+    disk.before.clear()
     turn_until((tmp_path / "state.json").exists)
     state = json.loads((tmp_path / "state.json").read_text())
     assert (state["unknown"], state["listener"]) == (1, "builtin")

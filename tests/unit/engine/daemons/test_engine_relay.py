@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from scripted import ScriptedDisk
 
 from reclog.engine.daemons import relay as module
 from reclog.engine.daemons.config import RelayConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.daemons.relay import Relay
-from reclog.engine.system.disk import Disk
 
 CONFIG = {
     "name": "0",
@@ -31,30 +31,16 @@ CONFIG = {
 }
 
 
-class SlowDisk(Disk):
-    """A disk that syncs no segment until it is told to."""
-
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-        self.answer = threading.Event()
-        self.error: OSError | None = None
-
-    def sync(self, path: str) -> None:
-        if path.endswith(".seg"):
-            self.asked.set()
-            assert self.answer.wait(10)
-            if self.error is not None:
-                raise self.error
-        super().sync(path)
-
-
 class Bench:
     """A relay on a slow disk, and one sender."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "config.json").write_text(json.dumps(CONFIG))
         self.events = folder / "events.log"
-        self.disk = SlowDisk()
+        self.asked, self.answer = threading.Event(), threading.Event()
+        self.error: OSError | None = None
+        self.disk = ScriptedDisk()
+        self.disk.before["sync"] = self.sync
         daemon = Daemon(str(folder))
         daemon.disk = self.disk
         self.relay = Relay(daemon, daemon.told(RelayConfig))
@@ -63,6 +49,14 @@ class Bench:
         assert builtin is not None
         self.sender = socket.create_connection(builtin.sock.getsockname(), timeout=5)
 
+    def sync(self, path: str) -> None:
+        """Sync no segment until that is answered."""
+        if path.endswith(".seg"):
+            self.asked.set()
+            assert self.answer.wait(10)
+            if self.error is not None:
+                raise self.error
+
     def until(self, seen: Callable[[], bool]) -> None:
         give_up_at = time.monotonic() + 5
         while not seen():
@@ -70,7 +64,7 @@ class Bench:
             self.relay.loop.turn(at_most=0.01)
 
     def close(self) -> None:
-        self.disk.answer.set()
+        self.answer.set()
         self.sender.close()
         self.relay.stop()
         self.relay.loop.close()
@@ -91,12 +85,12 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 def test_lines_go_on_while_the_disk_syncs(bench: Bench) -> None:
     spool = bench.relay.spool
     bench.sender.sendall(b"first\n")
-    bench.until(bench.disk.asked.is_set)
+    bench.until(bench.asked.is_set)
     assert (spool.end, spool.synced) == (6, 0)
     bench.sender.sendall(b"second\n")
     bench.until(lambda: spool.end == 13)
     assert spool.synced == 0
-    bench.disk.answer.set()
+    bench.answer.set()
     # The sync was of what was there when it was asked for; the rest is another's.
     bench.until(lambda: spool.synced == 6)
     bench.until(lambda: spool.synced == 13)
@@ -104,19 +98,19 @@ def test_lines_go_on_while_the_disk_syncs(bench: Bench) -> None:
 
 def test_a_sync_that_fails_is_said_and_tried_again(bench: Bench) -> None:
     spool = bench.relay.spool
-    bench.disk.error = OSError(5, "Input/output error")
-    bench.disk.answer.set()
+    bench.error = OSError(5, "Input/output error")
+    bench.answer.set()
     bench.sender.sendall(b"line\n")
     bench.until(lambda: '"sync failed"' in bench.events.read_text())
     assert spool.synced == 0
-    bench.disk.error = None
+    bench.error = None
     bench.until(lambda: spool.synced == 5)
 
 
 def test_a_segment_that_is_gone_needs_no_sync(bench: Bench) -> None:
     spool = bench.relay.spool
-    bench.disk.error = FileNotFoundError(2, "No such file or directory")
-    bench.disk.answer.set()
+    bench.error = FileNotFoundError(2, "No such file or directory")
+    bench.answer.set()
     bench.sender.sendall(b"line\n")
     bench.until(lambda: spool.synced == 5)
     assert '"sync failed"' not in bench.events.read_text()

@@ -50,10 +50,10 @@ class Bench:
         self.client = client
         assert answer == ANSWER
 
-    def disconnected(self, why: str) -> None: ...
+    def disconnected(self, reason: str) -> None: ...
 
-    def refused(self, why: EngineError) -> None:
-        self.refusal = why
+    def refused(self, error: EngineError) -> None:
+        self.refusal = error
 
     def turn(self, seconds: float = 0.0) -> None:
         self.clock.time += seconds
