@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,22 +12,19 @@ from typing import Any
 from unittest import mock
 
 from fuzz import ShakyDisk, Wire, bounded
+from relay_end import OURS, SECRET, RelayEnd
 
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.feed import handshake
-from reclog.engine.feed.owner import Owner
-from reclog.engine.feed.protocol import DATA, Decoder, Frame
-from reclog.engine.feed.server import Feed
+from reclog.engine.feed.protocol import DATA, Frame
 from reclog.engine.records.jsonfile import read_json
-from reclog.engine.stores.spool import Spool
 from reclog.engine.system.loop import Loop
 from reclog.look.status import describe, rows
 from reclog.recordings.registry import Registry
 
-SECRET = "5e" * 32
-RELAY, OURS = "0" * 32, "1" * 32
+RELAY = "0" * 32
 #: No file is longer (off_t), and an ack of more would not fit into its header.
 OFFSET_MAX = 2**63 - 1
 #: What no stranger may ever see.
@@ -38,110 +34,17 @@ TEXT = b"".join(b"classified %d\n" % number for number in range(40))
 # -- the relay's end ----------------------------------------------------------------------------
 
 
-class Relay:
-    """A spool and its feed, and what it says of them."""
+class Relay(RelayEnd):
+    """What is spooled there is another's."""
 
     def __init__(self, folder: str) -> None:
-        self.loop = Loop()
-        self.events: list[str] = []
-        self.stops = 0
-        self.spool = Spool(folder, 1 << 20, self.say, ShakyDisk(), boot="this")
-        self.spool.open()
-        self.spool.add(1, TEXT)
-        assert self.spool.flush()
-        self.owner = Owner(f"{folder}/../owner.json", self.say, ShakyDisk())
+        super().__init__(f"{folder}/spool", Loop(), ShakyDisk())
+        self.write(TEXT)
         self.owner.name, self.owner.since = "me", "then"
-        self.feed = Feed(
-            self.loop, self.spool, SECRET, self.owner, self.say, lambda: {"lines": 1}, self._stop
-        )
-        self.feed.listen(0)
-        assert self.feed._sock is not None
-        self.port = int(self.feed._sock.getsockname()[1])
-        self.sockets: list[socket.socket] = []
-
-    def say(self, event: str, **facts: Any) -> None:
-        self.events.append(event)
-        json.dumps(facts)
-
-    def _stop(self) -> None:
-        self.stops += 1
-
-    def connect(self) -> Caller:
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=5)
-        self.sockets.append(sock)
-        return Caller(self, sock)
 
     def close(self) -> None:
-        for sock in self.sockets:
-            sock.close()
-        self.feed.close()
-        self.spool.close()
+        super().close()
         self.loop.close()
-
-
-class Caller:
-    """Who connects to the feed, in the same thread."""
-
-    def __init__(self, relay: Relay, sock: socket.socket) -> None:
-        self.relay = relay
-        self.sock = sock
-        self.sock.setblocking(False)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its pieces come one by one
-        self.heard = b""
-        self.closed = False
-
-    def turn(self, times: int = 3) -> None:
-        for _ in range(times):
-            self.relay.loop.turn(at_most=0)
-            self.listen()
-
-    def listen(self) -> None:
-        try:
-            while not self.closed:
-                data = self.sock.recv(1 << 20)
-                self.heard += data
-                self.closed = not data
-        except BlockingIOError:
-            pass
-        except ConnectionError:
-            self.closed = True
-
-    def say(self, data: bytes) -> None:
-        """Say it all, as far as anyone listens."""
-        rest = memoryview(data)
-
-        def said() -> bool:
-            nonlocal rest
-            try:
-                rest = rest[self.sock.send(rest) :] if rest else rest
-            except BlockingIOError:
-                pass  # the loop's turn first
-            except ConnectionError:
-                self.closed = True
-            self.turn(1)
-            return self.closed or not rest
-
-        bounded(said, at_most=200_000)
-
-    def until(self, seen: Callable[[], bool]) -> None:
-        def look() -> bool:
-            self.turn(1)
-            return seen()
-
-        bounded(look, at_most=200_000)
-
-    def until_closed(self) -> None:
-        self.until(lambda: self.closed)
-
-    def line(self) -> bytes:
-        self.until(lambda: b"\n" in self.heard or self.closed)
-        line, _, self.heard = self.heard.partition(b"\n")
-        return line
-
-    def prove(self) -> None:
-        nonce = handshake.read_greeting(self.line())
-        self.say(handshake.answer(SECRET, nonce, OURS))
-        handshake.check_relay(SECRET, OURS, nonce, self.line())
 
 
 @contextmanager
@@ -157,22 +60,11 @@ def relay() -> Iterator[Relay]:
 def served(relay: Relay, name: str = "me") -> list[Frame]:
     """Connect as the owner; return the frames that bring all that nobody has taken yet."""
     owner = relay.connect()
-    owner.prove()
-    owner.say(json.dumps({"collector": name, "spool": None, "offset": 0, "take_over": True}).encode() + b"\n")
-    answer = json.loads(owner.line())
-    assert answer["offset"] == relay.spool.acked
-    decoder = Decoder()
-    found: list[Frame] = []
-
-    def all_came() -> bool:
-        data, owner.heard = owner.heard, b""
-        found.extend(decoder.feed(data))
-        came = sum(len(frame.payload) for frame in found if frame.kind == DATA)
-        return came >= relay.spool.end - relay.spool.acked
-
-    owner.until(all_came)
+    owner.shake_hands(name, spool=None, offset=0, take_over=True)
+    assert owner.answer["offset"] == relay.spool.acked
+    owner.until(lambda: len(owner.data()) >= relay.spool.end - relay.spool.acked)
     assert not owner.closed
-    return found
+    return owner.frames()
 
 
 def check_relay_goes_on(relay: Relay, most_acked: int = 0) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from feed_ends import (
-    OURS,
-    SECRET,
     TEXT,
     check_relay_goes_on,
     relay,
@@ -18,6 +16,7 @@ from feed_ends import (
 from fuzz import ODD, cases, changed, cut_at, damaged, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
+from relay_end import OURS, SECRET
 
 from reclog.engine.feed import handshake
 from reclog.engine.feed import protocol as frames

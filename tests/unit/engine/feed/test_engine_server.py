@@ -1,158 +1,47 @@
 from __future__ import annotations
 
 import json
-import socket
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from relay_end import SECRET, Caller, RelayEnd
 from scripted import Clock
 
 from reclog.engine.feed import handshake
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed import server as module
 from reclog.engine.feed.owner import Owner
-from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, Frame
-from reclog.engine.feed.server import STRANGERS, Feed
+from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP
+from reclog.engine.feed.server import STRANGERS
 from reclog.engine.stores.mark import RESERVE
-from reclog.engine.stores.spool import Spool
 from reclog.engine.system.loop import Loop
 
 if TYPE_CHECKING:
     Turn = Callable[[Callable[[], bool]], None]
 
-SECRET = "5e" * 32
 
+class Bench(RelayEnd):
+    """A relay's end whose time a test moves."""
 
-class Bench:
-    """A feed that is served, and what it says."""
-
-    def __init__(self, loop: Loop, folder: Path, turn: Turn) -> None:
-        self.loop = loop
-        self.turn = turn
-        self.events: list[str] = []
-        self.clock = Clock()
-        loop.now = self.clock
-        self.stops = 0
-        self.clients: list[Client] = []
-        self.spool = Spool(str(folder), 1 << 20, self.say)
-        self.spool.open()
-        self.owner = Owner(str(folder.parent / "owner.json"), self.say)
-        self.feed = Feed(
-            loop,
-            self.spool,
-            SECRET,
-            self.owner,
-            self.say,
-            lambda: {"lines": self.spool.batch.lines},
-            self._stop,
-        )
-        self.feed.listen(0)
-        assert self.feed._sock is not None
-        self.port = int(self.feed._sock.getsockname()[1])
+    def __init__(self, loop: Loop, folder: Path) -> None:
+        self.clock = loop.now = Clock()
+        super().__init__(str(folder), loop)
 
     @property
     def saved_owner(self) -> str:
         return Owner(self.owner._path, self.say).name
 
-    def say(self, event: str, **facts: Any) -> None:
-        self.events.append(event)
-
-    def _stop(self) -> None:
-        self.stops += 1
-
-    def write(self, text: bytes) -> None:
-        self.spool.add(1, text)
-        assert self.spool.flush()
-
-    def client(self) -> Client:
-        client = Client(self)
-        self.clients.append(client)
-        return client
-
-    def owner_client(self, name: str = "me", **hello: Any) -> Client:
-        client = self.client()
+    def owner_client(self, name: str = "me", **hello: Any) -> Caller:
+        client = self.connect()
         client.shake_hands(name, **hello)
         return client
 
-    def close(self) -> None:
-        for client in self.clients:
-            client.sock.close()
-        self.feed.close()
-        self.spool._let_go()
-
-
-class Client:
-    """A connection to the feed, in the same thread."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.sock = socket.create_connection(("127.0.0.1", bench.port))
-        self.sock.setblocking(False)
-        self.heard = b""
-        self.closed = False
-        self.taken: list[Frame] = []
-        self.answer: dict[str, Any] = {}
-        self._decoder = Decoder()
-
-    def listen(self) -> None:
-        try:
-            while not self.closed:
-                data = self.sock.recv(1 << 20)
-                self.heard += data
-                self.closed = not data
-        except BlockingIOError:
-            pass
-        except ConnectionError:
-            self.closed = True
-
-    def until(self, seen: Callable[[], bool]) -> None:
-        def look() -> bool:
-            self.listen()
-            return seen()
-
-        self.bench.turn(look)
-
-    def line(self) -> bytes:
-        self.until(lambda: b"\n" in self.heard or self.closed)
-        line, _, self.heard = self.heard.partition(b"\n")
-        return line
-
-    def prove(self, secret: str = SECRET) -> str:
-        nonce = handshake.read_greeting(self.line())
-        own = handshake.nonce()
-        self.sock.sendall(handshake.answer(secret, nonce, own))
-        handshake.check_relay(secret, own, nonce, self.line())
-        return nonce
-
-    def shake_hands(self, name: str, **hello: Any) -> None:
-        self.prove()
-        self.sock.sendall(json.dumps({"collector": name, **hello}).encode() + b"\n")
-        self.answer = json.loads(self.line())
-
-    def send(self, kind: bytes, offset: int) -> None:
-        self.sock.sendall(frames.encode(kind, offset))
-
-    def frames(self) -> list[Frame]:
-        self.listen()
-        self.taken += self._decoder.feed(self.heard)
-        self.heard = b""
-        return self.taken
-
-    def data(self) -> bytes:
-        return b"".join(frame.payload for frame in self.frames() if frame.kind == DATA)
-
-    def break_off(self) -> None:
-        """Close with a reset, so that the other side's next send fails."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
-
 
 @pytest.fixture
-def bench(loop: Loop, tmp_path: Path, turn_until: Turn) -> Iterator[Bench]:
-    bench = Bench(loop, tmp_path / "spool", turn_until)
+def bench(loop: Loop, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(loop, tmp_path / "spool")
     yield bench
     bench.close()
 
@@ -236,7 +125,7 @@ def test_beats_come_while_nothing_else_does(bench: Bench) -> None:
 )
 def test_a_stranger_gets_a_greeting_and_no_more(bench: Bench, words: bytes) -> None:
     bench.write(b"private\n")
-    client = bench.client()
+    client = bench.connect()
     handshake.read_greeting(client.line())
     client.sock.sendall(words)
     client.until(lambda: client.closed)
@@ -245,7 +134,7 @@ def test_a_stranger_gets_a_greeting_and_no_more(bench: Bench, words: bytes) -> N
 
 
 def test_who_knows_another_secret_gets_no_proof(bench: Bench) -> None:
-    client = bench.client()
+    client = bench.connect()
     nonce = handshake.read_greeting(client.line())
     client.sock.sendall(handshake.answer("0f" * 32, nonce, handshake.nonce()))
     client.until(lambda: client.closed)
@@ -253,9 +142,9 @@ def test_who_knows_another_secret_gets_no_proof(bench: Bench) -> None:
 
 
 def test_an_answer_heard_elsewhere_is_worth_nothing(bench: Bench) -> None:
-    first = bench.client()
+    first = bench.connect()
     answer = handshake.answer(SECRET, handshake.read_greeting(first.line()), handshake.nonce())
-    second = bench.client()
+    second = bench.connect()
     second.line()
     second.sock.sendall(answer)
     second.until(lambda: second.closed)
@@ -263,7 +152,7 @@ def test_an_answer_heard_elsewhere_is_worth_nothing(bench: Bench) -> None:
 
 
 def test_who_says_nothing_is_closed_in_time(bench: Bench) -> None:
-    silent, half, proved, owner = bench.client(), bench.client(), bench.client(), bench.owner_client()
+    silent, half, proved, owner = bench.connect(), bench.connect(), bench.connect(), bench.owner_client()
     half.sock.sendall(b"0123")
     proved.prove()
     for client in (silent, half, proved):
@@ -276,15 +165,15 @@ def test_who_says_nothing_is_closed_in_time(bench: Bench) -> None:
 
 
 def test_the_oldest_stranger_makes_room(bench: Bench) -> None:
-    strangers = [bench.client() for _ in range(STRANGERS)]
+    strangers = [bench.connect() for _ in range(STRANGERS)]
     for stranger in strangers:
         stranger.line()
     assert not any(stranger.closed for stranger in strangers)
-    owner = bench.client()
+    owner = bench.connect()
     owner.prove()
     strangers[0].until(lambda: strangers[0].closed)
     for _ in range(3 * STRANGERS):
-        bench.client().line()
+        bench.connect().line()
     assert len(bench.feed._strangers) == STRANGERS
     # It has proved to know the secret, so no crowd takes its place from it.
     owner.sock.sendall(b'{"collector": "me"}\n')
@@ -295,7 +184,7 @@ def test_the_oldest_stranger_makes_room(bench: Bench) -> None:
 
 @pytest.mark.parametrize("words", [b"[]\n", b"not json\n", b"{}\n", b'{"collector": "me", "offset": "x"}\n'])
 def test_words_without_sense_end_the_connection_alone(bench: Bench, words: bytes) -> None:
-    client = bench.client()
+    client = bench.connect()
     client.prove()
     client.sock.sendall(words)
     client.until(lambda: client.closed)
@@ -303,18 +192,18 @@ def test_words_without_sense_end_the_connection_alone(bench: Bench, words: bytes
 
 
 def test_who_leaves_inside_the_handshake_harms_nobody(bench: Bench) -> None:
-    client = bench.client()
+    client = bench.connect()
     nonce = handshake.read_greeting(client.line())
     client.sock.sendall(handshake.answer(SECRET, nonce, handshake.nonce()) + b'{"collector": "me"}\n')
     client.break_off()
-    bench.turn(lambda: not bench.feed._strangers)
+    bench.until(lambda: not bench.feed._strangers)
     owner = bench.owner_client()
     bench.write(b"line\n")
     owner.until(lambda: owner.data() == b"line\n")
 
 
 def test_who_is_gone_when_it_is_answered_is_not_served(bench: Bench) -> None:
-    client = bench.client()
+    client = bench.connect()
     client.prove()
     peer = bench.feed._strangers[0]
     real = peer.sock
@@ -361,7 +250,7 @@ def test_another_collector_is_refused_by_name(bench: Bench) -> None:
 
 def test_an_owner_who_is_away_keeps_its_spool(bench: Bench) -> None:
     bench.owner_client().break_off()
-    bench.turn(lambda: not bench.feed.connected)
+    bench.until(lambda: not bench.feed.connected)
     assert bench.owner_client("other").answer["refused"] == "owner"
 
 
@@ -400,40 +289,40 @@ def test_an_ack_deletes_segments(bench: Bench, tmp_path: Path) -> None:
     assert len(list((tmp_path / "spool").glob("*.seg"))) == 10
     client = bench.owner_client()
     client.send(ACK, 550)
-    bench.turn(lambda: bench.spool.acked == 550)
+    bench.until(lambda: bench.spool.acked == 550)
     assert min((tmp_path / "spool").glob("*.seg")).stem == "%020d" % 500
     client.send(ACK, 5000)  # nobody has that
     client.send(ACK, 100)
     client.send(ACK, 1000)
-    bench.turn(lambda: bench.spool.acked == 1000)
+    bench.until(lambda: bench.spool.acked == 1000)
 
 
 def test_the_end_is_told_and_acked(bench: Bench) -> None:
     bench.write(b"line\n")
     client = bench.owner_client()
     client.send(STOP, 0)
-    bench.turn(lambda: bench.stops == 1)
+    bench.until(lambda: bench.stops == 1)
     bench.write(b"last line\n")
     bench.feed.ending = True
     client.until(lambda: client.frames()[-1:] != [] and client.frames()[-1].kind == LAST)
     assert client.data() == b"line\nlast line\n"
     assert client.frames()[-1].offset == 15
     client.send(ACK, 5)
-    bench.turn(lambda: bench.spool.acked == 5)
+    bench.until(lambda: bench.spool.acked == 5)
     assert not bench.feed.finished
     client.send(ACK, 15)
-    bench.turn(lambda: bench.feed.finished)
+    bench.until(lambda: bench.feed.finished)
 
 
 def test_an_end_that_was_acked_before_is_told_again(bench: Bench) -> None:
     bench.write(b"line\n")
     bench.owner_client().send(ACK, 5)
-    bench.turn(lambda: bench.spool.acked == 5)
+    bench.until(lambda: bench.spool.acked == 5)
     bench.feed.ending = True
     client = bench.owner_client(spool=bench.spool.id, offset=5)
     client.until(lambda: [frame.kind for frame in client.frames()][-1:] == [LAST])
     client.send(ACK, 5)
-    bench.turn(lambda: bench.feed.finished)
+    bench.until(lambda: bench.feed.finished)
 
 
 @pytest.mark.parametrize("words", [frames.encode(DATA, 0, b"intruder\n"), b"GET / HTTP/1.1\r\n\r\n\r\n"])
