@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from recorded import opened
 from scripted import Said, ScriptedDisk
 
 from reclog.engine.stores.file import RecordedFile
@@ -22,11 +23,9 @@ def report() -> Said:
 
 
 @pytest.fixture
-def sink(path: Path, report: Said, disk: ScriptedDisk) -> Iterator[RecordedFile]:
-    sink = RecordedFile(str(path), report, disk)
-    sink.open()
-    yield sink
-    sink.close()
+def recorded(path: Path, report: Said, disk: ScriptedDisk) -> Iterator[RecordedFile]:
+    with opened(path, report, disk) as recorded:
+        yield recorded
 
 
 @pytest.fixture

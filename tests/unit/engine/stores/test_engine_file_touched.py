@@ -5,122 +5,105 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from recorded import opened, write
 from scripted import Said, ScriptedDisk, fails
 
 from reclog.engine.errors import FileTaken
 from reclog.engine.stores.file import RecordedFile
-from reclog.engine.system.disk import DISK, Disk
 
 
-@contextmanager
-def opened(path: Path, report: Said | None = None, disk: Disk = DISK) -> Iterator[RecordedFile]:
-    sink = RecordedFile(str(path), report or Said(), disk)
-    sink.open()
-    try:
-        yield sink
-    finally:
-        sink.close()
-
-
-def write(sink: RecordedFile, who: int, text: bytes, stamp: bytes = b"") -> None:
-    sink.add(who, text, stamp)
-    assert sink.flush()
-
-
-def test_a_rotated_file_is_followed_by_a_new_one(sink: RecordedFile, path: Path, report: Said) -> None:
-    write(sink, 1, b"old\n")
+def test_a_rotated_file_is_followed_by_a_new_one(recorded: RecordedFile, path: Path, report: Said) -> None:
+    write(recorded, 1, b"old\n")
     aside = path.rename(path.with_suffix(".1"))
-    write(sink, 1, b"new\n")
-    write(sink, 1, b"newer\n")
+    write(recorded, 1, b"new\n")
+    write(recorded, 1, b"newer\n")
     assert aside.read_bytes() == b"old\n"
     assert path.read_bytes() == b"new\nnewer\n"
     assert report.events == [("file reopened", {"how": "removed"})]
 
 
-def test_a_replaced_file_is_taken_up(sink: RecordedFile, path: Path, report: Said) -> None:
-    write(sink, 1, b"old\n")
+def test_a_replaced_file_is_taken_up(recorded: RecordedFile, path: Path, report: Said) -> None:
+    write(recorded, 1, b"old\n")
     aside = path.rename(path.with_suffix(".1"))
     path.write_bytes(b"created half")
-    write(sink, 1, b"new\n")
+    write(recorded, 1, b"new\n")
     assert aside.read_bytes() == b"old\n"
     assert path.read_bytes() == b"created half\nnew\n"
     assert report.events == [("file reopened", {"how": "replaced"})]
 
 
-def test_a_removed_file_is_made_again(sink: RecordedFile, path: Path, report: Said) -> None:
-    write(sink, 1, b"old\n")
+def test_a_removed_file_is_made_again(recorded: RecordedFile, path: Path, report: Said) -> None:
+    write(recorded, 1, b"old\n")
     path.unlink()
-    write(sink, 1, b"new\n")
+    write(recorded, 1, b"new\n")
     assert path.read_bytes() == b"new\n"
     assert report.names == ["file reopened"]
 
 
-def test_the_new_file_has_one_writer_too(sink: RecordedFile, path: Path) -> None:
+def test_the_new_file_has_one_writer_too(recorded: RecordedFile, path: Path) -> None:
     path.unlink()
-    write(sink, 1, b"new\n")
+    write(recorded, 1, b"new\n")
     with pytest.raises(FileTaken):
         RecordedFile(str(path), Said()).open()
 
 
-def test_an_open_line_does_not_go_on_in_another_file(sink: RecordedFile, path: Path) -> None:
-    write(sink, 1, b"half")
+def test_an_open_line_does_not_go_on_in_another_file(recorded: RecordedFile, path: Path) -> None:
+    write(recorded, 1, b"half")
     path.rename(path.with_suffix(".1"))
     path.write_bytes(b"theirs")
-    write(sink, 1, b" done\n")
+    write(recorded, 1, b" done\n")
     assert path.read_bytes() == b"theirs\n done\n"
 
 
 def test_a_removed_folder_is_waited_for(tmp_path: Path, report: Said) -> None:
     path = tmp_path / "folder" / "file.log"
     path.parent.mkdir()
-    with opened(path, report) as sink:
+    with opened(path, report) as recorded:
         path.unlink()
         path.parent.rmdir()
-        sink.add(1, b"one\n")
-        assert not sink.flush()
-        assert sink.paused == "No such file or directory"
-        sink.add(2, b"two\n")
-        assert not sink.flush()
+        recorded.add(1, b"one\n")
+        assert not recorded.flush()
+        assert recorded.paused == "No such file or directory"
+        recorded.add(2, b"two\n")
+        assert not recorded.flush()
         path.parent.mkdir()
-        assert sink.flush()
-        assert sink.paused == ""
+        assert recorded.flush()
+        assert recorded.paused == ""
     assert path.read_bytes() == b"one\ntwo\n"
     assert report.names == ["paused", "file reopened", "resumed"]
 
 
-def test_a_file_taken_by_another_recording_is_waited_for(sink: RecordedFile, path: Path) -> None:
+def test_a_file_taken_by_another_recording_is_waited_for(recorded: RecordedFile, path: Path) -> None:
     path.rename(path.with_suffix(".1"))
     with opened(path):
-        sink.add(1, b"line\n")
-        assert not sink.flush()
-        assert sink.paused
+        recorded.add(1, b"line\n")
+        assert not recorded.flush()
+        assert recorded.paused
         assert path.read_bytes() == b""
-    assert sink.flush()
+    assert recorded.flush()
     assert path.read_bytes() == b"line\n"
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo"])
-def test_what_is_no_file_in_its_place_is_waited_for(sink: RecordedFile, path: Path, kind: str) -> None:
+def test_what_is_no_file_in_its_place_is_waited_for(recorded: RecordedFile, path: Path, kind: str) -> None:
     path.unlink()
     if kind == "folder":
         path.mkdir()
     else:
         os.mkfifo(path)
-    sink.add(1, b"line\n")
-    assert not sink.flush()
-    assert sink.paused
+    recorded.add(1, b"line\n")
+    assert not recorded.flush()
+    assert recorded.paused
     if kind == "folder":
         path.rmdir()
     else:
         path.unlink()
-    assert sink.flush()
+    assert recorded.flush()
     assert path.read_bytes() == b"line\n"
 
 
@@ -128,37 +111,37 @@ def test_an_old_file_that_can_not_be_closed_does_not_lock_us_out(path: Path) -> 
     # On NFS close(2) tells of writes that failed (EDQUOT, EIO); the descriptor is gone all the same.
     disk = ScriptedDisk()
     disk.before["close"] = fails(errno.EDQUOT, 1)
-    with opened(path, disk=disk) as sink:
-        write(sink, 1, b"old\n")
+    with opened(path, disk=disk) as recorded:
+        write(recorded, 1, b"old\n")
         path.rename(path.with_suffix(".1"))
-        sink.add(1, b"new\n")
-        sink.flush()
-        assert sink.flush()
+        recorded.add(1, b"new\n")
+        recorded.flush()
+        assert recorded.flush()
         assert "close" in disk.calls
         assert path.read_bytes() == b"new\n"
 
 
-def test_a_truncated_file_is_gone_on_with(sink: RecordedFile, path: Path, report: Said) -> None:
-    write(sink, 1, b"old\n")
+def test_a_truncated_file_is_gone_on_with(recorded: RecordedFile, path: Path, report: Said) -> None:
+    write(recorded, 1, b"old\n")
     os.truncate(path, 0)
-    write(sink, 1, b"new\n")
+    write(recorded, 1, b"new\n")
     assert path.read_bytes() == b"new\n"
     assert report.events == [("file changed", {"how": "truncated", "expected_bytes": 4, "bytes": 0})]
 
 
-def test_a_file_truncated_inside_a_line_has_it_closed(sink: RecordedFile, path: Path) -> None:
-    write(sink, 1, b"first\nsecond\n")
+def test_a_file_truncated_inside_a_line_has_it_closed(recorded: RecordedFile, path: Path) -> None:
+    write(recorded, 1, b"first\nsecond\n")
     os.truncate(path, 8)
-    write(sink, 1, b"third\n")
+    write(recorded, 1, b"third\n")
     assert path.read_bytes() == b"first\nse\nthird\n"
 
 
 def test_a_line_that_was_open_before_a_truncation_is_not_closed_after_it(
-    sink: RecordedFile, path: Path
+    recorded: RecordedFile, path: Path
 ) -> None:
-    write(sink, 1, b"half")
+    write(recorded, 1, b"half")
     os.truncate(path, 0)
-    write(sink, 2, b"new\n")
+    write(recorded, 2, b"new\n")
     assert path.read_bytes() == b"new\n"
 
 
@@ -171,110 +154,112 @@ def test_a_line_that_was_open_before_a_truncation_is_not_closed_after_it(
     ],
 )
 def test_what_others_add_keeps_its_own_line(
-    sink: RecordedFile, path: Path, report: Said, foreign: bytes, merged: bytes
+    recorded: RecordedFile, path: Path, report: Said, foreign: bytes, merged: bytes
 ) -> None:
-    write(sink, 1, b"ours\n")
+    write(recorded, 1, b"ours\n")
     with path.open("ab") as file:
         file.write(foreign)
-    write(sink, 1, b"next\n")
+    write(recorded, 1, b"next\n")
     assert path.read_bytes() == merged
     grown = 5 + len(foreign)
     assert report.events == [("file changed", {"how": "added to", "expected_bytes": 5, "bytes": grown})]
 
 
-def test_what_others_add_to_an_open_line_ends_it(sink: RecordedFile, path: Path) -> None:
-    write(sink, 1, b"half")
+def test_what_others_add_to_an_open_line_ends_it(recorded: RecordedFile, path: Path) -> None:
+    write(recorded, 1, b"half")
     with path.open("ab") as file:
         file.write(b" theirs")
-    write(sink, 1, b"done\n")
+    write(recorded, 1, b"done\n")
     assert path.read_bytes() == b"half theirs\ndone\n"
 
 
 @pytest.mark.parametrize("written", range(5))
 @pytest.mark.parametrize("deed", ["removed", "truncated"])
 def test_half_lines_of_many_are_kept_when_the_file_changes(
-    sink: RecordedFile, path: Path, disk: ScriptedDisk, written: int, deed: str
+    recorded: RecordedFile, path: Path, disk: ScriptedDisk, written: int, deed: str
 ) -> None:
     # Merged, the batch is "a\nb\nc\n": its first newline is added, to keep the first two apart.
     for who, text in enumerate([b"a", b"b\n", b"c\n"]):
-        sink.add(who, text)
+        recorded.add(who, text)
     disk.writes = [*([written] if written else []), 0]
-    assert not sink.flush()
+    assert not recorded.flush()
     before = path.read_bytes()
     if deed == "removed":
         path.unlink()
     else:
         os.truncate(path, 0)
-    assert sink.flush()
+    assert recorded.flush()
     assert path.read_bytes() == b"a\nb\nc\n"[before.rfind(b"\n") + 1 :]
 
 
 @pytest.mark.parametrize("written", range(0, 18, 3))
 def test_stamped_lines_are_kept_when_the_file_changes(
-    sink: RecordedFile, path: Path, disk: ScriptedDisk, written: int
+    recorded: RecordedFile, path: Path, disk: ScriptedDisk, written: int
 ) -> None:
-    sink.add(1, b"one\ntwo\n", b"T1 a ")
+    recorded.add(1, b"one\ntwo\n", b"T1 a ")
     disk.writes = [*([written] if written else []), 0]
-    assert not sink.flush()
+    assert not recorded.flush()
     path.unlink()
-    assert sink.flush()
+    assert recorded.flush()
     assert path.read_bytes() == (b"T1 a one\n" if written < 9 else b"") + b"T1 a two\n"
 
 
 @pytest.mark.parametrize("written", [0, 1])
 def test_a_new_file_does_not_begin_with_the_newline_for_the_old_one(
-    sink: RecordedFile, path: Path, disk: ScriptedDisk, written: int
+    recorded: RecordedFile, path: Path, disk: ScriptedDisk, written: int
 ) -> None:
-    write(sink, 1, b"half")
-    sink.add(2, b"line\n")
+    write(recorded, 1, b"half")
+    recorded.add(2, b"line\n")
     disk.writes = [*([written] if written else []), 0]
-    assert not sink.flush()
+    assert not recorded.flush()
     path.rename(path.with_suffix(".1"))
-    assert sink.flush()
+    assert recorded.flush()
     assert path.read_bytes() == b"line\n"
 
 
-def test_what_is_not_written_is_known_without_what_is_added(sink: RecordedFile, disk: ScriptedDisk) -> None:
-    write(sink, 1, b"half")
-    assert (sink.unwritten, sink.size) == (0, 4)
-    sink.add(2, b"line\n")
-    assert sink.unwritten == 5
+def test_what_is_not_written_is_known_without_what_is_added(
+    recorded: RecordedFile, disk: ScriptedDisk
+) -> None:
+    write(recorded, 1, b"half")
+    assert (recorded.unwritten, recorded.size) == (0, 4)
+    recorded.add(2, b"line\n")
+    assert recorded.unwritten == 5
     for written, left in ((0, 5), (1, 5), (1, 4), (3, 1)):
         disk.writes = [*([written] if written else []), 0]
-        assert not sink.flush()
-        assert sink.unwritten == left
-    assert sink.flush()
-    assert (sink.unwritten, sink.size) == (0, 10)
-    sink.sync(sink.fd)
+        assert not recorded.flush()
+        assert recorded.unwritten == left
+    assert recorded.flush()
+    assert (recorded.unwritten, recorded.size) == (0, 10)
+    recorded.sync(recorded.fd)
 
 
 def test_a_half_line_can_be_gone_on_with(path: Path) -> None:
     path.write_bytes(b"old\nhalf")
-    with opened(path) as sink:
-        assert sink.size == 8
-        sink.go_on(1)
-        write(sink, 1, b" done\n")
+    with opened(path) as recorded:
+        assert recorded.size == 8
+        recorded.go_on(1)
+        write(recorded, 1, b" done\n")
     assert path.read_bytes() == b"old\nhalf done\n"
 
 
 def test_who_feeds_it_is_told_before_anything_is_written_behind_a_change(path: Path) -> None:
     told: list[tuple[str, int]] = []
-    sink = RecordedFile(
+    recorded = RecordedFile(
         str(path),
         Said(),
         leaving=lambda fd: told.append(("leaving", os.fstat(fd).st_size)),
         touched=lambda: told.append(("touched", path.stat().st_size)),
     )
-    sink.open()
-    write(sink, 1, b"line\n")
+    recorded.open()
+    write(recorded, 1, b"line\n")
     assert told == []
     os.truncate(path, 2)
-    write(sink, 1, b"next\n")
+    write(recorded, 1, b"next\n")
     assert told == [("touched", 2)]
     path.unlink()
-    write(sink, 1, b"last\n")
+    write(recorded, 1, b"last\n")
     assert told[1:] == [("leaving", 8), ("touched", 0)]
-    sink.close()
+    recorded.close()
 
 
 def test_failing_to_leave_the_old_file_does_not_lock_us_out(path: Path) -> None:
@@ -284,14 +269,14 @@ def test_failing_to_leave_the_old_file_does_not_lock_us_out(path: Path) -> None:
         if failures:
             raise failures.pop()
 
-    sink = RecordedFile(str(path), Said(), leaving=leave)
-    sink.open()
+    recorded = RecordedFile(str(path), Said(), leaving=leave)
+    recorded.open()
     path.unlink()
-    sink.add(1, b"line\n")
-    sink.flush()
-    assert sink.flush()
+    recorded.add(1, b"line\n")
+    recorded.flush()
+    assert recorded.flush()
     assert path.read_bytes() == b"line\n"
-    sink.close()
+    recorded.close()
 
 
 class Others:
@@ -358,18 +343,18 @@ def test_each_line_is_whole_and_once_whatever_others_do(
         path = Path(folder, "file.log")
         others = Others(path)
         disk = ScriptedDisk()
-        with opened(path, disk=disk) as sink:
+        with opened(path, disk=disk) as recorded:
             for adds, limits, deed in rounds:
                 for who, count, stamp in adds:
                     lines = [b"[%d:%d]\n" % (who, len(sent[who]) + number) for number in range(count)]
-                    sink.add(who, b"".join(lines), stamp)
+                    recorded.add(who, b"".join(lines), stamp)
                     sent[who] += [stamp + line for line in lines]
                 disk.writes = [*limits, 0] if limits else []
-                sink.flush()
+                recorded.flush()
                 disk.writes = []
                 if deed and path.exists():
                     getattr(others, deed)()
-            assert sink.flush()
+            assert recorded.flush()
         # The file may be gone: removed, with nothing to write after it.
         others.held += [path.read_bytes()] if path.exists() else []
     whole = [line + b"\n" for text in others.held for line in text.split(b"\n")[:-1]]
