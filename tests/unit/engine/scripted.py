@@ -35,6 +35,9 @@ class ScriptedDisk(Disk):
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().write(fd, data if limit is None else data[:limit])
 
+    def fsync(self, fd: int) -> None:
+        self._reach("fsync", self._paths.get(fd, ""))
+
     def fdatasync(self, fd: int) -> None:
         self._reach("fdatasync", self._paths.get(fd, ""))
 

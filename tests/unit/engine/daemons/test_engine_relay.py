@@ -15,6 +15,7 @@ from reclog.engine.daemons import relay as module
 from reclog.engine.daemons.config import RelayConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.daemons.relay import Relay
+from reclog.engine.stores import mark
 
 CONFIG = {
     "name": "0",
@@ -57,6 +58,12 @@ class Bench:
             if self.error is not None:
                 raise self.error
 
+    def send(self, text: bytes) -> None:
+        """Have `text` spooled."""
+        end = self.relay.spool.end + len(text)
+        self.sender.sendall(text)
+        self.until(lambda: self.relay.spool.end == end)
+
     def until(self, seen: Callable[[], bool]) -> None:
         give_up_at = time.monotonic() + 5
         while not seen():
@@ -94,6 +101,23 @@ def test_lines_go_on_while_the_disk_syncs(bench: Bench) -> None:
     # The sync was of what was there when it was asked for; the rest is another's.
     bench.until(lambda: spool.synced == 6)
     bench.until(lambda: spool.synced == 13)
+
+
+def test_lines_go_on_while_a_mark_and_a_segment_are_on_their_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mark, "RESERVE", 4000)
+    spool = bench.relay.spool
+    spool._segment_size = 2000
+    bench.send(b"first\n")
+    bench.disk.before["fsync"] = lambda path: bench.sync(f"{path}.seg")  # the state's, too
+    for count in (1500, 1500, 500):
+        bench.send(b"x" * (count - 1) + b"\n")
+    assert len(spool._segments) == 2
+    assert spool._mark._aside.busy
+    assert spool.synced == 0
+    bench.answer.set()
+    bench.until(lambda: spool.synced == spool.end and spool._mark.offset > 4006)
 
 
 def test_a_sync_that_fails_is_said_and_tried_again(bench: Bench) -> None:
