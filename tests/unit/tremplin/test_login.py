@@ -58,7 +58,7 @@ def test_a_flood_is_ended(host: Host, where: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["while :; do echo x; sleep 0.02; done", "exec >&- 2>&-; exec sleep 60", "sleep 60"]
+    "script", ["while :; do echo x; sleep 0.02; done", "exec >&- 2>&-; exec sleep 60", "exec sleep 60"]
 )
 def test_a_host_that_does_not_come_to_an_end_is_left(
     host: Host, monkeypatch: pytest.MonkeyPatch, script: str
