@@ -8,8 +8,6 @@ import sys
 import time
 from typing import Any
 
-from rich.text import Text
-
 from ..console import counted, note, size, visible
 from ..errors import ReclogError
 from ..recordings.registry import Recording
@@ -67,6 +65,7 @@ def _goes_on(process: subprocess.Popen[bytes], told: list[int], at_most: float) 
 def _show_live(recording: Recording, process: subprocess.Popen[bytes], told: list[int]) -> None:
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
     with Live(Text(""), console=Console(highlight=False), auto_refresh=False) as live:
         while True:
@@ -98,6 +97,8 @@ def _summary(known: Recording, width: int = 0) -> str:
     )
     if not width:
         return head
+    from rich.text import Text
+
     last = Text(visible(recording.word("last_line")))
     last.truncate(max(0, width - ROOM_BESIDE))  # by cells: some characters take two
     return f"{head}\n{last}"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import getpass
 import secrets
-import shlex
 import socket
 import subprocess
 
 from reclog.engine.records.jsonfile import read_json, write_json
-from reclog.engine.records.names import PROGRAM
 
 from ..errors import PortBusyError, RelayError
 from ..recordings.launch import launch
@@ -33,12 +31,6 @@ def collector_id(registry: Registry) -> str:
         registry.make()
         write_json(str(path), {"id": known})
     return known
-
-
-def restart_words(folder: str) -> str:
-    """Return the remote command that starts the relay of `folder` again, if it is still to run."""
-    words = ["python3", "-I", f"{folder}/{PROGRAM}", "start", "relay", "--folder", folder, "--again"]
-    return shlex.join(["sh", "-c", f"exec {shlex.join(words)}"])
 
 
 def start_collector(recording: Recording) -> tuple[subprocess.Popen[bytes], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import socket
 import time
 
 from ..errors import HostError
@@ -12,7 +13,7 @@ from ..recordings.again import again_command
 from ..recordings.registry import Recording
 from ..words import inv
 from .login import Way, login
-from .remote import answers, send_words, why_not_sent
+from .scripts import send_words, why_not_sent
 from .survey import survey
 
 
@@ -65,3 +66,12 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
         Hop(name, f"{hostname}:{port} from here", time.monotonic() - began, remark=note if closed else "")
     )
     return hops
+
+
+def answers(hostname: str, port: int, within: float = 1.5) -> str:
+    """Return why `hostname:port` does not answer from here; empty if it does."""
+    try:
+        socket.create_connection((hostname, port), timeout=within).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import dataclasses
 import io
 import json
 import os
-import re
 import secrets
 import shlex
-import socket
 from typing import Any
 
 import paramiko
 from fabric import Connection
 
-from reclog.engine.records.jsonfile import parse_json
 from reclog.engine.records.names import CONFIG, PROGRAM, STOPPING
 
 from ..console import brief
@@ -25,6 +20,7 @@ from ..errors import HostError, RelayError, RelayRunsError
 from ..words import fab
 from .login import Way
 from .package import build, digest
+from .scripts import clear_script, end_script, send_words, start_answer, why_not_sent
 
 
 class RemoteRelay:
@@ -119,82 +115,3 @@ class RemoteRelay:
             said = (result.stderr or result.stdout).strip().splitlines()
             raise HostError(f"On {self.host}: {brief(said[-1]) if said else command + ' failed'}.")
         return str(result.stdout + ("" if result.ok else result.stderr))
-
-
-@dataclasses.dataclass(frozen=True)
-class StartAnswer:
-    """What a relay that was to start said of it; words for a person to read."""
-
-    ready: bool
-    cause: str
-    message: str
-    listener: str
-
-
-def start_answer(said: str) -> StartAnswer:
-    """Return the answer in the last line of what a start printed; any other words are why it failed."""
-    *_, last = said.strip().splitlines() or [""]
-    try:
-        facts = parse_json(last)
-    except ValueError:
-        facts = {"message": f"The relay does not start: {last or 'it says nothing'}."}
-    words = {name: brief(str(facts.get(name) or "")) for name in ("cause", "message", "listener")}
-    return StartAnswer(ready=facts.get("ready") is True, **words)
-
-
-def end_script(pid: int) -> str:
-    """Return the remote command that lets a relay end, its spool kept, and waits until it is gone."""
-    # Where nobody collects the dead (a container's pid 1), a pid stays: State Z (proc(5)).
-    runs = f"kill -0 {pid} 2>/dev/null && ! grep -qs '^State:.Z' /proc/{pid}/status"
-    script = (
-        f"kill -TERM {pid} 2>/dev/null; i=0; "
-        f"while {runs} && [ $i -lt 130 ]; do sleep 0.1; i=$((i+1)); done; true"
-    )
-    return shlex.join(["sh", "-c", script])
-
-
-def clear_script(folder: str) -> str:
-    """Return the remote command that removes a relay's folder, and the empty ones above it."""
-    if not re.search(r"/reclog/relay/[^/]+$", folder):
-        raise RelayError(f"{folder} is no relay's folder.")
-    quoted, relays = shlex.quote(folder), shlex.quote(os.path.dirname(folder))
-    # The two folders above are ours too, and go with the last relay; those above them are the user's.
-    script = f"rm -rf {quoted} && {{ rmdir {relays} {relays}/.. 2>/dev/null; [ ! -e {quoted} ]; }}"
-    return shlex.join(["sh", "-c", script])
-
-
-def python_words(program: str, *words: str) -> list[str]:
-    """Return the argv that runs a Python program, on one line: a csh takes no newline in quotes."""
-    packed = base64.b64encode(program.encode("utf-8")).decode("ascii")
-    return ["python3", "-c", f'exec(__import__("base64").b64decode("{packed}"))', *words]
-
-
-def send_words(port: int, line: str) -> list[str]:
-    """Return the remote argv that sends a line to a port of the same host."""
-    program = (
-        "import socket, sys\n"
-        "try:\n"
-        "    with socket.create_connection(('127.0.0.1', int(sys.argv[1])), timeout=5) as sock:\n"
-        "        sock.sendall(sys.argv[2].encode() + b'\\n')\n"
-        "    print('reclog-sent')\n"
-        "except OSError as error:\n"
-        "    print(error.strerror or error)\n"
-    )
-    return python_words(program, str(port), line)
-
-
-def why_not_sent(said: str) -> str:
-    """Return why the line of `send_words` was not sent; empty if it was (a login shell may talk too)."""
-    lines = said.strip().splitlines()
-    if "reclog-sent" in (line.strip() for line in lines):
-        return ""
-    return brief(lines[-1]) if lines else "it says nothing"
-
-
-def answers(hostname: str, port: int, within: float = 1.5) -> str:
-    """Return why `hostname:port` does not answer from here; empty if it does."""
-    try:
-        socket.create_connection((hostname, port), timeout=within).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""

@@ -26,11 +26,13 @@ from ..recordings.registry import Recording, Registry
 from ..recordings.settings import TremplinSettings
 from ..recordings.target import Target
 from ..words import inv
-from .collector import collector_id, end_collector, is_free, local_port, restart_words, start_collector
+from .collector import collector_id, end_collector, is_free, local_port, start_collector
 from .connection import connect
 from .login import Way
 from .place import Say, Undo, have_relay, refuse_foreign, relay_config
-from .remote import RemoteRelay, answers
+from .probe import answers
+from .remote import RemoteRelay
+from .scripts import restart_words
 from .ssh import Host, resolve, ssh_command, tunnel_command
 from .survey import Relay, survey
 

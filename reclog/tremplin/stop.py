@@ -26,9 +26,9 @@ from ..recordings.registry import Recording, Registry, number
 from ..recordings.stopped import Stopped
 from ..recordings.target import Target
 from ..words import fab, inv
-from .collector import collector_id, end_collector, restart_words
+from .collector import collector_id, end_collector
 from .login import Way, login
-from .remote import clear_script, end_script, start_answer
+from .scripts import clear_script, end_script, restart_words, start_answer
 from .ssh import resolve
 from .survey import Relay, survey
 

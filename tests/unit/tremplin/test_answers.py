@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reclog.engine.records.jsonfile import parse_json
 from reclog.errors import HostError
-from reclog.tremplin.remote import start_answer, why_not_sent
+from reclog.tremplin.scripts import start_answer, why_not_sent
 from reclog.tremplin.survey import Survey
 
 RELAY = {

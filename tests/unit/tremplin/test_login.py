@@ -11,7 +11,7 @@ import pytest
 from reclog.errors import HostError
 from reclog.recordings.target import Target
 from reclog.tremplin.login import Way, login
-from reclog.tremplin.remote import start_answer, why_not_sent
+from reclog.tremplin.scripts import start_answer, why_not_sent
 from reclog.tremplin.survey import survey
 
 ESCAPE = "\x1b]0;owned\x07"
