@@ -8,9 +8,12 @@ import sys
 import time
 from typing import Any
 
+from reclog.engine.records.events import timestamp
+
 from ..console import counted, note, size, visible
 from ..errors import ReclogError
 from ..recordings.registry import Recording
+from ..recordings.stopped import LastWord
 
 #: Seconds between two looks at the counters; between two lines where there is no terminal.
 LOOK_EVERY, SAY_EVERY = 0.5, 10.0
@@ -24,6 +27,7 @@ def stay_with(recording: Recording, process: subprocess.Popen[bytes], clean: boo
     With `clean` nothing of it is left in the registry then. Raises ReclogError if it ended without being
     told to.
     """
+    word = LastWord(recording, None, timestamp())
     told: list[int] = []
     previous = {
         number: signal.signal(number, lambda number, _: told.append(number))
@@ -37,7 +41,7 @@ def stay_with(recording: Recording, process: subprocess.Popen[bytes], clean: boo
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    stopped = recording.last_event("stopped")
+    stopped = word.facts()
     if not told and process.returncode != 0:
         raise ReclogError(f"The recorder ended by itself; its last words are in {recording.folder}.")
     if clean:

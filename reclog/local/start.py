@@ -7,6 +7,8 @@ import os
 import subprocess
 from typing import Any
 
+from reclog.engine.daemons.config import RecorderConfig
+
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
 from ..recordings.again import stop_command
 from ..recordings.launch import launch
@@ -36,11 +38,9 @@ def start_local(settings: LocalSettings, registry: Registry) -> Started:
 
 def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
     cleaned = _make_way(settings, registry)
-    config = {**dataclasses.asdict(settings), "kind": "local", "host": None}
-    del config["foreground"]
-    if settings.foreground:
-        config["foreground_of"] = os.getpid()
-    recording = registry.new(f"local-{settings.port}", config)
+    front = os.getpid() if settings.foreground else 0
+    config = RecorderConfig.from_json({**dataclasses.asdict(settings), "foreground_of": front})
+    recording = registry.new(f"local-{settings.port}", {**config.to_json(), "kind": "local", "host": None})
     process, answer = launch("recorder", recording)
     if not answer.get("ready"):
         recording.clean()

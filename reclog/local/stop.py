@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from reclog.engine.daemons.entrance import DRAIN_WITHIN
+from reclog.engine.records.events import timestamp
 
 from ..errors import StateError
 from ..recordings.processes import Family, end, exact, marked
 from ..recordings.registry import Recording, Registry, number
-from ..recordings.stopped import Stopped
+from ..recordings.stopped import LastWord, Stopped
 
 #: Seconds for a daemon to drain and end: what it allows itself for draining, and some for the rest.
 END_WITHIN = DRAIN_WITHIN + 3.0
@@ -37,11 +39,13 @@ def stop(recordings: Sequence[Recording], registry: Registry) -> list[Stopped]:
         if daemon is None and family and recording.corrupt:
             daemon = family[0]  # its state file is lost, its mark is not
         ends.append((recording, daemon, family))
+    began = timestamp()
+    words = [LastWord(recording, daemon, began) for recording, daemon, _ in ends]
     # All drain at the same time: the whole takes as long as the slowest.
     forced = {process.pid for process in end([d for _, d, _ in ends if d is not None], END_WITHIN)}
     for _, _, family in ends:
         end(family, term_within=1.0)
-    return [_report(r, d, d is not None and d.pid in forced) for r, d, _ in ends]
+    return [_report(r, d, d is not None and d.pid in forced, w.facts()) for (r, d, _), w in zip(ends, words)]
 
 
 def strays(registry: Registry) -> dict[Path, Family]:
@@ -60,8 +64,9 @@ def stop_strays(registry: Registry) -> int:
     return count
 
 
-def _report(recording: Recording, daemon: psutil.Process | None, forced: bool) -> Stopped:
-    facts = recording.last_event("stopped") if daemon is not None and not forced else {}
+def _report(
+    recording: Recording, daemon: psutil.Process | None, forced: bool, facts: dict[str, Any]
+) -> Stopped:
     lines = facts.get("lines")
     stopped = Stopped(
         name=recording.name,
@@ -72,6 +77,7 @@ def _report(recording: Recording, daemon: psutil.Process | None, forced: bool) -
         reason=str(facts.get("reason") or ""),
         was_dead=daemon is None,
         forced=forced,
+        known=daemon is None or facts.get("drained") is True or bool(facts.get("left_bytes")),
     )
     try:
         recording.clean()

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..console import size
 from ..recordings.again import goes_on
+from ..recordings.control import Reached
 from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
 from ..words import inv
@@ -39,8 +40,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "started": recording.fact("started") or None,
                 "last_line": _known(recording, "last_line", str),
                 "last_line_at": _known(recording, "last_line_at", float, int),
-                # A dead one that was told to go says why; one that was killed can't.
-                "paused_for": recording.word("paused_for" if alive else "ended_for") or None,
+                "paused_for": _trouble(recording) or None,
                 "listener_full": recording.counters.get("listener_full") is True and alive,
                 "connects": recording.count("connects"),
                 "refused": recording.count("refused"),
@@ -62,6 +62,14 @@ def hints(recordings: Sequence[Recording]) -> Iterator[str]:
             yield f"{name}: {goes_on(recording)}"
         elif recording.corrupt:
             yield f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up."
+
+
+def _trouble(recording: Recording) -> str:
+    """Return why it does not record, or ended; empty if it records, or can't tell."""
+    if not recording.is_alive():
+        return recording.word("ended_for")  # one that was killed can't say why
+    silent = recording.reached is Reached.SILENT
+    return str(Reached.SILENT.value) if silent else recording.word("paused_for")
 
 
 def _known(recording: Recording, name: str, *types: type) -> Any:

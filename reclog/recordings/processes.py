@@ -46,6 +46,14 @@ def exact(identity: Identity) -> psutil.Process | None:
     return None
 
 
+def is_suspended(identity: Identity) -> bool:
+    """Tell whether a process was told to do nothing (SIGSTOP) until it is told to go on."""
+    with contextlib.suppress(psutil.Error):
+        process = exact(identity)
+        return process is not None and process.status() == psutil.STATUS_STOPPED
+    return False
+
+
 def end(processes: Iterable[psutil.Process], term_within: float) -> Family:
     """Send TERM, wait `term_within` seconds, KILL what is left; return what had to be killed."""
     family = [process for process in processes if runs(process)]

@@ -14,21 +14,13 @@ from typing import Any
 
 import platformdirs
 
+from reclog.engine.records import names
 from reclog.engine.records.jsonfile import clear_unfinished, parse_json, read_json, write_json
-from reclog.engine.records.names import (
-    CHECKPOINT,
-    CONFIG,
-    COUNTERS,
-    EVENTS,
-    FORKS,
-    LOCK,
-    OUTPUT,
-    SSH_CONFIG,
-    STATE,
-)
 from reclog.engine.system.identity import Identity, boot_id
 
 from ..errors import StateError
+from .control import Reached, ask
+from .processes import is_suspended
 
 
 class Recording:
@@ -43,17 +35,24 @@ class Recording:
         #: Why its state file can't be used; empty if it can.
         self.corrupt = ""
         with contextlib.suppress(OSError, ValueError):
-            self.facts.update(read_json(str(folder / CONFIG)))
+            self.facts.update(read_json(str(folder / names.CONFIG)))
+        self.counters: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self.counters = read_json(str(folder / names.COUNTERS))
+        #: Who answered for it. What it says itself comes before its files, which a full disk keeps old.
+        self.reached, said = ask(folder)
+        state, counters = said.get("state"), said.get("counters")
         try:
-            self.facts.update(read_json(str(folder / STATE)))
+            if isinstance(state, dict) and isinstance(counters, dict):
+                self.counters = counters
+            else:
+                state = read_json(str(folder / names.STATE))
+            self.facts.update(state)
             self.identity = Identity.from_json(self.facts.get("identity"))
         except FileNotFoundError:
             self.corrupt = "it has no state file"
         except (OSError, ValueError) as error:
             self.corrupt = f"its state file can't be read ({error})"
-        self.counters: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            self.counters = read_json(str(folder / COUNTERS))
 
     @property
     def kind(self) -> str:
@@ -121,7 +120,7 @@ class Recording:
     def is_locked(self) -> bool:
         """Tell whether a daemon holds the folder, wherever it runs."""
         try:
-            fd = os.open(self.folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self.folder / names.LOCK, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -134,16 +133,18 @@ class Recording:
 
     @property
     def state(self) -> str:
-        """`recording`, `paused`, `reconnecting` or `dead`."""
+        """`recording`, `paused`, `reconnecting`, `stopped` (by SIGSTOP) or `dead`."""
         if not self.is_alive():
             return "dead"
+        if self.reached is Reached.SILENT and self.identity is not None and is_suspended(self.identity):
+            return "stopped"
         state = self.word("state")
         return state if state in ("paused", "reconnecting") else "recording"
 
     def last_event(self, event: str) -> dict[str, Any]:
         """Return the facts of the newest `event` in its event log; empty if there is none."""
         try:
-            lines = (self.folder / EVENTS).read_bytes()[-65536:].splitlines()
+            lines = (self.folder / names.EVENTS).read_bytes()[-65536:].splitlines()
         except OSError:
             return {}
         for line in reversed(lines):
@@ -156,7 +157,7 @@ class Recording:
     def clean(self) -> None:
         """Remove what only a running recording has; its event log stays, as history. Raises StateError."""
         left = None
-        for name in (STATE, COUNTERS, CONFIG, LOCK, FORKS, OUTPUT, CHECKPOINT, SSH_CONFIG):
+        for name in names.ONLY_WHILE_IT_RUNS:
             path = self.folder / name
             try:
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -170,7 +171,7 @@ class Recording:
             left = error
         if left is not None:
             raise StateError(f"{left.filename} can't be removed ({left.strerror}): remove it by hand.")
-        if not (self.folder / EVENTS).exists():
+        if not (self.folder / names.EVENTS).exists():
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
 
@@ -249,13 +250,13 @@ class Registry:
         while True:
             folder = self.folder / (name if number == 1 else f"{name}-{number}")
             recording = Recording(folder)
-            if not (folder / CONFIG).exists() and not recording.is_locked():
+            if not (folder / names.CONFIG).exists() and not recording.is_locked():
                 break
             number += 1
         try:
             self.make()
             folder.mkdir(mode=0o700, exist_ok=True)
-            write_json(str(folder / CONFIG), {**config, "name": folder.name})
+            write_json(str(folder / names.CONFIG), {**config, "name": folder.name})
         except OSError as error:
             raise self._unusable(error) from error
         return Recording(folder)
@@ -278,12 +279,12 @@ class Registry:
 
 def _is_recording(folder: Path) -> bool:
     try:
-        names = os.listdir(folder)
+        found = os.listdir(folder)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return False  # cleaned up meanwhile, or nothing of ours
         raise
-    return STATE in names or CONFIG in names
+    return names.STATE in found or names.CONFIG in found
 
 
 def number(value: Any) -> int:

@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from typing import Any
+
+import psutil
 
 from ..console import counted, size
+from .control import ANSWER_WITHIN, Line, Reached
+from .registry import Recording
+
+
+class LastWord:
+    """What a daemon says as it ends; to be asked for before it is told to."""
+
+    def __init__(self, recording: Recording, daemon: psutil.Process | None, since: str) -> None:
+        """Ask for it, and have `daemon` go on if it was suspended: it is to bring in what it has.
+
+        `since` is when it is asked, as an event's time.
+        """
+        self._recording = recording
+        self._since = since
+        with contextlib.suppress(psutil.Error):
+            if daemon is not None:
+                daemon.resume()
+        self._line = Line(recording.folder)
+        self._has_line = self._line.reached not in (Reached.ABSENT, Reached.DEAD)
+        self._line.ask("final")
+
+    def facts(self) -> dict[str, Any]:
+        """Return how it ended, once it has; empty if that is not known."""
+        if self._has_line:
+            facts = self._line.hear(ANSWER_WITHIN).get("final")
+        else:  # from before there were control sockets, or it ended while we came
+            facts = self._recording.last_event("stopped")
+            if str(facts.get("time")) < self._since:
+                return {}
+        return facts if isinstance(facts, dict) else {}
 
 
 @dataclasses.dataclass
@@ -24,13 +58,15 @@ class Stopped:
     forced: bool = False
     #: The tremplin that is out of reach, and was let go; empty if none was.
     forgotten: str = ""
+    #: It said itself what it left behind.
+    known: bool = True
     #: What of it is still there, and why; empty if nothing is.
     left_over: str = ""
 
     @property
     def complete(self) -> bool:
         """Tell whether everything sent is in the file."""
-        return not self.forced and not self.left_bytes and not self.left_senders
+        return self.known and not self.forced and not self.left_bytes and not self.left_senders
 
     @property
     def sentence(self) -> str:
@@ -53,6 +89,8 @@ class Stopped:
         if self.forced:
             what = "did not end in time and was killed"
             return f"{self.name} {what}: its last lines may be missing in {self.file}."
+        if not self.known:
+            return f"{self.name}: it is not known whether all that was sent is in {self.file}."
         reason = f" ({self.reason})" if self.reason else ""
         return (
             f"{self.name}: {size(self.left_bytes)} of {counted(self.left_senders, 'sender')} could not be "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import secrets
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
+
+from reclog.engine.daemons.config import RelayConfig
 
 from ..console import size
 from ..errors import HostError, LinesStayError, ReclogError, RelayError, RelayRunsError
@@ -22,19 +25,10 @@ Say = Callable[[str], None]
 
 def relay_config(settings: TremplinSettings, known: Relay | None) -> dict[str, Any]:
     """Return what the relay is told; one that is `known` keeps its secret."""
-    return {
-        "name": str(settings.port_remote_in),
-        "kind": "relay",
-        "port": settings.port_remote_in,
-        "port_remote_out": settings.port_remote_out,
-        "bind": "0.0.0.0",
-        "listener": settings.listener,
-        "stamp": settings.stamp,
-        "allow": list(settings.allow),
-        "partial_after": settings.partial_after,
-        "spool_max": settings.spool_max,
-        "secret": (known.secret if known else "") or secrets.token_hex(32),
-    }
+    told = {**dataclasses.asdict(settings), "port": settings.port_remote_in, "bind": "0.0.0.0"}
+    secret = (known.secret if known else "") or secrets.token_hex(32)
+    config = RelayConfig.from_json({**told, "secret": secret})
+    return {**config.to_json(), "name": str(settings.port_remote_in), "kind": "relay"}
 
 
 def refuse_foreign(known: Relay | None, collector: str, host: str) -> None:

@@ -23,7 +23,7 @@ from ..recordings.again import ports_words
 from ..recordings.launch import launch
 from ..recordings.processes import exact, marked, runs
 from ..recordings.registry import Recording, Registry, number
-from ..recordings.stopped import Stopped
+from ..recordings.stopped import LastWord, Stopped
 from ..recordings.target import Target
 from ..words import fab, inv
 from .collector import collector_id, end_collector
@@ -114,11 +114,9 @@ def stop_tremplin(
 
 def _drain(recording: Recording, since: str, progress: Progress) -> int:
     """Bring all that the relay has into the file; return the file's lines. Raises ReclogError."""
-    _ask(recording)
+    word = _ask(recording, since)
     lag = _await_end(recording, progress)
-    facts = recording.last_event("stopped")
-    if str(facts.get("time")) < since:
-        facts = {}  # an earlier run's: this one was killed before it could say anything
+    facts = word.facts()
     if not facts.get("drained"):
         reason = str(facts.get("reason") or recording.word("paused_for") or "no answer")
         raise RelayError(
@@ -166,13 +164,14 @@ def _end_unknown(way: Way, base: str, name: str, relay: Relay, discard: bool) ->
     return f"Relay on port {name} of {host} stopped{f', {size(relay.left)} dropped' if relay.left else ''}."
 
 
-def _ask(recording: Recording) -> None:
-    """Have the collector ask the relay to stop; a dead collector is started for that."""
+def _ask(recording: Recording, since: str) -> LastWord:
+    """Have the collector ask the relay to stop, and say how it ended; a dead one is started for that."""
     daemon = _daemon(recording)
     if daemon is not None:
+        word = LastWord(recording, daemon, since)
         with contextlib.suppress(psutil.NoSuchProcess):
             daemon.send_signal(signal.SIGUSR1)
-        return
+        return word
     if not recording.facts.get("ssh_command") or not recording.fact("relay_folder"):
         raise RelayError(
             f"{recording.name} has lost its config: `{fab('-H', recording.host, 'kill')}` stops the relay."
@@ -193,6 +192,7 @@ def _ask(recording: Recording) -> None:
         if answer.get("cause"):
             raise RelayError(f"{recording.name} can't be drained: {answer.get('message')}")
         raise HostError(f"{recording.host} is out of reach: the relay there goes on; {_try_again(recording)}")
+    return LastWord(recording, None, since)
 
 
 def _have_relay(recording: Recording) -> None:

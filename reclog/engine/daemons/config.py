@@ -35,7 +35,7 @@ class Config:
             if field.name in _PARTS:
                 values[field.name] = _PARTS[field.name].from_json(told)
             elif value is not None:
-                is_right, meant = _MEANT[field.name]
+                is_right, meant = _MEANT.get(field.name) or _MEANT[str(field.type)]
                 if not is_right(value):
                     raise ValueError(f"{field.name} is {repr(value)[:50]}, not {meant}")
                 values[field.name] = value
@@ -112,11 +112,12 @@ class CollectorConfig(Config):
 _PARTS: dict[str, type[Listening]] = {"listening": Listening}
 
 
-def _whole(least: int, most: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and least <= value <= most
+def _passes(word: str) -> bool:
+    """Tell whether the system takes a word. Raises ValueError for half of a surrogate pair."""
+    return b"\0" not in os.fsencode(word)
 
 
-def _is(right: Callable[[str], object]) -> Callable[[Any], bool]:
+def _word(right: Callable[[str], object]) -> Callable[[Any], bool]:
     """Return whether something is a word for which `right` returns something true, and raises nothing."""
 
     def test(value: Any) -> bool:
@@ -128,42 +129,30 @@ def _is(right: Callable[[str], object]) -> Callable[[Any], bool]:
     return test
 
 
-def _each(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(right, value))
+def _words(right: Callable[[str], object], least: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and len(value) >= least and all(map(_word(right), value))
+
+
+def _whole(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
 
 
 _PORT = (_whole(0, 65535), "a port")
-_NUMBER = (_whole(0, 1 << 31), "a number of things")
-_WORDS = (lambda value: bool(value) and _each(_is(_passes))(value), "a command")
-_FLAG = (lambda value: isinstance(value, bool), "true or false")
-
-
-def _passes(word: str) -> bool:
-    """Tell whether the system takes a word. Raises ValueError for half of a surrogate pair."""
-    return b"\0" not in os.fsencode(word)
-
-
-#: What each field must be, whichever daemon's it is.
+#: What a field must be: by its name, or by its type.
 _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "port": _PORT,
-    "bind": (_is(ip_address), "a numeric address"),
-    "listener": (_is(LISTENERS.__contains__), f"one of {', '.join(LISTENERS)}"),
-    "allow": (_each(_is(parse_network)), "a list of networks"),
-    "stamp": _FLAG,
-    "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
-    "max_senders": _NUMBER,
-    "max_per_address": _NUMBER,
-    "file": (_is(lambda word: word and _passes(word)), "a file's name"),
-    "raw": _FLAG,
-    "foreground_of": _NUMBER,
-    "port_remote_out": _PORT,
-    "spool_max": (_whole(1, 1 << 62), "a number of bytes"),
-    "secret": (_is(checked_secret), "16 bytes in hex"),
-    "collector": (_is(bool), "a name"),
-    "outlet": (_is(OUTLETS.__contains__), f"one of {', '.join(OUTLETS)}"),
+    "outlet": (_word(OUTLETS.__contains__), f"one of {', '.join(OUTLETS)}"),
     "port_local": _PORT,
-    "ssh_command": _WORDS,
-    "start_command": _WORDS,
-    "take_over": _FLAG,
-    "stop_at_once": _FLAG,
+    "port_remote_out": _PORT,
+    "bind": (_word(ip_address), "a numeric address"),
+    "listener": (_word(LISTENERS.__contains__), f"one of {', '.join(LISTENERS)}"),
+    "allow": (_words(parse_network, 0), "a list of networks"),
+    "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
+    "file": (_word(lambda word: word and _passes(word)), "a file's name"),
+    "spool_max": (_whole(1, 1 << 62), "a number of bytes"),
+    "secret": (_word(checked_secret), "16 bytes in hex"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "int": (_whole(0, 1 << 31), "a number of things"),
+    "str": (_word(bool), "a word"),
+    "Sequence[str]": (_words(_passes, 1), "a command"),
 }

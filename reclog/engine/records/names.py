@@ -26,3 +26,5 @@ STOPPING = "stopping"
 #: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
 #: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
 MARK = "RECLOG_RECORDING"
+#: What a recording has while it runs, and leaves nothing of; its event log is history.
+ONLY_WHILE_IT_RUNS = (STATE, COUNTERS, CONFIG, LOCK, CONTROL, FORKS, OUTPUT, CHECKPOINT, SSH_CONFIG)
