@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from collections.abc import Callable, Mapping
@@ -80,7 +81,8 @@ def _check_words(collection: Collection, program: Program) -> None:
     core = getattr(program, "core", None)
     if core is None:
         return  # something else loads the collection
+    contexts = copy.deepcopy(collection).to_contexts()  # they take the words of the help away
     try:
-        Parser(collection.to_contexts(), initial=program.initial_context).parse_argv(core.unparsed)
+        Parser(contexts, initial=program.initial_context).parse_argv(core.unparsed)
     except ParseError as error:
         raise Exit(str(error), 2) from error

@@ -23,7 +23,7 @@ from .edge import sentences
         "port": "Only the recording on this port.",
         "host": "Only recordings through this tremplin.",
         "file": "Only the recording of this file.",
-        "discard": "Drop what could not be brought into the file; forget a tremplin that is gone for good.",
+        "discard": "Drop what a tremplin has and can't give; forget one that is gone for good.",
     },
 )
 @sentences

@@ -71,7 +71,8 @@ class RemoteRelay:
                 "port-taken": " Choose another --port-remote-in or --port-remote-out.",
                 "spool": f" `{fab('-H', self.host, 'kill', '--discard')}` drops it.",
             }
-            raise RelayError(f"On {self.host}: {answer.message}{remedies.get(answer.cause, '')}")
+            where = f"On {self.host}:" if answer.cause else f"The relay on {self.host} does not start:"
+            raise RelayError(f"{where} {answer.message}{remedies.get(answer.cause, '')}")
         return answer.listener
 
     def _start_words(self) -> list[str]:

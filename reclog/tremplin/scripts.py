@@ -37,7 +37,7 @@ def start_answer(said: str) -> StartAnswer:
     try:
         facts = parse_json(last)
     except ValueError:
-        facts = {"message": f"The relay does not start: {last or 'it says nothing'}."}
+        facts = {"message": last or "It says nothing."}
     words = {name: brief(str(facts.get(name) or "")) for name in ("cause", "message", "listener")}
     return StartAnswer(ready=facts.get("ready") is True, **words)
 

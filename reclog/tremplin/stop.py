@@ -211,7 +211,7 @@ def _have_relay(recording: Recording) -> None:
         raise HostError(f"{error} What the relay there has stays there; {_try_again(recording)}") from error
     # Meanwhile somebody else may have started it.
     if not answer.ready and answer.cause != "folder-taken":
-        raise RelayError(f"On {host}: {answer.message} --discard drops what the relay there has.")
+        raise RelayError(f"The relay on {host} does not start: {answer.message} --discard drops what it has.")
 
 
 def _try_again(recording: Recording) -> str:

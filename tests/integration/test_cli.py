@@ -429,7 +429,7 @@ def test_tail_wants_to_know_which(home: Home) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     for running in (one, two):
-        assert f"local-{running.port} ({running.file})" in done.stderr
+        assert f"local-{running.port} (port {running.port}, {running.file})" in done.stderr
     one.send(b"one\n")
     two.send(b"two\n")
     wait_until(lambda: one.read() and two.read())
@@ -509,10 +509,15 @@ def test_a_path_of_ones_own(home: Home) -> None:
 
 
 def test_no_recording_there(home: Home) -> None:
-    home.local()
-    done = home.inv("test-connection", "--port", "1")
-    assert done.returncode == 1
+    done = home.inv("test-connection")
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Nothing is being recorded: `inv local` starts a recording.\n"
+    running = home.local()
+    for task in ("test-connection", "tail", "kill"):
+        done = home.inv(task, "--port", "1")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"what runs here: local-{running.port} (port {running.port}, {running.file})" in done.stderr
+    assert running.status()["state"] == "recording"
 
 
 # -- --foreground, and the terminal -------------------------------------------------------------------

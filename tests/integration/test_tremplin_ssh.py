@@ -408,7 +408,7 @@ def test_hosts_on_which_no_relay_can_live(trem: Tremplin) -> None:
     finally:
         shutil.rmtree(tools)
     with sshd(trem, "deaf", "ForceCommand echo hello") as port:
-        refused(trem, call(trem, ALIAS, at(port)), "does not run commands as expected: try `ssh trem true`")
+        refused(trem, call(trem, ALIAS, at(port)), "does not run commands as expected: try `ssh -F ")
     with sshd(trem, "closed", "AllowTcpForwarding no") as port:
         began = time.monotonic()
         refused(trem, call(trem, ALIAS, at(port)), "sshd forbids the tunnel", "AllowTcpForwarding local")
@@ -486,7 +486,7 @@ def test_files_that_can_not_be_recorded_to(trem: Tremplin) -> None:
     local = home.local()
     for file, said in (
         (home.path, "is a directory"),
-        (home.path / "no" / "such.log", "does not exist: make it"),
+        (home.path / "no" / "such" / "x.log", "does not exist: make it"),
         (local.file, f"is being recorded by local-{local.port} (port {local.port}) already"),
     ):
         done = call(trem, ALIAS, text, "--file", str(file))

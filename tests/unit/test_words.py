@@ -9,9 +9,12 @@ from typing import Any
 import fabric.main
 import invoke.main
 import pytest
+from invoke.collection import Collection
+from invoke.tasks import task
 
 from reclog import program, words
 from reclog.errors import UsageError
+from reclog.tasks import edge
 from reclog.tasks.fabric_words import check_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +77,17 @@ def test_help_and_list_are_no_wrong_words(
     for asked in (["--help"], ["--list"], ["kill", "--help"], ["--help", "kill"]):
         assert run(monkeypatch, name, *asked) == 0
     assert "kill" in capsys.readouterr().out
+
+
+def test_looking_at_the_words_leaves_the_help_of_each_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    @task(help={"flag": "its help"})
+    def body(c: Any, flag: bool = False) -> None:
+        """Do it."""
+
+    assert run(monkeypatch, "inv", "--list") == 0
+    collection = Collection(body)
+    edge._check_words(collection, invoke.main.program)
+    assert collection.to_contexts()[0].flags["--flag"].help == "its help"
 
 
 def test_the_help_of_the_program_names_the_options_for_a_host(
