@@ -198,6 +198,7 @@ class World:
         self.stopping = self._over = False
 
     def _relay_gone(self, choice: Callable[[int], int] | None = None) -> None:
+        synced = self.spool.synced if self.spool is not None else 0
         self.spool = self.feed = None
         self.stale.clear()
         if self.sock is not None:
@@ -213,7 +214,11 @@ class World:
             if name.endswith(".seg"):
                 there.update(range(int(name[:-4]), int(name[:-4]) + len(inode.cache.data)))
         stream = self.stream
-        stream.lost |= {offset for offset in stream.data if offset >= stream.acked and offset not in there}
+        gone = {offset for offset in stream.data if offset >= stream.acked and offset not in there}
+        for offset in sorted(gone - stream.lost):
+            if offset < synced:
+                raise Broken(f"not on disk: {offset} went with the power, and all before {synced} was synced")
+        stream.lost |= gone
 
     def _spooled(self, opened: Opened, at: int, data: bytes) -> Sequence[int]:
         if opened.path.endswith(".seg"):

@@ -135,6 +135,22 @@ BUGS = [
         "offset used twice",
     ),
     SeededBug(
+        "segment that was left forgotten by the sync",
+        "Spool._unsynced",
+        "self._segments[-3:]",
+        "self._segments[-1:]",
+        story(stories.what_was_synced_survives_the_power),
+        "not on disk",
+    ),
+    SeededBug(
+        "segment's name not synced",
+        "Spool._unsynced",
+        "[] if named else [self.folder]",
+        "[]",
+        story(stories.what_was_synced_survives_the_power),
+        "not on disk",
+    ),
+    SeededBug(
         "start after a power cut at the files' end",
         "find",
         "max(last, mark)",

@@ -355,6 +355,20 @@ def a_half_line_found_in_the_file_is_acked(world: World) -> None:
     world.drain()
 
 
+def what_was_synced_survives_the_power(world: World) -> None:
+    """A segment is left while the sync of its beginning is done and not yet told."""
+    for number in range(10):
+        world.add(1, b"line %02d\n" % number)
+        world.flush_spool()
+        if not number:
+            world.sync_spool()
+            world.work_beside(marks=False)
+    for _ in range(3):
+        world.work_beside(marks=False)
+    world.cut_power_of_tremplin(lambda most: 0)
+    world.drain()
+
+
 def use_most_of_two_marks(world: World, at_half: Callable[[], None] = lambda: None) -> None:
     """Write beyond the first mark, and not beyond the one that is saved when half of it is used."""
     for number in range(28):
@@ -382,6 +396,7 @@ def a_mark_that_could_not_be_saved_is_not_used(world: World) -> None:
 
 #: One thing each: what was found, and what a random example rarely tells.
 SHORT = [
+    what_was_synced_survives_the_power,
     a_mark_is_not_used_before_it_is_on_disk,
     a_mark_that_could_not_be_saved_is_not_used,
     a_segment_acked_in_part_stays,
