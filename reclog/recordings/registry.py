@@ -271,10 +271,10 @@ class Registry:
             raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> StateError:
-        return StateError(
-            f"The state directory {self.root} can't be used ({error.strerror}): "
-            "make it yours (chown, chmod u+rwx), or set XDG_STATE_HOME to one that is."
-        )
+        full = error.errno == errno.ENOSPC
+        what = "make room there" if full else "make it yours (chown, chmod u+rwx)"
+        other = f"{what}, or set XDG_STATE_HOME to one that {'has room' if full else 'is'}."
+        return StateError(f"The state directory {self.root} can't be used ({error.strerror}): {other}")
 
 
 def _is_recording(folder: Path) -> bool:

@@ -413,6 +413,8 @@ def check_owner(content: bytes) -> str:
             daemon.loop.close()
         assert type(owner.name) is str
         assert type(owner.since) is str
+        events = Path(folder, "events.log")
+        assert bool(owner.name) != (events.exists() and '"state lost"' in events.read_text())
         return owner.name
 
 

@@ -82,7 +82,7 @@ def test_a_recording_that_starts_on_a_full_disk_is_seen(small: Home) -> None:
     fill(small.path / "ballast")
     done = small.inv("local", "--port", str(recording.port), "--file", str(recording.file))
     assert done.returncode == 1
-    assert FULL in done.stderr
+    assert f"({FULL}): make room there" in done.stderr
     assert not small.processes()
 
 

@@ -132,7 +132,10 @@ class Daemon:
             self._state_unsaved = False
 
     def ready(self, **facts: Any) -> None:
-        """Tell whoever started us that we do our work."""
+        """Tell whoever started us that we do our work, and what is to be known of it (`notes`)."""
+        if self._state_unsaved:
+            note = f"{self.folder} is on a full disk: its history is not written until there is room."
+            facts["notes"] = [*facts.get("notes", ()), note]
         self._answer({"ready": True, **facts})
 
     def failed(self, cause: str, message: str) -> None:

@@ -18,10 +18,13 @@ class Owner:
         self._unsaved = False
         try:
             saved = read_json(path, disk)
-        except (OSError, ValueError):
-            return
-        if isinstance(saved.get("name"), str):
+            if not isinstance(saved.get("name"), str) or not saved["name"]:
+                raise ValueError("it names nobody")
             self.name, self.since = saved["name"], str(saved.get("since"))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            say("state lost", of="owner", reason=str(error))
 
     def become(self, name: str) -> None:
         """Have `name` own it from now on."""

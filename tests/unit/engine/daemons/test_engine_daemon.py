@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Callable
 
@@ -34,6 +35,12 @@ def test_a_full_disk_keeps_no_daemon_from_its_work(
     disk.before["write"] = fails(errno.ENOSPC)
     daemon.announce(listener="builtin")
     assert not (tmp_path / "state.json").exists()
+    reading, daemon._ready_fd = os.pipe()
+    daemon.ready(notes=["Another."])
+    with open(reading, "rb") as answer:
+        notes = json.loads(answer.read())["notes"]
+    assert notes[0] == "Another."
+    assert "full disk" in notes[1]
     disk.before.clear()
     turn_until((tmp_path / "state.json").exists)
     state = json.loads((tmp_path / "state.json").read_text())
