@@ -61,15 +61,16 @@ class Control:
         self._watch()
 
     def end(self, final: Facts) -> None:
-        """Tell all who wait for it, or ask from now on, how the daemon ended."""
+        """Tell all who wait for it, or ask from now on, how the daemon ended; `close` is soon."""
         self._final = {"final": final}
         for asker in self._waiting:
             self._send(asker, self._final)
-        self._hear_all()
 
     def close(self) -> None:
         """Answer who came meanwhile, and listen no more; who is connected stays so until the process ends."""
-        self._hear_all()
+        self._accept()
+        for asker in list(self._askers):
+            self._hear(asker)
         self._again.off()
         self._loop.unwatch(self._sock)
         self._sock.close()
@@ -80,11 +81,6 @@ class Control:
 
     def _watch(self) -> None:
         self._loop.watch(self._sock, self._accept)
-
-    def _hear_all(self) -> None:
-        self._accept()
-        for asker in list(self._askers):
-            self._hear(asker)
 
     def _accept(self) -> None:
         while True:

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from reclog.engine.daemons import control as module
-from reclog.engine.daemons.control import LONGEST, MOST, Control
+from reclog.engine.daemons.control import LONGEST, MOST, Control, Facts
 from reclog.engine.system.address import short_name
 from reclog.engine.system.loop import Loop
 
-STATUS = {"state": {"port": 1}, "counters": {"lines": 2}}
+STATUS: Facts = {"state": {"port": 1}, "counters": {"lines": 2}}
 
 
 class Bench:
     """A control socket whose loop turns while its askers wait."""
 
-    def __init__(self, loop: Loop, path: str) -> None:
+    def __init__(self, loop: Loop, path: str, status: Facts = STATUS) -> None:
         self.loop = loop
         self.path = path
-        self.control = Control(loop, path, lambda: STATUS)
+        self.control = Control(loop, path, lambda: status)
         self.control.open()
         self.askers: list[socket.socket] = []
 
@@ -83,7 +83,7 @@ def bench(loop: Loop, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
 
 WRONG = [{"error": "That is no request."}, None]
-FINAL = {"final": {"lines": 3, "drained": True}}
+FINAL: Facts = {"final": {"lines": 3, "drained": True}}
 
 
 def test_who_asks_is_answered_at_once_and_as_often_as_it_asks(bench: Bench) -> None:
@@ -148,6 +148,13 @@ def test_who_does_not_read_is_cut_off(bench: Bench) -> None:
         bench.turn()
     assert not bench.control._askers
     assert bench.answers(bench.ask(b'{"ask": "status"}\n')) == [STATUS]
+
+
+def test_an_answer_that_has_no_room_is_not_left_half_said(loop: Loop, tmp_path: Path) -> None:
+    bench = Bench(loop, str(tmp_path / "control"), {"counters": {"last_line": "x" * (1 << 22)}})
+    bench.ask(b'{"ask": "status"}\n')
+    assert not bench.control._askers
+    bench.close()
 
 
 def test_the_eldest_makes_room_but_for_those_who_wait(bench: Bench) -> None:
