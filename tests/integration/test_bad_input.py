@@ -95,15 +95,6 @@ def test_wrong_words(home: Home, words: tuple[str, ...]) -> None:
     assert "--" in said  # it names the option
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("local", "--nope"), ("local", "--port"), ("record",), ("local", "55514"), ("--nope",)],
-    ids=" ".join,
-)
-def test_words_that_the_program_does_not_know(home: Home, words: tuple[str, ...]) -> None:
-    refused(home, home.run(*RECLOG, *words), status=2)
-
-
 # -- the port -----------------------------------------------------------------------------------------
 
 
