@@ -17,9 +17,10 @@ import pytest
 from rich.console import Console
 
 from benchmarks import bars, machine, report
+from benchmarks.field import peers
 from benchmarks.load import Load
 from benchmarks.ours import ours
-from benchmarks.peers import peers, raise_open_files
+from benchmarks.peers import raise_open_files
 from benchmarks.rows import Row
 from benchmarks.systems import System
 from benchmarks.trial import Stage

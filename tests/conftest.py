@@ -7,6 +7,7 @@ need is imported where it is used.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,19 @@ def home(tmp_path: Path) -> Iterator[Home]:
     assert not left, f"left behind: {[' '.join(p.cmdline()) for p in left]}"
     listening = [one.laddr for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
     assert not set(home.ports) & {address.port for address in listening if address}
+
+
+@pytest.fixture
+def tree(home: Home) -> Path:
+    """Give a test a copy of the checkout, for a config file of its own."""
+    from bench import ROOT
+
+    tree = home.path / "tree"
+    tree.mkdir()
+    for name in ("tasks.py", "fabfile.py"):
+        shutil.copy(ROOT / name, tree)
+    shutil.copytree(ROOT / "reclog", tree / "reclog", ignore=shutil.ignore_patterns("__pycache__"))
+    return tree
 
 
 @pytest.fixture(params=["socat", "builtin"])

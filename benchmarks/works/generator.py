@@ -13,8 +13,8 @@ from benchmarks import measure
 from benchmarks.debs import Missing
 from benchmarks.load import LINE, Sent
 from benchmarks.ours import BUILTIN
-from benchmarks.peers import loggen
 from benchmarks.rows import Job, Row, Run
+from benchmarks.syslogs import loggen
 from benchmarks.systems import System
 from benchmarks.trial import QUIET_FOR, Stage, size_of
 from benchmarks.works.lines import EIGHT, ONE

@@ -19,15 +19,13 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench import Home
-from stage import Stage, System
+from stage import Fault, Stage, System
 
-Fault = Callable[[Stage], None]
 #: What a deadline that passed raises (bench.wait_until); pytest keeps it apart from Exception.
 FAILURES = (Exception, pytest.fail.Exception)
 #: Faults of one round: many on one recording, few enough that it can be read through afterwards.
@@ -39,7 +37,7 @@ class Lane:
     """A kind of system, and what can be done to it."""
 
     name: str
-    system: Callable[[Home], AbstractContextManager[System]]
+    system: Callable[[Home], System]
     faults: dict[str, Fault]
     #: Whether it promises anything: if not, a violation is a result and no failure.
     promises: bool = True
@@ -104,7 +102,7 @@ def _round(lane: Lane, seed: int, names: list[str], until: float) -> dict[str, A
     stage = None
     rows: dict[str, Row] = {}
     try:
-        with lane.system(home) as system:
+        with contextlib.closing(lane.system(home)) as system:
             system.start()
             stage = Stage(system, seed, strict=lane.promises, patient=lane.promises)
             windows.append((time.monotonic(), "(no fault)"))

@@ -13,6 +13,7 @@ class Clock:
     """How far the clock is off, and what a process needs in its environment to go by it."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir()
         self._file = folder / "clock"
         self.set(0)
         library = folder / "clock.so"

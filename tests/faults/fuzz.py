@@ -6,6 +6,7 @@ without it a few fixed examples are tried, so that the suite says the same each 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import json
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from reclog.engine.system.disk import Data, Disk
+from reclog.engine.system.identity import Identity
 
 CORPUS = Path(__file__).with_name("corpus")
 _WANTED = os.environ.get("RECLOG_FUZZ_EXAMPLES")
@@ -266,3 +268,59 @@ def bounded(step: Callable[[], bool], at_most: int = 2000) -> None:
         if step():
             return
     pytest.fail(f"not done after {at_most} steps")
+
+
+# -- a recording's files ------------------------------------------------------------------------
+
+ME = Identity.of(os.getpid())
+CONFIG: dict[str, Any] = {
+    "kind": "local",
+    "host": None,
+    "name": "broken",
+    "port": 2,
+    "file": "/nowhere/broken.log",
+    "bind": "127.0.0.1",
+    "listener": "builtin",
+    "stamp": False,
+    "allow": [],
+    "partial_after": 2.0,
+    "raw": False,
+    "max_senders": 0,
+    "max_per_address": 0,
+}
+TREMPLIN: dict[str, Any] = {
+    "kind": "tremplin",
+    "host": "there",
+    "login": "me@there:22",
+    "port": 2,
+    "file": "/nowhere/broken.log",
+    "port_local": 2,
+    "port_remote_out": 3,
+    "relay_folder": "/home/me/.local/state/reclog/relay/2",
+    "target": {"host": "there", "user": "me", "port": None, "config": None, "identities": []},
+    "ssh_command": ["true"],
+    "start_command": ["true"],
+    "secret": "5e" * 32,
+    "collector": "me",
+    "hostname": "there",
+    "starting": False,
+}
+
+
+def names_me(files: dict[str, bytes]) -> bool:
+    """Tell whether a folder's state names this process, by all that makes it this one."""
+    with contextlib.suppress(Exception):
+        state = json.loads(files["state.json"])
+        return [str(state["identity"][name]) for name in ME._fields] == [str(value) for value in ME]
+    return False
+
+
+def filled(case: dict[str, Any]) -> dict[str, Any]:
+    """Return a case's files; `ME` in them stands for the identity of this process."""
+    files: dict[str, Any] = {}
+    for name, words in case["files"].items():
+        if isinstance(words, dict) and {"folder", "link", "size"} & set(words):
+            files[name] = words
+        else:
+            files[name] = raw(words).replace(b'"ME"', json.dumps(ME._asdict()).encode())
+    return files

@@ -6,13 +6,12 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 from bench import Home, Running, free_port, wait_until
+from small_disk import SmallDisk
 from swarm import runs
 
 from reclog.engine.sources.tcp import someone_listens
@@ -20,40 +19,6 @@ from reclog.engine.system.faultpoints import VARIABLE
 
 #: The file of a round is far smaller.
 ROOM = "2g"
-
-
-class Disk:
-    """A file system for the recorded file alone, whose room can be taken away while it is used."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir()
-        _mount("-t", "tmpfs", "-o", f"size={ROOM}", "reclog-faults", str(path))
-
-    def fill(self, left: int) -> None:
-        """Leave room for `left` bytes, rounded up to a page."""
-        wait_until(lambda: self._bound(left), 5, "its size is what is used")
-
-    def _bound(self, left: int) -> bool:
-        now = os.statvfs(self.path)
-        used = (now.f_blocks - now.f_bfree) * now.f_frsize
-        try:
-            _mount("-o", f"remount,size={used + left}", str(self.path))
-        except subprocess.CalledProcessError:
-            return False  # more is used already
-        return True
-
-    def make_room(self) -> None:
-        """Have room for everything again."""
-        _mount("-o", f"remount,size={ROOM}", str(self.path))
-
-    def close(self) -> None:
-        """Unmount it; nobody should use it any more."""
-        subprocess.run(["umount", str(self.path)], check=True, capture_output=True)
-
-
-def _mount(*words: str) -> None:
-    subprocess.run(["mount", *words], check=True, capture_output=True)
 
 
 class Lan:
@@ -69,7 +34,9 @@ class Lan:
         home.ports.append(self.port)
         self.home = home
         may = os.geteuid() == 0 and file is None
-        self.disk = Disk(home.path / f"disk-{self.port}") if (may if disk is None else disk) else None
+        self.disk = (
+            SmallDisk(home.path / f"disk-{self.port}", ROOM) if (may if disk is None else disk) else None
+        )
         self.file = file or (self.disk.path if self.disk else home.path) / f"{self.port}.log"
         self.files = [self.file]
         self.running = Running(home, self.port, self.file)
@@ -217,16 +184,6 @@ class Lan:
                 kept = folder / f"{number:03} {path.name}"
                 kept.write_bytes(path.read_bytes())
                 self.files[number] = kept
-
-
-@contextlib.contextmanager
-def lan(home: Home, listener: str) -> Iterator[Lan]:
-    """Give a system; whatever happens, nothing of it is left running or mounted."""
-    system = Lan(home, listener)
-    try:
-        yield system
-    finally:
-        system.close()
 
 
 def _listening_child(recorder: psutil.Process) -> psutil.Process | None:

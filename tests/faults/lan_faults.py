@@ -8,39 +8,41 @@ say so (promise 13), cleans up after itself, and leaves the recording running. W
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
-import resource
 import signal
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 from bench import wait_until
 from checker import SETTLES_WITHIN
 from clock import COMPILER, Clock
-from lan import Disk, Lan
-from stage import Stage
-from swarm import Crowd, in_threads, reset_at_close, runs
+from lan import Lan
+from lan_acts import (
+    Concurrent,
+    at_once,
+    connections,
+    disk_of,
+    kill_recorder,
+    lan_of,
+    listening_socat,
+    pids_cgroup,
+    see_end_of_socat,
+    see_nobody_listen,
+    stop,
+    without_files,
+    without_processes,
+)
+from lan_edits import EDITS, edited, edited_when_dead
+from stage import Fault, Stage, frozen
+from swarm import in_threads, reset_at_close, runs
 
 from reclog.engine.records.events import timestamp
 
-Fault = Callable[[Stage], None]
-
 #: Connections that stay; a second time, the first ones go.
 GUESTS = 200
-#: A control group hierarchy with the pids controller: version 1, or 2 if the root hands it down.
-PIDS_CGROUPS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
-
-
-def lan_of(stage: Stage) -> Lan:
-    """Return the stage's system."""
-    assert isinstance(stage.system, Lan)
-    return stage.system
 
 
 def nothing(stage: Stage) -> None:
@@ -51,9 +53,9 @@ def nothing(stage: Stage) -> None:
 def burst(stage: Stage) -> None:
     """2,000 senders at once, a line each."""
     lan = lan_of(stage)
-    before = _connections(lan)
+    before = connections(lan)
     stage.burst(2000)
-    wait_until(lambda: _connections(lan) < before + 20, 20, "they are served")
+    wait_until(lambda: connections(lan) < before + 20, 20, "they are served")
 
 
 # -- processes ------------------------------------------------------------------------------------
@@ -61,19 +63,19 @@ def burst(stage: Stage) -> None:
 
 def recorder_killed(stage: Stage) -> None:
     """SIGKILL, then the same command again."""
-    _kill_recorder(stage)
+    kill_recorder(stage)
     lan_of(stage).again()
 
 
 def recorder_told_to_end(stage: Stage) -> None:
     """SIGTERM, then the same command again."""
-    _kill_recorder(stage, signal.SIGTERM, settles=0)
+    kill_recorder(stage, signal.SIGTERM, settles=0)
     lan_of(stage).again()
 
 
 def recorder_frozen(stage: Stage) -> None:
     """SIGSTOP for a while."""
-    with _frozen(_victim(stage, "recorder")):
+    with frozen(stage.the("recorder")):
         stage.pause(0.2, 1.5)
 
 
@@ -89,7 +91,7 @@ def socat_told_to_end(stage: Stage) -> None:
 
 def socat_frozen(stage: Stage) -> None:
     """SIGSTOP of the socat that listens, for a while."""
-    with _frozen(_listening_socat(stage)):
+    with frozen(listening_socat(stage)):
         stage.pause(0.2, 1.5)
 
 
@@ -107,7 +109,7 @@ def fork_frozen(stage: Stage) -> None:
     """SIGSTOP of a socat that serves a sender, for a while."""
     for _ in range(20):
         try:
-            with _frozen(_victim(stage, "fork")):
+            with frozen(stage.the("fork")):
                 stage.pause(0.2, 1.5)
                 return
         except psutil.NoSuchProcess:
@@ -120,7 +122,7 @@ def fork_frozen(stage: Stage) -> None:
 
 def stopped(stage: Stage) -> None:
     """`inv kill`, then `inv local` again."""
-    _stop(stage)
+    stop(stage)
     lan_of(stage).again()
 
 
@@ -128,7 +130,7 @@ def stopped_twice_at_once(stage: Stage) -> None:
     """`inv kill` twice at the same time."""
     lan = lan_of(stage)
     with stage.losing(settles=0):
-        for done in _at_once(lan, ["kill"], ["kill"]):
+        for done in at_once(lan, ["kill"], ["kill"]):
             assert done.returncode == 0, done.stderr
     lan.see_nothing_left()
     lan.again()
@@ -138,7 +140,7 @@ def stopped_and_started_at_once(stage: Stage) -> None:
     """`inv kill` and `inv local` at the same time."""
     lan = lan_of(stage)
     with stage.losing(settles=0):
-        kill, _ = _at_once(lan, ["kill"], lan.words)
+        kill, _ = at_once(lan, ["kill"], lan.words)
         assert kill.returncode == 0, kill.stderr
     lan.again()
 
@@ -146,8 +148,8 @@ def stopped_and_started_at_once(stage: Stage) -> None:
 def started_twice_at_once(stage: Stage) -> None:
     """`inv local` twice at the same time, when none runs."""
     lan = lan_of(stage)
-    _stop(stage)
-    started = _at_once(lan, lan.words, lan.words)
+    stop(stage)
+    started = at_once(lan, lan.words, lan.words)
     said = "; ".join(one.stdout + one.stderr for one in started)
     assert sorted(one.returncode for one in started) == [0, 1], said
     recorder = lan.recorder()
@@ -186,11 +188,11 @@ def killed_at(point: str) -> Fault:
 
     def fault(stage: Stage) -> None:
         lan = lan_of(stage)
-        recorder = _victim(stage, "recorder")
+        recorder = stage.the("recorder")
         with stage.losing():
             lan.arm(point, "kill")
             wait_until(lambda: not runs(recorder), 20, f"it ends at {point}")
-            _see_nobody_listen(lan)
+            see_nobody_listen(lan)
         assert lan.is_reached(point)
         lan.again()
 
@@ -200,11 +202,11 @@ def killed_at(point: str) -> Fault:
 def killed_at_start(stage: Stage) -> None:
     """SIGKILL at the start, when it listens and has not said yet who it is: one sentence, and again."""
     lan = lan_of(stage)
-    _kill_recorder(stage)
+    kill_recorder(stage)
     with stage.losing():
         lan.arm("state.json.before-replace", "kill")
         done = lan.home.inv(*lan.words)
-        _see_nobody_listen(lan)
+        see_nobody_listen(lan)
     assert lan.is_reached("state.json.before-replace")
     assert done.returncode == 1, done.stdout
     assert len(done.stderr.strip().splitlines()[-1]) > 20, done.stderr
@@ -237,7 +239,7 @@ def short_writes(stage: Stage) -> None:
 
 def disk_full(stage: Stage) -> None:
     """No room, as a rule inside a line; then room again."""
-    disk, lan, since = _disk_of(stage), lan_of(stage), timestamp()
+    disk, lan, since = disk_of(stage), lan_of(stage), timestamp()
     _fill(stage)
     stage.pause(0.0, 1.0)
     disk.make_room()
@@ -246,20 +248,20 @@ def disk_full(stage: Stage) -> None:
 
 def killed_on_a_full_disk(stage: Stage) -> None:
     """SIGKILL while there is no room; then room, and the same command again."""
-    disk, lan, began = _disk_of(stage), lan_of(stage), time.monotonic()
+    disk, lan, began = disk_of(stage), lan_of(stage), time.monotonic()
     _fill(stage)
-    recorder = _victim(stage, "recorder")
+    recorder = stage.the("recorder")
     # Nothing settles while there is no room: what was accepted meanwhile waits in a kernel, or is read.
     with stage.losing(settles=time.monotonic() - began + SETTLES_WITHIN):
         stage.hit(recorder, signal.SIGKILL)
-        _see_nobody_listen(lan)
+        see_nobody_listen(lan)
     disk.make_room()
     lan.again()
 
 
 def stopped_on_a_full_disk(stage: Stage) -> None:
     """`inv kill` while there is no room, and room again before its time is up."""
-    disk, lan = _disk_of(stage), lan_of(stage)
+    disk, lan = disk_of(stage), lan_of(stage)
     _fill(stage)
     with stage.losing(settles=0):
         kill = Concurrent(lan, "kill")
@@ -272,110 +274,14 @@ def stopped_on_a_full_disk(stage: Stage) -> None:
     lan.again()
 
 
-# -- the file -------------------------------------------------------------------------------------
-
-
-def truncated(stage: Stage) -> None:
-    """Everything is taken out of the file."""
-    path = lan_of(stage).file
-    stage.destroyed.append(path.read_bytes())
-    os.truncate(path, 0)
-
-
-def renamed(stage: Stage) -> None:
-    """The file has another name."""
-    path, old = lan_of(stage).file, _old_name(stage)
-    stage.system.files.insert(-1, old)
-    path.rename(old)
-
-
-def renamed_and_made(stage: Stage) -> None:
-    """The file has another name, and there is a new one, with a line in it."""
-    renamed(stage)
-    _add(stage, b"\n")
-
-
-def replaced(stage: Stage) -> None:
-    """Another file has taken the place of the file."""
-    path, old = lan_of(stage).file, _old_name(stage)
-    other = path.with_name("other")
-    note = _note(stage)
-    other.write_bytes(stage.dice.choice([b"", note, note + b"\n"]))
-    os.link(path, old)
-    stage.system.files.insert(-1, old)
-    other.replace(path)
-
-
-def removed(stage: Stage) -> None:
-    """The file is removed; a link keeps what was in it."""
-    path, old = lan_of(stage).file, _old_name(stage)
-    os.link(path, old)
-    stage.system.files.insert(-1, old)
-    path.unlink()
-
-
-def line_added(stage: Stage) -> None:
-    """A line is added by hand."""
-    _add(stage, b"\n")
-
-
-def half_a_line_added(stage: Stage) -> None:
-    """A line without its newline is added by hand."""
-    _add(stage, b"")
-
-
-#: What is done to the file, and how a recorder that runs states it.
-EDITS: dict[str, tuple[Callable[[Stage], None], str]] = {
-    "truncated": (truncated, "file changed"),
-    "renamed": (renamed, "file reopened"),
-    "renamed, a new one made": (renamed_and_made, "file reopened"),
-    "replaced": (replaced, "file reopened"),
-    "removed": (removed, "file reopened"),
-    "added to, a line": (line_added, "file changed"),
-    "added to, half a line": (half_a_line_added, "file changed"),
-}
-
-
-def edited(edit: Callable[[Stage], None], event: str) -> Fault:
-    """The file is edited while it is recorded into."""
-
-    def fault(stage: Stage) -> None:
-        lan, since = lan_of(stage), timestamp()
-        recorder = _victim(stage, "recorder")
-        _see_written(lan)
-        # It looks at the file, then writes. Nobody can tell a half line that comes in between, so it stands
-        # still where it has written and not looked yet.
-        lan.arm("file.after-write", "stop")
-        wait_until(lambda: recorder.status() == psutil.STATUS_STOPPED, 10, "it stands still")
-        try:
-            edit(stage)
-        finally:
-            recorder.resume()
-        lan.wait_for(event, since)
-
-    return fault
-
-
-def edited_when_dead(edit: Callable[[Stage], None]) -> Fault:
-    """The file is edited while nobody records, after a SIGKILL."""
-
-    def fault(stage: Stage) -> None:
-        _see_written(lan_of(stage))
-        _kill_recorder(stage)
-        edit(stage)
-        lan_of(stage).again()
-
-    return fault
-
-
 # -- the clock ------------------------------------------------------------------------------------
 
 
 def clock_jumps(stage: Stage) -> None:
     """The clock of the day goes an hour forward, then two hours back, as this recorder sees it."""
     lan = lan_of(stage)
-    clock = Clock(Path(tempfile.mkdtemp(dir=lan.home.path)))
-    _stop(stage)
+    clock = Clock(Path(tempfile.mkdtemp(dir=lan.home.path)) / "clock")
+    stop(stage)
     lan.home.env.update(clock.env)
     try:
         lan.again()
@@ -388,7 +294,7 @@ def clock_jumps(stage: Stage) -> None:
         stage.see_recording(10.0)  # over a connection of its own: that is an event
         _see_its_clock(lan, began + offset)
         stage.busy(0.5 * stage.dice.random())
-    _stop(stage)
+    stop(stage)
     lan.again()
 
 
@@ -409,9 +315,9 @@ def vanish(stage: Stage) -> None:
                 if reset:
                     reset_at_close(sock)
 
-    before = _connections(lan)
+    before = connections(lan)
     in_threads([lambda first=first: some(first) for first in range(20)])  # type: ignore[misc]
-    wait_until(lambda: _connections(lan) < before + 20, 20, "they are gone")
+    wait_until(lambda: connections(lan) < before + 20, 20, "they are gone")
 
 
 def guests(stage: Stage) -> None:
@@ -425,7 +331,7 @@ def guests(stage: Stage) -> None:
             note = b"half a line of a guest %08x" % stage.dice.getrandbits(32)
             stage.notes.add(note)
             sock.sendall(note)
-    wait_until(lambda: _connections(lan) >= GUESTS, 20, "they are there")
+    wait_until(lambda: connections(lan) >= GUESTS, 20, "they are there")
 
 
 # -- limits ---------------------------------------------------------------------------------------
@@ -434,8 +340,8 @@ def guests(stage: Stage) -> None:
 def no_files_left(stage: Stage) -> None:
     """The recorder can open nothing any more, and senders come."""
     lan, since = lan_of(stage), timestamp()
-    recorder = _victim(stage, "recorder")
-    with _no_files_left(recorder):
+    recorder = stage.the("recorder")
+    with without_files(recorder):
         stage.burst(50)
         stage.busy(0.5 + 0.5 * stage.dice.random())
     lan.wait_for("listener full", since)
@@ -445,20 +351,20 @@ def no_files_left(stage: Stage) -> None:
 def no_files_left_for_socat(stage: Stage) -> None:
     """The socat that listens can open nothing any more, and senders come: it ends, their queue stays."""
     lan, since = lan_of(stage), timestamp()
-    socat = _listening_socat(stage)
-    with _no_files_left(socat):
+    socat = listening_socat(stage)
+    with without_files(socat):
         stage.burst(50)
-        _see_end_of_socat(lan, socat, since)
+        see_end_of_socat(lan, socat, since)
 
 
 def no_processes_left(stage: Stage) -> None:
     """The socat that listens can fork no more, and senders come: it ends, their queue stays."""
     lan, since = lan_of(stage), timestamp()
-    socat = _listening_socat(stage)
+    socat = listening_socat(stage)
     before = stage.broken
     # What it has accepted, and can't fork for, ends with it: one connection (design, section 3).
-    with _no_processes_left(socat), stage.losing(broken_only=True):
-        _see_end_of_socat(lan, socat, since)
+    with without_processes(socat), stage.losing(broken_only=True):
+        see_end_of_socat(lan, socat, since)
     assert stage.broken <= before + 1, "more than the connection in its hand broke"
 
 
@@ -483,7 +389,7 @@ def state_cut(stage: Stage) -> None:
 def killed_and_state_cut(stage: Stage) -> None:
     """SIGKILL, and the files of its state are cut short; then `inv status`, the same command, `inv kill`."""
     lan = lan_of(stage)
-    _kill_recorder(stage)
+    kill_recorder(stage)
     _cut_state(stage)
     _see_status(lan)
     lan.again()
@@ -498,88 +404,15 @@ def killed_and_state_cut(stage: Stage) -> None:
 # -- what they have in common ---------------------------------------------------------------------
 
 
-class Concurrent:
-    """A command that runs while the test does something else."""
-
-    def __init__(self, lan: Lan, *words: str) -> None:
-        self._found: list[subprocess.CompletedProcess[str]] = []
-        self._crowd = Crowd([lambda: self._found.append(lan.home.inv(*words))])
-
-    def done(self) -> subprocess.CompletedProcess[str]:
-        """Wait for its end; see that it did not fall over."""
-        self._crowd.join()
-        done = self._found[0]
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-
-def _at_once(lan: Lan, *commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
-    running = [Concurrent(lan, *words) for words in commands]
-    return [one.done() for one in running]
-
-
-def _victim(stage: Stage, role: str) -> psutil.Process:
-    found: psutil.Process = wait_until(lambda: stage.victim(role), 10, f"a {role} runs")
-    return found
-
-
-def _listening_socat(stage: Stage) -> psutil.Process:
-    """Return the socat that listens; where it has died so often that none is due soon, start all anew."""
-    found: psutil.Process | None = None
-    until = time.monotonic() + 3
-    while found is None and time.monotonic() < until:
-        found = stage.victim("socat")
-    if found is None:
-        _stop(stage)
-        lan_of(stage).again()
-        found = _victim(stage, "socat")
-    return found
-
-
-def _see_nobody_listen(lan: Lan) -> None:
-    # socat gets its signal when its recorder has ended, and may accept for a moment longer.
-    wait_until(lambda: not lan.listens(), 10, "nobody listens")
-
-
-def _kill_recorder(stage: Stage, number: int = signal.SIGKILL, settles: float = SETTLES_WITHIN) -> None:
-    recorder = _victim(stage, "recorder")
-    with stage.losing(settles=settles):
-        stage.hit(recorder, number)
-        _see_nobody_listen(lan_of(stage))
-
-
-def _stop(stage: Stage) -> None:
-    lan = lan_of(stage)
-    with stage.losing(settles=0):
-        done = lan.home.inv("kill", "--port", str(lan.port))
-    assert done.returncode == 0, done.stderr
-    lan.see_nothing_left()
-
-
 def _end_socat(stage: Stage, number: int) -> None:
     lan, since = lan_of(stage), timestamp()
-    socat = _listening_socat(stage)
+    socat = listening_socat(stage)
     before = stage.broken
     # It accepts, forks, and lets go: the one connection in its hand then ends with it (design, section 3).
     with stage.losing(broken_only=True):
         stage.hit(socat, number)
-        _see_end_of_socat(lan, socat, since)
+        see_end_of_socat(lan, socat, since)
     assert stage.broken <= before + 1, "more than the connection in its hand broke"
-
-
-def _see_end_of_socat(lan: Lan, socat: psutil.Process, since: str) -> None:
-    """See that socat ends, as somebody connects, and that its queue is served without it."""
-
-    def ends() -> bool:
-        with contextlib.suppress(OSError), lan.connect() as sock:
-            sock.sendall(b"beacon for a socat that ends\n")
-        return not runs(socat)
-
-    wait_until(ends, 10, "socat ends")
-    lan.wait_for("listener died", since)
-    # Served, and not tried again and again in vain.
-    assert lan.listens(), "nobody listens any more"
-    assert not lan.events("listener full", since), lan.events("listener full", since)[0]
 
 
 def _end_fork(stage: Stage, number: int) -> None:
@@ -587,33 +420,17 @@ def _end_fork(stage: Stage, number: int) -> None:
     # What it has read, or its kernel accepted, ends with it (design, section 3); told to end, socat passes
     # nothing on either.
     with stage.losing(broken_only=True):
-        stage.hit(_victim(stage, "fork"), number)
+        stage.hit(stage.the("fork"), number)
         until = time.monotonic() + 1.0  # its sender may have been about to leave, and then never knows
         while stage.broken == before and time.monotonic() < until:
             stage.busy(0.01)
     assert stage.broken <= before + 1, "more than its own connection broke"
 
 
-@contextlib.contextmanager
-def _frozen(process: psutil.Process) -> Iterator[None]:
-    process.suspend()
-    try:
-        wait_until(lambda: process.status() == psutil.STATUS_STOPPED, 5, "it stands still")
-        yield
-    finally:
-        process.resume()
-
-
-def _disk_of(stage: Stage) -> Disk:
-    disk = lan_of(stage).disk
-    assert disk is not None
-    return disk
-
-
 def _fill(stage: Stage) -> None:
     """Leave so little room that recording pauses, and see that it is said."""
     lan, since = lan_of(stage), timestamp()
-    _disk_of(stage).fill(stage.dice.randrange(64 * 1024))
+    disk_of(stage).fill(stage.dice.randrange(64 * 1024))
     reason = "No space left on device"
     assert lan.wait_for("paused", since)["reason"] == reason
 
@@ -622,28 +439,6 @@ def _fill(stage: Stage) -> None:
         return bool(status["state"] == "paused" and status["paused_for"] == reason)
 
     wait_until(is_said, 10, "the status says paused")
-
-
-def _see_written(lan: Lan) -> None:
-    wait_until(lambda: lan.file.exists() and lan.file.stat().st_size, 10, "there is something to edit")
-
-
-def _old_name(stage: Stage) -> Path:
-    files = stage.system.files
-    return files[-1].with_name(f"{files[-1].name}.{len(files)}")
-
-
-def _note(stage: Stage) -> bytes:
-    note = b"by hand %08x" % stage.dice.getrandbits(32)
-    stage.notes.add(note)
-    return note
-
-
-def _add(stage: Stage, end: bytes) -> None:
-    path, note = lan_of(stage).file, _note(stage)
-    there = path.read_bytes()[-1:] if path.exists() else b""
-    with path.open("ab") as file:
-        file.write((b"" if there in (b"", b"\n") else b"\n") + note + end)
 
 
 def _see_its_clock(lan: Lan, at_about: float) -> None:
@@ -656,69 +451,6 @@ def _see_its_clock(lan: Lan, at_about: float) -> None:
         return bool(timestamp(at_about) <= said <= timestamp(at_about + 300))
 
     wait_until(is_there, 15, f"its clock says about {timestamp(at_about)}")
-
-
-def _connections(lan: Lan) -> int:
-    """Return how many senders the recorder has, as it says itself."""
-    try:
-        return int(json.loads((lan.folder / "counters.json").read_bytes())["senders"])
-    except FileNotFoundError:
-        return 0
-
-
-@contextlib.contextmanager
-def _no_files_left(process: psutil.Process) -> Iterator[None]:
-    """Let a process open nothing more: its limit is the lowest number that it has free."""
-    before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-    # Looked at a few times: what it has accepted and not yet let go would leave it a place later.
-    free = min(_lowest_free(process) for _ in range(100))
-    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (free, before[1]))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
-
-
-def _lowest_free(process: psutil.Process) -> int:
-    used = {int(name) for name in os.listdir(f"/proc/{process.pid}/fd")}
-    return next(number for number in itertools.count() if number not in used)
-
-
-def pids_cgroup() -> Path | None:
-    """Return where control groups that bound processes can be made; None if they can't."""
-    for root in PIDS_CGROUPS:
-        control = root / "cgroup.subtree_control"
-        controllers = control.read_text().split() if control.exists() else [root.name]
-        if "pids" in controllers and os.access(root, os.W_OK) and (root / "cgroup.procs").exists():
-            return root
-    return None
-
-
-@contextlib.contextmanager
-def _no_processes_left(process: psutil.Process) -> Iterator[None]:
-    """Let a process fork no more: it is alone in a control group that has room for one."""
-    root = pids_cgroup()
-    assert root is not None
-    group = root / f"reclog-faults-{process.pid}"
-    group.mkdir()
-    try:
-        (group / "cgroup.procs").write_text(str(process.pid))
-        (group / "pids.max").write_text("1")
-        yield
-    finally:
-        for pid in (group / "cgroup.procs").read_text().split():
-            with contextlib.suppress(OSError):
-                (root / "cgroup.procs").write_text(pid)
-        wait_until(lambda: _removed(group), 10, "the control group is empty")
-
-
-def _removed(group: Path) -> bool:
-    try:
-        group.rmdir()
-    except OSError:  # one that ended is still being let go
-        return False
-    return True
 
 
 def _cut_state(stage: Stage) -> None:

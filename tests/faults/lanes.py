@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from bench import Home
 from campaign import Lane
-from stage import System
 
 #: What `inv dev.faults` runs if it is not told otherwise.
 OURS = ("lan-socat", "lan-builtin", "tremplin")
@@ -24,37 +22,35 @@ def lane(name: str) -> Lane:
 
 
 def _lan(listener: str) -> Lane:
-    from lan import lan
+    from lan import Lan
     from lan_faults import faults_for
 
-    return Lane(f"lan-{listener}", lambda home: lan(home, listener), faults_for(listener))
+    return Lane(f"lan-{listener}", lambda home: Lan(home, listener), faults_for(listener))
 
 
 def _tremplin() -> Lane:
     import through_faults
     from through import Through
 
-    @contextlib.contextmanager
-    def system(home: Home) -> Iterator[System]:
-        with Through(home, home.path / "hosts") as hosts:
-            yield hosts
-
-    return Lane("tremplin", system, through_faults.FAULTS)
+    return Lane("tremplin", lambda home: Through(home, home.path / "hosts"), through_faults.FAULTS)
 
 
 def _plain(tuned: bool) -> Lane:
     import plain_faults
-    from plain import plain_lan
+    from plain import PlainLan
 
     name = "socat-tuned" if tuned else "socat"
-    return Lane(name, lambda home: plain_lan(home, tuned), plain_faults.LAN, promises=False)
+    return Lane(name, lambda home: PlainLan(home, tuned), plain_faults.LAN, promises=False)
 
 
 def _plain_through() -> Lane:
     import plain_faults
-    from plain_through import plain_through
+    from plain_through import PlainThrough
 
-    return Lane("socat-ssh", plain_through, plain_faults.THROUGH, promises=False)
+    def system(home: Home) -> PlainThrough:
+        return PlainThrough(home, home.path / "hosts")
+
+    return Lane("socat-ssh", system, plain_faults.THROUGH, promises=False)
 
 
 _MAKERS: dict[str, Callable[[], Lane]] = {

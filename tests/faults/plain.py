@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-from collections.abc import Iterator
 
 import psutil
 from bench import Home, free_port, wait_until
-from stage import System
 from swarm import runs
 
 
@@ -47,6 +45,8 @@ class PlainLan:
         if self._socat is not None:
             self._socat.wait(10)
 
+    close = stop
+
     def connect(self) -> socket.socket:
         """Connect as a sender."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=2)
@@ -62,16 +62,6 @@ class PlainLan:
             self.connect().close()
             return True
         return False
-
-
-@contextlib.contextmanager
-def plain_lan(home: Home, tuned: bool) -> Iterator[System]:
-    """Give the system; whatever happens, nothing of it is left."""
-    system = PlainLan(home, tuned)
-    try:
-        yield system
-    finally:
-        system.stop()
 
 
 def _all_socats() -> list[psutil.Process]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable
 
 from netns import CUT, filtered
-from stage import Stage
+from stage import Fault, Stage, frozen
 from swarm import in_threads, reset_at_close
 from through import Through
-
-Fault = Callable[[Stage], None]
 
 
 def nothing(stage: Stage) -> None:
@@ -51,15 +48,14 @@ def told_to_end(role: str) -> Fault:
     return fault
 
 
-def frozen(role: str) -> Fault:
+def froze(role: str) -> Fault:
     """SIGSTOP for a while."""
 
     def fault(stage: Stage) -> None:
         victim = stage.victim(role)
         if victim is not None:
-            victim.suspend()
-            stage.busy(0.2 + stage.dice.random())
-            victim.resume()
+            with frozen(victim):
+                stage.busy(0.2 + stage.dice.random())
 
     return fault
 
@@ -118,7 +114,7 @@ LAN: dict[str, Fault] = {
     "2,000 senders at once": burst,
     "recorder killed": killed("recorder"),
     "recorder told to end": told_to_end("recorder"),
-    "recorder frozen": frozen("recorder"),
+    "recorder frozen": froze("recorder"),
     "file renamed": renamed,
     "file removed": removed,
     "1,000 senders vanish": vanish,
@@ -129,13 +125,13 @@ THROUGH: dict[str, Fault] = {
     "2,000 senders at once": burst,
     "collector killed": killed("collector"),
     "collector told to end": told_to_end("collector"),
-    "collector frozen": frozen("collector"),
+    "collector frozen": froze("collector"),
     "ssh killed": killed("ssh", loses=False),
     "ssh told to end": killed("ssh", signal.SIGTERM, loses=False),
     "session killed": killed("session", loses=False),
     "relay killed": killed("relay"),
     "relay told to end": told_to_end("relay"),
-    "relay frozen": frozen("relay"),
+    "relay frozen": froze("relay"),
     "link cut": link_cut,
     "link flaps": link_flaps,
     "file renamed": renamed,

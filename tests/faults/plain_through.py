@@ -10,12 +10,10 @@ from __future__ import annotations
 import contextlib
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 from bench import Home, wait_until
-from stage import System
 from swarm import runs
 from through import Through
 from tremplin_bench import ALIAS
@@ -25,9 +23,9 @@ class PlainThrough(Through):
     """socat, ssh, socat."""
 
     def __init__(self, home: Home, folder: Path) -> None:
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
         super().__init__(home, folder)
         self.name = "socat and ssh"
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def again(self) -> None:
         """Start again what has ended."""
@@ -59,6 +57,11 @@ class PlainThrough(Through):
         for process in self._running.values():
             process.wait(10)
         self._running.clear()
+
+    def close(self) -> None:
+        """End it all, and the hosts."""
+        self.stop()
+        super().close()
 
     def processes(self, role: str) -> list[psutil.Process]:
         """Return the socat that listens here; the ssh; its session there; the socat that listens there."""
@@ -95,13 +98,3 @@ class PlainThrough(Through):
         with contextlib.suppress(OSError):
             return size > 0 and b"beacon of a start\n" in self.file.read_bytes()[-65536:]
         return False
-
-
-@contextlib.contextmanager
-def plain_through(home: Home) -> Iterator[System]:
-    """Give the system; whatever happens, nothing of it is left."""
-    with PlainThrough(home, home.path / "hosts") as system:
-        try:
-            yield system
-        finally:
-            system.stop()

@@ -26,6 +26,18 @@ from workload import Workload
 PROBE = re.compile(rb"reclog probe [0-9a-f]+")
 
 
+@contextlib.contextmanager
+def frozen(process: psutil.Process) -> Iterator[None]:
+    """Have a process stopped meanwhile."""
+    process.suspend()
+    try:
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED, what="it stands still")
+        yield
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
 class System(Protocol):
     """Something that records what is written to a port."""
 
@@ -41,6 +53,9 @@ class System(Protocol):
 
     def stop(self) -> None:
         """Stop it all as its user does, keeping what was sent; see that nothing is left."""
+
+    def close(self) -> None:
+        """End whatever is left of it, however it went."""
 
     def connect(self) -> socket.socket:
         """Connect as a sender."""
@@ -112,6 +127,11 @@ class Stage:
         """Return one process of a role; None if none runs now."""
         found = self.system.processes(role)
         return self.dice.choice(found) if found else None
+
+    def the(self, role: str) -> psutil.Process:
+        """Return the process of a role: of a system that is healthy there is one, soon."""
+        found: psutil.Process = wait_until(lambda: self.victim(role), 20, f"there is a process: {role}")
+        return found
 
     def hit(self, process: psutil.Process, number: int) -> None:
         """Send a signal that ends `process`; return when it has ended."""
@@ -199,3 +219,23 @@ class Stage:
 
     def _is_foreign(self, line: bytes) -> bool:
         return line.startswith(b"beacon ") or bool(PROBE.match(line)) or line in self.notes
+
+
+#: Does something to a stage.
+Fault = Callable[[Stage], None]
+
+
+def play(system: System, faults: dict[str, Fault], seed: int) -> None:
+    """Start a system, do all faults to it, close it; see that it kept its promises."""
+    with contextlib.closing(system):
+        system.start()
+        stage = Stage(system, seed)
+        try:
+            for name, fault in faults.items():
+                print(name)
+                stage.inject(name, fault)
+            verdict = stage.finish()
+        finally:
+            stage.give_up()
+    assert verdict.good, str(verdict)
+    assert verdict.owed > 0

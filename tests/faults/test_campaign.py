@@ -8,19 +8,18 @@ import os
 import re
 import shutil
 import time
-from contextlib import nullcontext
 from typing import Any
 
 from bench import Home
 from campaign import FAULTS_A_ROUND, Lane, Row, _names, rounds
-from lan import lan
+from lan import Lan
 from stage import Stage
 
 FAULTS: dict[str, Any] = {f"fault {number}": None for number in range(50)}
 
 
 def made(faults: dict[str, Any]) -> Lane:
-    return Lane("lane", lambda home: nullcontext(), faults)  # type: ignore[arg-type,return-value]
+    return Lane("lane", lambda home: Lan(home, "builtin"), faults)
 
 
 def test_a_round_can_be_run_again_alone() -> None:
@@ -53,7 +52,7 @@ def quietly_truncated(stage: Stage) -> None:
 
 
 def test_a_broken_promise_is_seen_and_charged_to_its_fault() -> None:
-    bad = Lane("bad", lambda home: lan(home, "builtin"), {"quietly truncated": quietly_truncated})
+    bad = Lane("bad", lambda home: Lan(home, "builtin"), {"quietly truncated": quietly_truncated})
     result = next(rounds(bad, seed=1, until=time.monotonic() + 60, single=0))
     assert "lost: " in result["failure"]
     assert sum(row["lost"] for row in result["rows"].values()) > 0

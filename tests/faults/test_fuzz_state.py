@@ -1,28 +1,34 @@
-"""State on disk and settings: whatever a file holds, a person gets a sentence and a daemon a sane way on."""
+"""The daemons' own files: whatever they hold, a daemon finds a sane way on, or says in a sentence why not."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-import shutil
-import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from bench import Home
 from feed_ends import OFFSET_MAX, TEXT, Here, shaken
-from fuzz import ShakyDisk, cases, changed, contents, examples, laid, raw
+from fuzz import (
+    CONFIG,
+    ME,
+    TREMPLIN,
+    ShakyDisk,
+    cases,
+    changed,
+    contents,
+    examples,
+    filled,
+    laid,
+    names_me,
+    raw,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from invoke.config import Config
-from invoke.context import Context
-from invoke.exceptions import Exit
 
 from reclog.engine import __main__ as engine
 from reclog.engine.daemons.collector import Collector
@@ -38,300 +44,7 @@ from reclog.engine.records.jsonfile import parse_json
 from reclog.engine.stores.mark import RESERVE
 from reclog.engine.stores.recovery import Jump
 from reclog.engine.stores.spool import Spool, SpoolUnusable
-from reclog.engine.system.identity import Identity
-from reclog.engine.system.loop import Loop
-from reclog.errors import HostError, ReclogError, UsageError
-from reclog.local.start import _make_way
-from reclog.recordings import settings
-from reclog.recordings.registry import Registry
-from reclog.recordings.settings import resolve_local, resolve_tremplin
-from reclog.tasks.edge import configured
-from reclog.tasks.kill import kill
-from reclog.tasks.probe import PROBES
-from reclog.tasks.status import status
-from reclog.tasks.tail import tail
-from reclog.tremplin import stop as stop_through
-from reclog.tremplin.collector import collector_id
 from reclog.tremplin.survey import Survey
-
-# -- a recording's folder, and a person's commands ----------------------------------------------
-
-ME = Identity.of(os.getpid())
-CONFIG: dict[str, Any] = {
-    "kind": "local",
-    "host": None,
-    "name": "broken",
-    "port": 2,
-    "file": "/nowhere/broken.log",
-    "bind": "127.0.0.1",
-    "listener": "builtin",
-    "stamp": False,
-    "allow": [],
-    "partial_after": 2.0,
-    "raw": False,
-    "max_senders": 0,
-    "max_per_address": 0,
-}
-TREMPLIN: dict[str, Any] = {
-    "kind": "tremplin",
-    "host": "there",
-    "login": "me@there:22",
-    "port": 2,
-    "file": "/nowhere/broken.log",
-    "port_local": 2,
-    "port_remote_out": 3,
-    "relay_folder": "/home/me/.local/state/reclog/relay/2",
-    "target": {"host": "there", "user": "me", "port": None, "config": None, "identities": []},
-    "ssh_command": ["true"],
-    "start_command": ["true"],
-    "secret": "5e" * 32,
-    "collector": "me",
-    "hostname": "there",
-    "starting": False,
-}
-STATE = {**CONFIG, "identity": ME._asdict(), "started": "2026-01-01T00:00:00.000Z"}
-COUNTERS = {
-    "state": "recording",
-    "paused_for": "",
-    "ended_for": "",
-    "lines": 1,
-    "bytes": 2,
-    "senders": 3,
-    "last_line": "x",
-    "last_line_at": 1.5,
-    "reconnects": 0,
-    "connects": 1,
-    "refused": 0,
-    "listener_full": False,
-    "lag_bytes": 0,
-    "offset": 0,
-}
-STOPPED = {"time": "9", "event": "stopped", "lines": 1, "left_bytes": 0, "left_senders": 0, "reason": ""}
-STOPPED.update(seconds=0.1, drained=True)
-
-
-@st.composite
-def folders(draw: st.DrawFn) -> dict[str, bytes]:
-    """Return the files of one recording's folder, one or two of them odd."""
-    config = draw(st.sampled_from([CONFIG, CONFIG, TREMPLIN]))
-    state = {**config, "identity": ME._asdict(), "started": STATE["started"]}
-    files = {
-        "config.json": json.dumps(config).encode(),
-        "state.json": json.dumps(state).encode(),
-        "counters.json": json.dumps(COUNTERS).encode(),
-        "events.log": json.dumps(STOPPED).encode() + b"\n",
-    }
-    odd = {
-        "config.json": contents(config),
-        "state.json": st.one_of(
-            contents(state), changed(ME._asdict()).map(lambda one: b'{"port": 2, "identity": ' + one + b"}")
-        ),
-        "counters.json": contents(COUNTERS),
-        "events.log": st.lists(contents(STOPPED), max_size=3).map(b"\n".join),
-    }
-    for name in draw(st.sets(st.sampled_from(sorted(odd)), min_size=1, max_size=2)):
-        content = draw(st.none() | odd[name])
-        if content is None:
-            del files[name]
-        else:
-            files[name] = content
-    return files
-
-
-def numeric_only(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-    """Look no name up: that would ask a server."""
-    if isinstance(host, str) and host.replace(".", "").isdigit():
-        return _getaddrinfo(host, port, *args, **kwargs)
-    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-
-_getaddrinfo = socket.getaddrinfo
-
-
-class Person:
-    """Who runs the commands, in this process; nothing is really ended, and no host is reached."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.registry = Registry(root / "reclog")
-        self.ended: list[int] = []
-        self.good = self.registry.new("good", {"port": 1, "file": str(root / "good.log")})
-        (root / "good.log").write_text("a good line\n")
-        self.said = ""
-        self.noted = ""
-
-    def run(self, task: Any, **words: Any) -> int:
-        out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), self._alone():
-                task(Context(Config(defaults={"run": {"in_stream": False}})), **words)
-            return 0
-        except Exit as error:
-            return int(error.code) if error.message else -1
-        finally:
-            out.seek(0)
-            self.said, self.noted = out.read(), err.getvalue()
-
-    def _end(self, processes: Any, term_within: float) -> list[Any]:
-        self.ended += [process.pid for process in processes]
-        return []
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        out_of_reach = mock.Mock(side_effect=HostError("out of reach"))
-        with (
-            mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(self.root)}),
-            mock.patch("reclog.look.status.marked", return_value={}),
-            mock.patch("reclog.local.stop.marked", side_effect=lambda root: {}),
-            mock.patch("reclog.local.stop.end", self._end),
-            mock.patch.multiple(stop_through, survey=out_of_reach, login=out_of_reach, PATIENCE=-1.0),
-            mock.patch("reclog.tremplin.collector.end", self._end),
-            mock.patch.object(stop_through, "launch", return_value=(None, {"ready": False})),
-            mock.patch("os.kill", lambda pid, number: self.ended.append(pid)),
-            mock.patch("reclog.tremplin.probe.survey", out_of_reach),
-            mock.patch("socket.getaddrinfo", numeric_only),
-        ):
-            yield
-
-    def probe(self) -> None:
-        with self._alone():
-            for recording in self.registry.here():
-                for hop in PROBES[recording.kind](recording, 0.01):
-                    assert hop.ok or hop.trouble
-
-
-def check_folder(lay: dict[str, Any] | Path, verified: bool) -> None:
-    """Run each command beside a broken recording; `verified`: its state may name this process for good."""
-    with tempfile.TemporaryDirectory() as root:
-        person = Person(Path(root))
-        broken = person.registry.folder / "broken"
-        broken.mkdir()
-        assert isinstance(lay, dict)
-        for name, words in lay.items():
-            if isinstance(words, bytes):
-                (broken / name).write_bytes(words)
-            else:
-                list(laid(broken, {name: words}))
-
-        assert person.run(status) == 0
-        assert "good" in person.said
-        assert max(map(len, (person.said + person.noted).splitlines())) < 2000
-        assert person.run(status, json=True) == 0
-        described = json.loads(person.said, parse_constant=pytest.fail)
-        assert "good" in [one["name"] for one in described]
-        for one in described:
-            assert all(type(one[key]) is int for key in ("port", "bytes", "senders", "lag_bytes", "refused"))
-            assert all(isinstance(one[key], str) for key in ("name", "kind", "state", "file"))
-
-        assert person.run(tail, port=1, follow=False) == 0
-        assert person.said == "a good line\n"
-        assert person.run(tail, port=2, follow=False) in (0, 1)
-        words = resolve_local({"port": 7, "file": str(person.root / "other.log")}, {})
-        before = sorted(path.name for path in broken.iterdir())
-        with contextlib.suppress(ReclogError):
-            _make_way(words, person.registry)
-        assert sorted(path.name for path in broken.iterdir()) == before
-        person.probe()
-
-        code = person.run(kill)
-        assert code in (0, 1)
-        assert "good was dead" in person.said
-        assert not (person.good.folder / "config.json").exists()
-        # Nobody is signalled but who is known by all five facts.
-        assert set(person.ended) <= ({ME.pid} if verified else set())
-
-
-def names_me(files: dict[str, bytes]) -> bool:
-    """Tell whether a folder's state names this process, by all that makes it this one."""
-    with contextlib.suppress(Exception):
-        state = json.loads(files["state.json"])
-        return [str(state["identity"][name]) for name in ME._fields] == [str(value) for value in ME]
-    return False
-
-
-@examples(50)
-@given(files=folders())
-def test_a_broken_recording_keeps_nobody_from_the_others(files: dict[str, bytes]) -> None:
-    check_folder(files, names_me(files))
-
-
-def filled(case: dict[str, Any]) -> dict[str, Any]:
-    """Return a case's files; `ME` in them stands for the identity of this process."""
-    files: dict[str, Any] = {}
-    for name, words in case["files"].items():
-        if isinstance(words, dict) and {"folder", "link", "size"} & set(words):
-            files[name] = words
-        else:
-            files[name] = raw(words).replace(b'"ME"', json.dumps(ME._asdict()).encode())
-    return files
-
-
-@pytest.mark.parametrize("case", cases("recording"))
-def test_kept_recordings(case: dict[str, Any]) -> None:
-    check_folder(filled(case), verified=b'"identity": {"host"' in filled(case).get("state.json", b""))
-
-
-def test_a_link_to_itself_is_no_recording() -> None:
-    with tempfile.TemporaryDirectory() as root:
-        person = Person(Path(root))
-        (person.registry.folder / "loop").symlink_to("loop")
-        assert person.run(status) == 0
-        assert "good" in person.said
-        assert person.run(kill) == 0
-
-
-@examples(60)
-@given(content=contents({"id": "me"}))
-def test_the_collectors_name_is_made_anew(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as root:
-        registry = Registry(Path(root) / "reclog")
-        registry.make()
-        (registry.root / "collector.json").write_bytes(content)
-        name = collector_id(registry)
-        assert name
-        assert len(name) < 5000
-        assert collector_id(registry) == name
-
-
-def test_broken_recordings_beside_one_that_runs(home: Home) -> None:
-    running = home.local("--listener", "builtin")
-    running.send(b"one\n")
-    for number, param in enumerate(cases("recording")):
-        (case,) = param.values
-        folder = home.recordings / f"broken-{number}"
-        folder.mkdir()
-        for name, words in filled(case).items():
-            # None names a process: this one is not to be stopped by what follows.
-            content = (
-                words.replace(json.dumps(ME._asdict()).encode(), b"{}") if isinstance(words, bytes) else words
-            )
-            if isinstance(content, bytes):
-                (folder / name).write_bytes(content)
-            else:
-                list(laid(folder, {name: content}))
-    (home.recordings / "loop").symlink_to("loop")
-    port = str(running.port)
-    runs = [
-        home.inv("status"),
-        home.inv("tail", "--port", port, "--no-follow"),
-        home.inv("test-connection", "--port", port),
-        home.inv("local", "--port", port, "--file", str(home.path / "other.log")),
-        home.inv("kill", "--file", str(running.file)),
-        home.inv("kill"),
-    ]
-    for done in runs:
-        assert "Traceback" not in done.stderr
-        assert done.returncode in (0, 1)
-    codes = [done.returncode for done in runs]
-    assert codes[:3] == [0, 0, 0], runs[:3]
-    assert codes[3:5] == [1, 0], runs[3:5]
-    assert f"local-{port} stopped, 2 lines recorded" in runs[4].stdout
-    left = [path.name for path in home.recordings.iterdir() if (path / "config.json").is_file()]
-    assert runs[5].returncode == (1 if left else 0)
-    shutil.rmtree(home.recordings)
-
-
-# -- the daemons' own files ---------------------------------------------------------------------
 
 RELAY = {
     "name": "1",
@@ -699,70 +412,3 @@ def test_a_file_of_another_name_in_the_spool_hides_no_relay(tmp_path: Path) -> N
     for name in ("abc.seg", "-1.seg", "9.seg"):
         (spool / name).write_bytes(b"x")
     assert seen(tmp_path)["1"].left == 10
-
-
-# -- settings -----------------------------------------------------------------------------------
-
-YAML = st.recursive(
-    st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(-(2**70), 2**70),
-        st.sampled_from([10**400, float("inf"), float("nan"), 1e300, 3e6, 1e-300, -1, 0.5]),
-        st.floats(),
-        st.text(max_size=10),
-        st.sampled_from(
-            ["9" * 5000, "1" + "0" * 400, "9" * 5000 + "GiB", "1\u212a", "1e999", "a\0b", "~x/y", "\ud800"]
-        ),
-        st.sampled_from(
-            ["10.0.0.0/8", "::1%lo", "[::]", "1GiB", "\u0661", "auto", "socat", "builtin", "5 MiB"]
-        ),
-    ),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=4,
-)
-
-
-@examples(200)
-@given(config=st.dictionaries(st.sampled_from(sorted(settings.DEFAULTS)), YAML, max_size=4))
-def test_a_value_that_is_none_is_named(config: dict[str, Any]) -> None:
-    check_settings(config)
-
-
-def check_settings(config: dict[str, Any]) -> bool:
-    """Resolve all settings from a config; True if it is refused for one of them."""
-    refused = False
-    for resolve in (resolve_local, lambda flags, config: resolve_tremplin(flags, config, "there")):
-        try:
-            found = resolve({}, config)
-        except UsageError as error:
-            refused = len(str(error)) < 1000  # a sentence stays one
-            assert refused
-            continue
-        assert json.loads(json.dumps(vars(found)))
-        assert type(found.file) is str
-        os.fsencode(found.file)
-        assert all(type(network) is str for network in found.allow)
-        loop = Loop()
-        try:
-            loop.timer(lambda: None).at(found.partial_after)
-            assert found.partial_after > 0
-            socket.socket().settimeout(found.partial_after)
-        finally:
-            loop.close()
-    return refused
-
-
-@pytest.mark.parametrize("case", cases("settings"))
-def test_kept_settings(case: dict[str, Any]) -> None:
-    config = {
-        name: raw(words).decode("utf-8") if isinstance(words, dict) else words
-        for name, words in case["config"].items()
-    }
-    assert check_settings(config)
-
-
-@pytest.mark.parametrize("part", [5, "hello", [1, 2], [["port", 5]], True, 1.5], ids=repr)
-def test_a_config_whose_part_is_no_mapping_is_said(part: Any) -> None:
-    with pytest.raises(UsageError, match="reclog"):
-        configured(Context(Config(overrides={"reclog": part})))

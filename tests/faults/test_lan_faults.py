@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from bench import Home
-from lan import lan
+from lan import Lan
 from lan_faults import ROOT, faults_for
-from stage import Stage
+from stage import play
 
 BOTH, SOCAT, BUILTIN = ("socat", "builtin"), ("socat",), ("builtin",)
 #: Faults that share a recording, to save its start and its stop: a name, the listeners, the faults.
@@ -92,19 +92,7 @@ def test_nothing_is_lost(home: Home, listener: str, names: list[str]) -> None:
     wanted = [name for name in names if name in faults]
     if not wanted:
         pytest.skip("can't be done on this system")
-    with lan(home, listener) as system:
-        system.start()
-        stage = Stage(system, seed=len(str(names)))
-        try:
-            for name in wanted:
-                stage.inject(name, faults[name])
-            verdict = stage.finish()
-        except BaseException:
-            stage.give_up()
-            raise
-    assert verdict.good, str(verdict)
-    assert verdict.owed > 0
-    assert [stage.injected[name].times for name in wanted] == [1] * len(wanted)
+    play(Lan(home, listener), {name: faults[name] for name in wanted}, seed=len(str(names)))
 
 
 def test_every_fault_has_its_test() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bench import Home
-from stage import Stage
+from stage import play
 from through import Through
 from through_faults import FAULTS
 
@@ -40,16 +40,5 @@ SHORT = [name for name in FAULTS if not LONG.match(name)]
 def test_faults_of_a_tremplin(home: Home, tmp_path: Path, first: int) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
-    with Through(home, tmp_path / "hosts") as system:
-        system.start()
-        stage = Stage(system, seed)
-        try:
-            # Neighbours in the catalogue are alike: those of one stage are taken from all over it.
-            for name in SHORT[first::STAGES]:
-                print(name)
-                stage.inject(name, FAULTS[name])
-            verdict = stage.finish()
-        finally:
-            stage.give_up()
-    assert verdict.good, verdict
-    assert verdict.owed > 0
+    # Neighbours in the catalogue are alike: those of one stage are taken from all over it.
+    play(Through(home, tmp_path / "hosts"), {name: FAULTS[name] for name in SHORT[first::STAGES]}, seed)

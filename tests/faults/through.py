@@ -12,12 +12,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import psutil
 from bench import ROOT, Home, free_port
+from clock import COMPILER, Clock
 from netns import Namespace, link, run
+from small_disk import SmallDisk
 from swarm import runs
 from tremplin_bench import Tremplin, TremplinRecording, account, tremplin
 
@@ -29,49 +30,15 @@ ADDRESS = "10.77.2.1"
 ROOM = "1g"
 #: Small, so that segments (an eighth) are opened and deleted all the time.
 SPOOL_MAX = "16MiB"
-#: What makes the library of clocks that can be set; empty where there is no compiler.
-COMPILER = shutil.which("cc") or ""
-
-
-class SmallDisk:
-    """A file system of its own, mounted at `path`, whose room can be taken away."""
-
-    def __init__(self, path: Path, owner: int) -> None:
-        self.path = path
-        # Before any namespace is entered: one made later sees what is mounted now, and nothing after.
-        words = f"size={ROOM},mode=700,uid={owner},gid={owner}"
-        run("mount", "-t", "tmpfs", "-o", words, "faults", str(path))
-
-    def room(self, size: int | None = None) -> None:
-        """Leave `size` bytes of room beyond what is used; all that there is without it."""
-        until = time.monotonic() + 5
-        while True:
-            now = os.statvfs(self.path)
-            used = (now.f_blocks - now.f_bfree) * now.f_frsize
-            try:
-                wanted = ROOM if size is None else used + size
-                run("mount", "-o", f"remount,size={wanted}", str(self.path))
-            except AssertionError:
-                assert time.monotonic() < until, "it grows too fast"
-            else:
-                return
-
-    def remove(self) -> None:
-        run("umount", "--lazy", str(self.path))
 
 
 class Through:
-    """`fab tremplin` from a laptop's namespace to a jump host's; senders are on the jump host.
+    """`fab tremplin` from a laptop's namespace to a jump host's; senders are on the jump host."""
 
-    To be entered: that makes the hosts, and leaving it sees that nothing is left on them.
-    """
-
-    def __init__(self, home: Home, folder: Path, clocks: bool = bool(COMPILER)) -> None:
-        """With `clocks` the two sides have clocks that a fault can set: that needs a C compiler."""
+    def __init__(self, home: Home, folder: Path) -> None:
         self.name = "tremplin"
         self.home = home
         self.folder = folder
-        self.clocks = clocks
         self.jump: Namespace
         self.laptop: Namespace
         self.trem: Tremplin
@@ -81,18 +48,13 @@ class Through:
         #: Every file that was recorded into, in the order in which that was done; the last is the one now.
         self.files: list[Path] = []
         self.words = ["--partial-after", "20", "--spool-max", SPOOL_MAX]
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self) -> Through:
         with contextlib.ExitStack() as stack:
             self._make(stack)
             self._stack = stack.pop_all()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def close(self) -> None:
+        """Remove the hosts; see that nothing is left on them."""
+        self._stack.close()
 
     def _make(self, stack: contextlib.ExitStack) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -102,30 +64,25 @@ class Through:
         public.chmod(0o755)
         stack.callback(shutil.rmtree, public)
         self.points_here, self.points_there = public / "here", public / "there"
-        self.clock_here, self.clock_there = public / "clock-here", public / "clock-there"
         for path in (self.points_here, self.points_there):
             path.mkdir()
             path.chmod(0o777)
-        for path in (self.clock_here, self.clock_there):
-            path.write_text("0\n")
-        self._library = public / "clock.so"
-        if self.clocks:
-            source = Path(__file__).with_name("clock.c")
-            run(COMPILER, "-shared", "-fPIC", "-O", "-o", str(self._library), str(source))
-        self.disk_here = SmallDisk(_made(self.folder / "disk"), 0)
-        stack.callback(self.disk_here.remove)
+        #: What a fault can set, where there is a compiler.
+        self.clocks = [Clock(path) for path in (public / "clock-here", public / "clock-there") if COMPILER]
+        self.disk_here = SmallDisk(self.folder / "disk", ROOM)
+        stack.callback(self.disk_here.close)
         state = Path(user.pw_dir) / ".local/state"
         for path in (state.parent, state):
             path.mkdir(exist_ok=True)
             os.chown(path, user.pw_uid, user.pw_gid)
-        self.disk_there = SmallDisk(state, user.pw_uid)
-        stack.callback(self.disk_there.remove)
+        self.disk_there = SmallDisk(state, ROOM, user.pw_uid)
+        stack.callback(self.disk_there.close)
         self.jump, self.laptop = Namespace("j"), Namespace("l")
         stack.callback(self._leave)
         link(self.laptop, "laptop", 2, self.jump)
-        self.environment_here = self._environment(self.points_here, self.clock_here)
+        self.environment_here = self._environment(self.points_here, 0)
         self.home.env.update(self.environment_here)
-        there = self._environment(self.points_there, self.clock_there)
+        there = self._environment(self.points_there, 1)
         self.home.within = self.laptop.within
         settings = "SetEnv " + " ".join(f"{name}={value}" for name, value in there.items()) + "\n"
         bench = tremplin(self.home, self.folder / "tremplin", ADDRESS, self.jump.within, settings)
@@ -137,9 +94,8 @@ class Through:
         self.recording = TremplinRecording(self.home, ports[0], file, self.trem, *ports[1:])
         self.files = [file]
 
-    def _environment(self, points: Path, clock: Path) -> dict[str, str]:
-        clocks = {"LD_PRELOAD": str(self._library), "FAULTS_CLOCK": str(clock)} if self.clocks else {}
-        return {VARIABLE: str(points), **clocks}
+    def _environment(self, points: Path, side: int) -> dict[str, str]:
+        return {VARIABLE: str(points), **(self.clocks[side].env if self.clocks else {})}
 
     def _end_sessions(self) -> None:
         self.home.inv("kill")
@@ -268,11 +224,6 @@ def _connections(host: Namespace) -> list[_Connection]:
         )
         for words in lines
     ]
-
-
-def _made(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _is(process: psutil.Process, role: str) -> bool:

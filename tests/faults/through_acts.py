@@ -8,16 +8,14 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 from bench import wait_until
-from stage import Stage
+from stage import Stage, frozen
 from through import Through
-
-Fault = Callable[[Stage], None]
 
 #: The numbers of epoll_wait(2) and epoll_pwait(2).
 _WAITING = {"x86_64": {"232", "281"}, "aarch64": {"22"}}.get(platform.machine(), set())
@@ -27,12 +25,6 @@ def system_of(stage: Stage) -> Through:
     """Return the stage's system."""
     assert isinstance(stage.system, Through)
     return stage.system
-
-
-def the(stage: Stage, role: str) -> psutil.Process:
-    """Return the process of a role: of a system that is healthy there is one, soon."""
-    found: psutil.Process = wait_until(lambda: stage.victim(role), 20, f"there is a process: {role}")
-    return found
 
 
 def at_once(stage: Stage, processes: list[psutil.Process], number: int) -> None:
@@ -46,21 +38,9 @@ def at_once(stage: Stage, processes: list[psutil.Process], number: int) -> None:
 
 def end_collector(stage: Stage, number: int = signal.SIGKILL) -> None:
     """End it, and see that its ssh has ended too."""
-    family = [the(stage, "collector"), *system_of(stage).processes("ssh")]
+    family = [stage.the("collector"), *system_of(stage).processes("ssh")]
     stage.hit(family[0], number)
     psutil.wait_procs(family, timeout=10)
-
-
-@contextlib.contextmanager
-def frozen(process: psutil.Process) -> Iterator[None]:
-    """Have it stopped meanwhile."""
-    process.suspend()
-    try:
-        wait_until(lambda: process.status() == psutil.STATUS_STOPPED, what="it is stopped")
-        yield
-    finally:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.resume()
 
 
 @contextlib.contextmanager

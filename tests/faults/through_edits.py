@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 from bench import wait_until
 from checker import Moment
-from stage import Stage
+from stage import Fault, Stage
 from through import Through
-from through_acts import Fault, at_once, end_collector, frozen_idle, stating, system_of, the
+from through_acts import at_once, end_collector, frozen_idle, stating, system_of
 
 # -- the recorded file --------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ def edited(edit: Edit, event: str) -> Fault:
     """While it is recorded."""
 
     def fault(stage: Stage) -> None:
-        with stating(stage, event), frozen_idle(the(stage, "collector")):
+        with stating(stage, event), frozen_idle(stage.the("collector")):
             edit(stage, False)
 
     return fault
@@ -104,7 +104,7 @@ def edited_and_killed(edit: Edit) -> Fault:
 
     def fault(stage: Stage) -> None:
         system = system_of(stage)
-        collector = the(stage, "collector")
+        collector = stage.the("collector")
         with frozen_idle(collector):
             edit(stage, False)
             size = system.file.stat().st_size if system.file.exists() else 0
@@ -174,7 +174,7 @@ def state_cut_while_dead(there: bool, name: str) -> Fault:
         path = _folder(system, there) / name
         end_collector(stage)
         if there:
-            relay = the(stage, "relay")
+            relay = stage.the("relay")
             with stage.losing():
                 stage.hit(relay, signal.SIGKILL)
         cut_short(path, stage.dice)
@@ -218,7 +218,7 @@ _STATES = [
 def power_lost(stage: Stage) -> None:
     """All that runs there ends at once, and what was not synced is gone."""
     system = system_of(stage)
-    relay = the(stage, "relay")
+    relay = stage.the("relay")
     safe, sampled = _end_of(system.spool), time.monotonic()
     stage.busy(1.7)  # it syncs each second
     with stating(stage, "gap", "disconnected"):

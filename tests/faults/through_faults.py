@@ -13,20 +13,18 @@ from pathlib import Path
 
 import psutil
 from bench import wait_until
+from clock import COMPILER
 from netns import CUT, Namespace, filtered
-from stage import Stage
-from through import COMPILER, SmallDisk
+from small_disk import SmallDisk
+from stage import Fault, Stage, frozen
 from through_acts import (
-    Fault,
     at_once,
     counters,
     end_collector,
     events,
-    frozen,
     pressing,
     stating,
     system_of,
-    the,
 )
 from through_edits import EDITS
 from through_owners import OWNERS
@@ -51,21 +49,21 @@ def ended(role: str, number: int) -> Fault:
 
     def fault(stage: Stage) -> None:
         with stating(stage, "disconnected", "connected"):
-            stage.hit(the(stage, role), number)
+            stage.hit(stage.the(role), number)
 
     return fault
 
 
 def relay_killed(stage: Stage) -> None:
     with stating(stage, "disconnected", "starting the relay again"):
-        relay = the(stage, "relay")
+        relay = stage.the("relay")
         with stage.losing():
             stage.hit(relay, signal.SIGKILL)
 
 
 def relay_told_to_end(stage: Stage) -> None:
     with stating(stage, "stopped", there=True), stating(stage, "disconnected", "starting the relay again"):
-        relay = the(stage, "relay")
+        relay = stage.the("relay")
         with stage.losing(settles=0):
             stage.hit(relay, signal.SIGTERM)
 
@@ -74,7 +72,7 @@ def froze(role: str, least: float, most: float) -> Fault:
     """SIGSTOP for some seconds."""
 
     def fault(stage: Stage) -> None:
-        with frozen(the(stage, role)):
+        with frozen(stage.the(role)):
             stage.pause(least, most)
 
     return fault
@@ -84,7 +82,7 @@ def killed_at_once(*roles: str) -> Fault:
     """SIGKILL of several, as near together as it goes."""
 
     def fault(stage: Stage) -> None:
-        victims = [the(stage, role) for role in roles]
+        victims = [stage.the(role) for role in roles]
         with stage.losing():
             at_once(stage, victims, signal.SIGKILL)
         if "collector" in roles:
@@ -190,9 +188,9 @@ def _filled(stage: Stage, disk: SmallDisk, there: bool, *idle: str) -> None:
     # When there is room again the spool may be full too: that ends with the next ack, when nobody is frozen.
     with stating(stage, "paused", "resumed", there=there), contextlib.ExitStack() as stack:
         for role in idle:
-            stack.enter_context(frozen(the(stage, role)))
+            stack.enter_context(frozen(stage.the(role)))
         # Before there is more to write: a mount takes so long that the spool would be full first.
-        disk.room(0)
+        disk.fill(0)
         with pressing(stage):
             try:
                 wait_until(
@@ -200,10 +198,10 @@ def _filled(stage: Stage, disk: SmallDisk, there: bool, *idle: str) -> None:
                 )
                 for _ in range(3):
                     stage.busy(stage.dice.random() * 0.4)
-                    disk.room(4096 * stage.dice.randint(1, 4))
+                    disk.fill(4096 * stage.dice.randint(1, 4))
                 stage.pause(0.0, 0.4)
             finally:
-                disk.room()
+                disk.make_room()
     reasons = {event["reason"] for event in events(stage, "paused", there)[before:]}
     assert os.strerror(errno.ENOSPC) in reasons, reasons
 
@@ -242,14 +240,13 @@ def clock_jumps(there: bool) -> Fault:
 
     def fault(stage: Stage) -> None:
         system = system_of(stage)
-        assert system.clocks, "it has no clocks of its own"
-        clock = system.clock_there if there else system.clock_here
+        clock = system.clocks[there]
         hours = stage.dice.choice([-30, -1, 1, 30])
         for seconds in (hours * 3600, 0):
-            clock.write_text(f"{seconds}\n")
+            clock.set(seconds)
             stage.busy(0.3 + stage.dice.random() * 0.5)
             with stating(stage, "collector connected", there=True), stating(stage, "connected"):
-                stage.hit(the(stage, "ssh"), signal.SIGKILL)
+                stage.hit(stage.the("ssh"), signal.SIGKILL)
             newest = events(stage, "collector connected" if there else "connected", there)[-1]
             told = datetime.datetime.strptime(newest["time"], "%Y-%m-%dT%H:%M:%S.%fZ")
             ahead = told.replace(tzinfo=datetime.timezone.utc).timestamp() - time.time()
@@ -278,7 +275,7 @@ def senders_stay_silent(stage: Stage) -> None:
 def no_descriptors(stage: Stage) -> None:
     """The relay can open nothing for a while; who connects meanwhile waits."""
     system = system_of(stage)
-    relay = the(stage, "relay")
+    relay = stage.the("relay")
     line = next(one for one in _proc(relay, "limits") if one.startswith("Max open files"))
     soft, hard = line.split()[3:5]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 from bench import ROOT, Home, free_port, wait_until
 from netns import CUT, filtered
-from stage import Stage
+from stage import Fault, Stage
 from swarm import in_threads
 from through import Through
-from through_acts import Fault, end_collector, stating, system_of, the
+from through_acts import end_collector, stating, system_of
 from tremplin_bench import TremplinRecording
 
 from reclog.engine import __version__
@@ -146,7 +146,7 @@ def taken_over_and_back(stage: Stage) -> None:
     mine = system.file
     with _another(system) as other:
         with stating(stage, "refused"):
-            first = the(stage, "collector")
+            first = stage.the("collector")
             done = other.again(*system.words, "--take-over")
             assert done.returncode == 0, done.stderr
             psutil.wait_procs([first], timeout=20)
@@ -193,15 +193,15 @@ def upgraded(stage: Stage) -> None:
     """The same command from a checkout of another version, then from this one again."""
     system = system_of(stage)
     with _another_version(system) as checkout:
-        pid = the(stage, "relay").pid
+        pid = stage.the("relay").pid
         done = system.open(cwd=checkout)
         assert done.returncode == 0, done.stderr
-        assert the(stage, "relay").pid == pid, "what records goes on as it is"
+        assert stage.the("relay").pid == pid, "what records goes on as it is"
         end_collector(stage, signal.SIGTERM)
         with stage.losing(settles=0):
             done = system.open(cwd=checkout)
             assert done.returncode == 0, done.stderr
-        assert the(stage, "relay").pid != pid, "its program is the new one"
+        assert stage.the("relay").pid != pid, "its program is the new one"
         stage.see_recording(20)
         end_collector(stage, signal.SIGKILL)
         with stage.losing(settles=0):

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 from bench import wait_until
 from checker import SETTLES_WITHIN, Moment
-from stage import Stage
-from through_acts import Fault, end_collector, events, pressing, stating, system_of, the
+from stage import Fault, Stage
+from through_acts import end_collector, events, pressing, stating, system_of
 
 
 def _around(what: str, *operations: str) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def relay_dies(point: str) -> Fault:
 
     def fault(stage: Stage) -> None:
         system = system_of(stage)
-        relay = the(stage, "relay")
+        relay = stage.the("relay")
         with stating(stage, "disconnected", "starting the relay again"), _pressed(stage, point):
             reached = arm(system.points_there, point, "kill")
             _await(stage, reached)
@@ -113,7 +113,7 @@ def relay_dies_at_its_start(point: str) -> Fault:
         system = system_of(stage)
         with stage.losing():
             end_collector(stage)
-            stage.hit(the(stage, "relay"), signal.SIGKILL)
+            stage.hit(stage.the("relay"), signal.SIGKILL)
             reached = arm(system.points_there, point, "kill")
             done = system.open()
             assert reached.exists(), done.stdout
@@ -151,7 +151,7 @@ def collector_dies(point: str) -> Fault:
 
     def fault(stage: Stage) -> None:
         system = system_of(stage)
-        collector = the(stage, "collector")
+        collector = stage.the("collector")
         _await(stage, arm(system.points_here, point, "kill"))
         _ends(stage, collector)
         system.again()
@@ -180,7 +180,7 @@ def refused(there: bool, point: str, words: str, event: str) -> Fault:
 
     def fault(stage: Stage) -> None:
         system = system_of(stage)
-        process = the(stage, "relay" if there else "collector")
+        process = stage.the("relay" if there else "collector")
         before = len(events(stage, event, there)) if event else 0
         with _pressed(stage, point):
             _await(stage, arm(system.points_there if there else system.points_here, point, words))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import io
 import json
 import os
 import random
-import runpy
 import socket
 import subprocess
 import sys
@@ -17,11 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
+import commands
 import psutil
 import pytest
-from invoke.program import Program
 
 from reclog.engine.records.names import MARK
 from reclog.look.status import describe
@@ -157,7 +154,16 @@ class Home:
         )
 
     def inv(self, *words: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-        return self.run(str(BIN / "inv"), *words, **kwargs)
+        return self.program("inv", *words, **kwargs)
+
+    def program(
+        self, name: str, *words: str, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `inv` or `fab`; elsewhere than in this checkout by an interpreter of its own."""
+        argv = [str(BIN / name), *words]
+        if cwd != ROOT or self.within[:3] not in ([], ["ip", "netns", "exec"]):
+            return self.run(*argv, cwd=cwd, env=env, timeout=timeout)
+        return commands.call(argv, cwd, {**self.env, **(env or {})}, "".join(self.within[3:]), timeout)
 
     def local(self, *words: str, file: Path | None = None, **kwargs: Any) -> Running:
         """Start `inv local` on a free port; fail with its own words if it does not start."""
@@ -167,25 +173,6 @@ class Home:
         done = self.inv("local", "--port", str(port), "--file", str(file), *words, **kwargs)
         assert done.returncode == 0, done.stderr
         return Running(self, port, file)
-
-    def here(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `inv` with this home in this process: as good for words that start nothing, and quicker."""
-        out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-        code = 0
-        with (
-            mock.patch.dict(os.environ, {**self.env, **(env or {})}, clear=True),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            try:
-                program = Program(
-                    name="Invoke", binary="inv[oke]", namespace=runpy.run_path(str(ROOT / "tasks.py"))["ns"]
-                )
-                program.run(["inv", *words])
-            except SystemExit as end:
-                code = int(end.code or 0)
-        out.seek(0)
-        return subprocess.CompletedProcess(words, code, out.read(), err.getvalue())
 
     def status(self) -> list[dict[str, Any]]:
         """Return what `inv status --json` says."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bench import Home, Running, wait_until
-from test_file import mount
+from small_disk import mount
 
 FULL = "No space left on device"
 

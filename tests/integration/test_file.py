@@ -7,37 +7,20 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from bench import Home, Running, free_port, wait_until
+from small_disk import SmallDisk
 from swarm import Crowd, memory, stays, unacknowledged
 
 MIB = 1024 * 1024
 
 
-class SmallDisk:
-    """A file system of its own, with little room."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir()
-        mount("-t", "tmpfs", "-o", "size=2m", "reclog-test", str(path))
-
-    def grow(self, size: str) -> None:
-        mount("-o", f"remount,size={size}", str(self.path))
-
-
-def mount(*words: str) -> None:
-    subprocess.run(["mount", *words], check=True, capture_output=True)
-
-
 @pytest.fixture
 def disk(home: Home) -> Iterator[SmallDisk]:
-    disk = SmallDisk(home.path / "disk")
-    yield disk
-    home.kill_all()
-    subprocess.run(["umount", str(disk.path)], check=True, capture_output=True)
+    with contextlib.closing(SmallDisk(home.path / "disk", "2m")) as disk:
+        yield disk
+        home.kill_all()
 
 
 class Bulk:

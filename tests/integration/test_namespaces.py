@@ -13,8 +13,8 @@ import pytest
 from bench import Home, wait_until
 from netns import FILTER, PORT_IN, PORT_OUT, Hosts, Namespace, link
 from swarm import stays
-from test_tremplin_faults import Stream, all_there, counters, is_what_the_relay_spooled, wait_for
 from tremplin_bench import tremplin
+from tremplin_streams import Stream, all_there, counters, is_what_the_relay_spooled, wait_for
 
 pytestmark = pytest.mark.root
 

@@ -68,8 +68,8 @@ def works(trem: Tremplin, host: str, text: str | None = None, *core: str) -> str
     port, out, local = free_port(), free_port(), free_port()
     file = trem.home.path / f"{port}.log"
     ports = ["--port-remote-in", str(port), "--port-remote-out", str(out), "--port-local", str(local)]
-    fab = [str(BIN / "fab"), "-S", str(config), *core, "-H", host]
-    done = trem.home.run(*fab, "tremplin", *ports, "--file", str(file))
+    fab = ["fab", "-S", str(config), *core, "-H", host]
+    done = trem.home.program(*fab, "tremplin", *ports, "--file", str(file))
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stderr == ""
     assert "proved: a line sent there" in done.stdout
@@ -78,7 +78,7 @@ def works(trem: Tremplin, host: str, text: str | None = None, *core: str) -> str
     (state,) = trem.home.status()
     assert state["state"] == "recording"
     assert len(state["pids"]) >= 2  # a proxy belongs to the tunnel
-    stopped = trem.home.run(*fab, "kill")
+    stopped = trem.home.program(*fab, "kill")
     assert (stopped.returncode, stopped.stderr) == (0, ""), stopped.stdout
     assert "stopped, 1 line" in stopped.stdout
     nothing_is_left(trem)
@@ -118,8 +118,8 @@ def call(trem: Tremplin, host: str, text: str, *options: str) -> subprocess.Comp
             words += [option, str(free_port())]
     if "--file" not in options:
         words += ["--file", str(trem.home.path / "refused.log")]
-    fab = [str(BIN / "fab"), "-S", str(config), "-H", host]
-    done = trem.home.run(*fab, "tremplin", *words, cwd=ROOT)
+    fab = ["fab", "-S", str(config), "-H", host]
+    done = trem.home.program(*fab, "tremplin", *words)
     assert not (trem.home.path / "refused.log").exists()
     return done
 
@@ -220,19 +220,21 @@ def test_two_ports_of_one_name_are_two_hosts(trem: Tremplin) -> None:
     config.write_text(text)
     words = ["--port-remote-in", str(recording.port), "--port-remote-out", str(recording.port_out)]
     words += ["--port-local", str(free_port())]
-    fab = [str(BIN / "fab"), "-S", str(config)]
+    fab = ["fab", "-S", str(config)]
     # The same account by another name is the same recording.
     host = f"{user}@127.0.0.1:{trem.port}"
-    done = trem.home.run(*fab, "-H", host, "tremplin", *words, "--file", str(trem.home.path / "y.log"))
+    done = trem.home.program(*fab, "-H", host, "tremplin", *words, "--file", str(trem.home.path / "y.log"))
     assert done.returncode == 1
     assert f"--file {recording.file}, and is not changed: `inv kill --host" in done.stderr
-    done = trem.home.run(*fab, "-H", host, "tremplin", *words[:4])
+    done = trem.home.program(*fab, "-H", host, "tremplin", *words[:4])
     assert done.returncode == 0, done.stderr
     assert f"is recording already, into {recording.file}" in done.stdout
     with sshd(trem, "other") as port:
         # Another sshd is another host, as far as anybody can know; but its relay is one that we have.
         host = f"{user}@127.0.0.1:{port}"
-        done = trem.home.run(*fab, "-H", host, "tremplin", *words, "--file", str(trem.home.path / "y.log"))
+        done = trem.home.program(
+            *fab, "-H", host, "tremplin", *words, "--file", str(trem.home.path / "y.log")
+        )
         assert done.returncode == 1
         assert f"That relay is {recording.folder.name} here" in done.stderr
     assert recording.kill().returncode == 0
@@ -276,8 +278,8 @@ def test_several_hosts_in_one_call(trem: Tremplin) -> None:
                 config.write_text(first + second.replace(f"Port {trem.port}", f"Port {port}"))
                 senders, out = free_port(), free_port()
                 ports = ["--port-remote-in", str(senders), "--port-remote-out", str(out)]
-                fab = [str(BIN / "fab"), "-S", str(config), "-H", "trem,trem2"]
-                done = home.run(*fab, "tremplin", *ports, "--file", f"{home.path}/{{host}}.log")
+                fab = ["fab", "-S", str(config), "-H", "trem,trem2"]
+                done = home.program(*fab, "tremplin", *ports, "--file", f"{home.path}/{{host}}.log")
                 assert (done.returncode, done.stderr) == (0, ""), done.stdout
                 for host, name in (("127.0.0.1", "trem"), (address, "trem2")):
                     with socket.create_connection((host, senders), timeout=5) as sock:
@@ -285,7 +287,7 @@ def test_several_hosts_in_one_call(trem: Tremplin) -> None:
                     file = home.path / f"{name}.log"
                     wait_until(functools.partial(ends_with, file, f"\nto {name}\n".encode()))
                 assert sorted(one["host"] for one in home.status()) == ["trem", "trem2"]
-                done = home.run(*fab, "kill")
+                done = home.program(*fab, "kill")
                 assert (done.returncode, done.stderr) == (0, ""), done.stdout
                 nothing_is_left(trem)
                 assert [path for path in there.rglob("*") if path.is_file()] == []
@@ -299,10 +301,10 @@ def test_several_hosts_in_one_call(trem: Tremplin) -> None:
 def test_wrong_words(trem: Tremplin) -> None:
     home, text = trem.home, trem.config.read_text()
     touched = home.path / "touched"
-    refused(trem, home.run(str(BIN / "fab"), "tremplin"), "Give a host with -H", code=2)
-    done = home.run(str(BIN / "fab"), f"-H=-oProxyCommand=touch {touched}", "tremplin")
+    refused(trem, home.program("fab", "tremplin"), "Give a host with -H", code=2)
+    done = home.program("fab", f"-H=-oProxyCommand=touch {touched}", "tremplin")
     refused(trem, done, "is no host", code=2)
-    done = home.run(str(BIN / "fab"), "-H", f"me@-oProxyCommand=touch {touched}", "tremplin")
+    done = home.program("fab", "-H", f"me@-oProxyCommand=touch {touched}", "tremplin")
     refused(trem, done, "is no host", code=2)
     assert not touched.exists()
     port = str(free_port())

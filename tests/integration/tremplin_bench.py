@@ -74,9 +74,7 @@ class Tremplin:
 
     def fab(self, *words: str, host: str = ALIAS, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run `fab -S config -H alias …`."""
-        from bench import BIN
-
-        return self.home.run(str(BIN / "fab"), "-S", str(self.config), "-H", host, *words, **kwargs)
+        return self.home.program("fab", "-S", str(self.config), "-H", host, *words, **kwargs)
 
     def open(self, *words: str, file: Path | None = None) -> TremplinRecording:
         """Start `fab tremplin` on ports of its own; fail with its own words if it does not start."""

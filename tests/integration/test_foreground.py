@@ -1,0 +1,161 @@
+"""`--foreground`, and what a terminal sees of a recording."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from bench import BIN, ROOT, Home, Running, free_port, wait_until
+from terminal import ready_for_ctrl_c, terminal
+
+from reclog.console import size
+
+INV = str(BIN / "inv")
+#: What a sender could write to take a terminal over, and what a person is to see of it.
+HOSTILE = b"\x1b[31mred\x1b]0;title\x07 \xe2\x80\xae [bold]x[/] \x9b\xff"
+SHOWN = r"\x1b[31mred\x1b]0;title\x07 \u202e [bold]x[/] \x9b\xff"
+
+
+def recording(home: Home) -> bool:
+    return any(one["state"] == "recording" for one in home.status())
+
+
+@contextlib.contextmanager
+def foreground(home: Home, *words: str) -> Iterator[tuple[Running, subprocess.Popen[str]]]:
+    """Run `inv local --foreground` without a terminal, its output in a pipe."""
+    port = free_port()
+    home.ports.append(port)
+    running = Running(home, port, home.path / "x.log")
+    process = subprocess.Popen(
+        [INV, "local", "--foreground", "--port", str(port), "--file", str(running.file), *words],
+        cwd=ROOT,
+        env=home.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=ready_for_ctrl_c,
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or recording(home), what="the recording")
+        yield running, process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+BURST = b"".join(b"line %d\n" % number for number in range(20_000))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_to_the_foreground_drains_and_stops(
+    home: Home, listener: str, number: signal.Signals
+) -> None:
+    with foreground(home, "--listener", listener) as (running, process):
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"local-{running.port}: 0.0.0.0:{running.port}")
+        assert process.stdout.readline() == "recording, 0 lines, 0 B, 0 senders\n"
+        running.send(BURST)
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=15)
+        assert process.returncode == 0, errors
+        assert errors == f"Stopped: 20000 lines, {size(len(BURST))} recorded.\n"
+        assert "\x1b" not in out
+    assert running.read() == BURST
+    assert home.processes() == []
+    assert home.status() == []
+
+
+def test_the_recorder_ends_with_a_foreground_that_is_killed(home: Home, listener: str) -> None:
+    with foreground(home, "--listener", listener) as (running, process):
+        running.send(BURST)
+        process.kill()
+        wait_until(lambda: home.processes() == [], within=5, what="the recorder has ended by itself")
+    assert running.read() == BURST
+    assert home.status() == []
+    assert running.events("stopped")[0]["lines"] == 20_000
+
+
+def test_a_recorder_that_dies_ends_its_foreground(home: Home) -> None:
+    with foreground(home) as (running, process):
+        running.daemon.kill()
+        _, errors = process.communicate(timeout=10)
+        assert process.returncode == 1
+        assert errors.startswith("The recorder ended by itself")
+        assert len(errors.splitlines()) == 1
+
+
+def test_inv_kill_ends_a_foreground(home: Home) -> None:
+    with foreground(home) as (running, process):
+        running.send(b"x\n")
+        assert "1 line recorded" in running.kill().stdout
+        process.communicate(timeout=10)
+        assert process.returncode == 0
+
+
+def test_live_counters_on_a_terminal_and_ctrl_c(home: Home, listener: str) -> None:
+    port = free_port()
+    home.ports.append(port)
+    running = Running(home, port, home.path / "x.log")
+    words = ("--foreground", "--port", str(port), "--file", str(running.file), "--listener", listener)
+    with terminal(home, INV, "local", *words) as window:
+        window.see(b"recording, 0 lines, 0 B, 0 senders")
+        with running.connect() as sock:
+            sock.sendall(b"one\ntwo\n")
+            window.see(b"recording, 2 lines, 8 B, 1 sender")
+            window.see(b"two")
+            sock.sendall(b"three\n")
+            window.type(b"\x03")
+            assert window.ended() == 0
+        assert b"Stopped: 3 lines, 14 B recorded." in window.shown
+        assert b"Traceback" not in window.shown
+    assert running.read() == b"one\ntwo\nthree\n"
+    assert home.status() == []
+
+
+def test_a_closed_window_stops_a_foreground(home: Home) -> None:
+    port = free_port()
+    home.ports.append(port)
+    words = ("--foreground", "--port", str(port), "--file", str(home.path / "x.log"))
+    with terminal(home, INV, "local", *words) as window:
+        window.see(b"0 senders")
+        Running(home, port, home.path / "x.log").send(BURST)
+    wait_until(lambda: home.processes() == [])
+    assert (home.path / "x.log").read_bytes() == BURST
+    assert home.status() == []
+
+
+def test_a_recorder_in_the_background_outlives_its_terminal(home: Home, listener: str) -> None:
+    port = free_port()
+    home.ports.append(port)
+    running = Running(home, port, home.path / "x.log")
+    with terminal(home, "sh") as window:
+        words = ["local", "--port", str(port), "--file", str(running.file), "--listener", listener]
+        window.type(shlex.join([INV, *words]).encode() + b"\n")
+        window.see(b"Follow: tail -f")
+    before = {process.pid for process in running.family()}
+    running.send(b"still here\n")
+    wait_until(lambda: running.read() == b"still here\n")
+    assert {running.daemon.pid} <= before
+    assert running.status()["state"] == "recording"
+    assert running.daemon.terminal() is None
+
+
+def test_the_live_counters_do_not_obey_a_sender(home: Home) -> None:
+    port = free_port()
+    home.ports.append(port)
+    words = ("local", "--foreground", "--port", str(port), "--file", str(home.path / "x.log"))
+    with terminal(home, INV, *words) as window:
+        window.see(b"0 senders")
+        Running(home, port, home.path / "x.log").send(HOSTILE + b"\n")
+        window.see(SHOWN.encode())
+        assert b"\x1b[31m" not in window.shown
+        assert b"\x1b]0;" not in window.shown
+        assert b"\xe2\x80\xae" not in window.shown
+        window.type(b"\x03")
+        assert window.ended() == 0
