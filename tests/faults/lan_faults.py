@@ -36,8 +36,8 @@ from lan_acts import (
     without_processes,
 )
 from lan_edits import EDITS, edited, edited_when_dead
-from stage import Fault, Stage, frozen
-from swarm import in_threads, reset_at_close, runs
+from stage import Fault, Stage
+from swarm import frozen, in_threads, reset_at_close, runs
 
 from reclog.engine.records.events import timestamp
 

@@ -7,8 +7,8 @@ import os
 import signal
 
 from netns import CUT, filtered
-from stage import Fault, Stage, frozen
-from swarm import in_threads, reset_at_close
+from stage import Fault, Stage
+from swarm import frozen, in_threads, reset_at_close
 from through import Through
 
 

@@ -26,18 +26,6 @@ from workload import Workload
 PROBE = re.compile(rb"reclog probe [0-9a-f]+")
 
 
-@contextlib.contextmanager
-def frozen(process: psutil.Process) -> Iterator[None]:
-    """Have a process stopped meanwhile."""
-    process.suspend()
-    try:
-        wait_until(lambda: process.status() == psutil.STATUS_STOPPED, what="it stands still")
-        yield
-    finally:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.resume()
-
-
 class System(Protocol):
     """Something that records what is written to a port."""
 

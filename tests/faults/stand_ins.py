@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, Protocol
 from unittest import mock
 
@@ -122,9 +123,8 @@ class StubDaemon:
         self.loop = StubLoop()
         self.disk = disk
         self.folder = STATE
-        self.counters = mock.Mock(spec=["write"])
-        self.log = mock.Mock(spec=["say"])
-        self.log.say = say
+        self.counters = SimpleNamespace(write=lambda: None)
+        self.log = SimpleNamespace(say=say)
         self.stopping = False
         self.keep_state = self.keep_config = False
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 from bench import wait_until
-from stage import Stage, frozen
+from stage import Stage
+from swarm import frozen
 from through import Through
 
 #: The numbers of epoll_wait(2) and epoll_pwait(2).

@@ -16,7 +16,8 @@ from bench import wait_until
 from clock import COMPILER
 from netns import CUT, Namespace, filtered
 from small_disk import SmallDisk
-from stage import Fault, Stage, frozen
+from stage import Fault, Stage
+from swarm import frozen
 from through_acts import (
     at_once,
     counters,

@@ -344,16 +344,6 @@ def _fails(sock: socket.socket) -> bool:
     return False
 
 
-def test_kill_cleans_up_after_a_dead_recorder(home: Home) -> None:
-    recording = home.local()
-    recording.daemon.kill()
-    wait_until(lambda: recording.status()["state"] == "dead")
-    done = home.inv("kill")
-    assert done.returncode == 0
-    assert f"local-{recording.port} was dead; cleaned up." in done.stdout
-    assert_gone(recording)
-
-
 def test_a_recycled_pid_is_not_touched(home: Home) -> None:
     with bystander("sleep", "60") as innocent:
         identity = Identity.of(innocent.pid)._replace(started="1")
@@ -385,19 +375,6 @@ def test_a_recording_that_lost_its_state_is_stopped(home: Home, listener: str, l
     assert recording.read() == b"line\nhalf"
     assert "Nothing to stop" not in done.stdout
     assert "Nothing to stop" in home.inv("kill").stdout
-
-
-def test_two_kills_at_once(home: Home, listener: str) -> None:
-    recording = home.local("--listener", listener)
-    for number in range(100):
-        recording.send(b"%d\n" % number)
-    kills = [start_kill(home), start_kill(home)]
-    for kill in kills:
-        _, err = kill.communicate(timeout=30)
-        assert kill.returncode == 0, err
-        assert "Traceback" not in err
-    assert sorted(recording.read().split()) == sorted(b"%d" % number for number in range(100))
-    assert_gone(recording)
 
 
 def test_kill_of_one_leaves_the_other(home: Home) -> None:

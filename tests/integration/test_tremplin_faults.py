@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
-import os
 import random
 import socket
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 from bench import wait_until
-from small_disk import SmallDisk
-from swarm import stays
+from swarm import frozen, stays
 from tremplin_bench import Tremplin
 from tremplin_streams import (
     MIB,
@@ -25,7 +20,6 @@ from tremplin_streams import (
     all_comes,
     all_there,
     counters,
-    frozen,
     is_what_the_relay_spooled,
     kill_collector,
     line_of,
@@ -90,22 +84,13 @@ def test_a_killed_collector_goes_on_inside_a_line(trem: Tremplin) -> None:
     wait_until(lambda: is_what_the_relay_spooled(recording))
 
 
-def test_the_same_command_twice_changes_nothing(trem: Tremplin) -> None:
-    recording = trem.open()
-    before = [recording.daemon.pid, recording.ssh.pid, recording.relay.pid]
-    done = recording.again()
-    assert done.returncode == 0
-    assert "recording already" in done.stdout
-    assert [recording.daemon.pid, recording.ssh.pid, recording.relay.pid] == before
-
-
 # -- the relay's death -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reboot", [False, True], ids=["kill -9", "reboot"])
 def test_a_dead_relay_is_started_again_and_keeps_its_spool(trem: Tremplin, reboot: bool) -> None:
     recording = trem.open()
-    with frozen(recording):
+    with frozen(recording.daemon):
         recording.send(b"".join(line_of(0, number) for number in range(1000)))
         wait_until(lambda: recording.relay_counters()["lines"] >= 1001, what="all is spooled")
         relay_died(recording, reboot)
@@ -120,24 +105,10 @@ def test_a_dead_relay_is_started_again_and_keeps_its_spool(trem: Tremplin, reboo
     assert not recording.events("gap")
 
 
-def test_a_relay_told_to_end_is_started_again(trem: Tremplin) -> None:
-    recording = trem.open()
-    with frozen(recording):
-        recording.send(b"".join(line_of(0, number) for number in range(1000)))
-        relay = recording.relay
-        relay.terminate()  # as its host does when it goes down
-        wait_until(lambda: not psutil.pid_exists(relay.pid) or relay.status() == psutil.STATUS_ZOMBIE)
-        assert any(path.suffix == ".seg" for path in trem.files())
-    wait_until(lambda: listens(recording), 15, "the relay is back")
-    recording.send(line_of(0, 1000))
-    wait_until(lambda: line_of(0, 1000) in recording.read())
-    assert lines_of(recording.read(), 0) == [line_of(0, number) for number in range(1001)]
-
-
 def test_a_relay_waits_for_its_port(trem: Tremplin) -> None:
     recording = trem.open()
     with socket.socket() as stranger:
-        with frozen(recording):
+        with frozen(recording.daemon):
             relay_died(recording)
             stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             stranger.bind(("0.0.0.0", recording.port))
@@ -151,35 +122,6 @@ def test_a_relay_waits_for_its_port(trem: Tremplin) -> None:
     wait_until(lambda: recording.read().endswith(b"hello again\n"))
     assert recording.relay_events("port is taken")
     assert recording.relay_events("port is free again")
-
-
-def test_after_a_power_cut_no_offset_is_used_twice(trem: Tremplin) -> None:
-    recording = trem.open()
-    spool = trem.relays / str(recording.port) / "spool"
-    recording.send(b"".join(line_of(0, number) for number in range(500)))
-    wait_until(lambda: line_of(0, 499) in recording.read())
-    wait_until(lambda: counters(recording).get("lag_bytes") == 0)
-    with frozen(recording):
-        recording.ssh.kill()  # what comes now is not on its way here when the power goes
-        recording.send(b"".join(line_of(0, number) for number in range(500, 1000)))
-        wait_until(lambda: recording.relay_counters()["lines"] >= 1001)
-        end = recording.relay_counters()["end"]
-        relay_died(recording, reboot=True)
-        # What was written since the last sync is gone: part of what the collector has already, and more.
-        segment = max(spool.glob("*.seg"))
-        left = len(b"".join(line_of(0, number) for number in range(300))) + 7
-        os.truncate(segment, left)
-        state = json.loads((spool / "spool.json").read_text())
-        (spool / "spool.json").write_text(json.dumps({**state, "boot": "another"}))
-    wait_until(lambda: listens(recording), 15, "the relay is back")
-    recording.send(b"".join(line_of(0, number) for number in range(1000, 1500)))
-    wait_until(lambda: line_of(0, 1499) in recording.read())
-    expected = [line_of(0, number) for number in [*range(500), *range(1000, 1500)]]
-    assert lines_of(recording.read(), 0) == expected
-    gap = recording.events("gap")[-1]
-    assert gap["end"] == state["mark"] >= end
-    assert recording.relay_events("gap")[-1]["start"] == int(segment.stem) + left
-    assert int(max(spool.glob("*.seg")).stem) == state["mark"]
 
 
 # -- room --------------------------------------------------------------------------------------------
@@ -210,7 +152,7 @@ def test_a_frozen_collector_catches_up(trem: Tremplin) -> None:
     recording = trem.open()
     stream = Stream(recording, senders=4)
     stream.more(100)
-    with frozen(recording):
+    with frozen(recording.daemon):
         stays(lambda: recording.daemon.status() == psutil.STATUS_STOPPED, 15)
     thawed = time.monotonic()
     until_now = list(stream.sent)
@@ -222,35 +164,3 @@ def test_a_frozen_collector_catches_up(trem: Tremplin) -> None:
     wait_for(recording, stream)
     assert all_there(recording.read(), stream)
     wait_until(lambda: is_what_the_relay_spooled(recording))
-
-
-@pytest.mark.root
-def test_a_full_disk_here_pauses_and_loses_nothing(trem: Tremplin, tmp_path: Path) -> None:
-    with contextlib.closing(SmallDisk(tmp_path / "disk", "2m")) as disk:
-        recording = trem.open(file=disk.path / "file.log")
-        stream = Bulk(recording, 6 * MIB)
-        wait_until(lambda: counters(recording).get("state") == "paused", what="the collector pauses")
-        assert "No space left" in str(counters(recording)["paused_for"])
-        assert recording.status()["state"] == "paused"
-        disk.grow("20m")
-        all_comes(recording, stream)
-        assert recording.events("paused")
-        assert recording.events("resumed")
-        trem.home.kill_all()
-
-
-@pytest.mark.root
-def test_a_full_disk_there_pauses_and_loses_nothing(trem: Tremplin) -> None:
-    state = Path(trem.account.pw_dir) / ".local/state"
-    with contextlib.closing(SmallDisk(state, "40m", trem.account.pw_uid)) as disk:
-        recording = trem.open()
-        with frozen(recording):
-            disk.fill(2 * MIB)
-            stream = Bulk(recording, 30 * MIB)
-            wait_until(lambda: recording.relay_events("paused"), what="the relay pauses")
-            assert recording.relay_events("paused")[0]["reason"] == os.strerror(errno.ENOSPC)
-        # What is acked makes room, but not for its counters, always.
-        disk.make_room()
-        all_comes(recording, stream)
-        assert recording.relay_events("resumed")
-        trem.home.kill_all()

@@ -1,31 +1,18 @@
-"""Promises 9 and 12 of a tremplin: others at the recorded file, and at its ports, with real ssh."""
+"""Promise 12 of a tremplin: strangers at its ports, with real ssh. (At its file: tests/faults.)"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
-import subprocess
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import psutil
-import pytest
 from bench import wait_until
-from swarm import is_closed
-from tremplin_bench import Tremplin, TremplinRecording
+from swarm import frozen, is_closed
+from tremplin_bench import Tremplin
 from tremplin_streams import (
-    Stream,
-    again,
-    all_there,
     counters,
-    frozen,
-    goes_to_the_end,
-    kill_collector,
-    line_of,
-    lines_of,
     listens,
     relay_died,
 )
@@ -33,109 +20,6 @@ from tremplin_streams import (
 from reclog.engine.feed.handshake import PROTOCOL
 
 # -- foreign edits -----------------------------------------------------------------------------------
-
-Edit = Callable[[Path], None]
-
-
-def echo(file: Path) -> None:
-    subprocess.run(f"echo note >> {file}", shell=True, check=True)
-
-
-def echo_half(file: Path) -> None:
-    subprocess.run(f"printf 'half a note' >> {file}", shell=True, check=True)
-
-
-def truncate(file: Path) -> None:
-    os.truncate(file, 0)
-
-
-def rename(file: Path) -> None:
-    count = len(list(file.parent.glob("*.old")))
-    file.rename(file.with_name(f"{file.name}.{count}.old"))
-
-
-def rename_with_new(file: Path) -> None:
-    rename(file)
-    file.write_text("a new file\n")
-
-
-EVENTS: dict[Edit, str] = {
-    echo: "file changed",
-    echo_half: "file changed",
-    rename: "file reopened",
-    rename_with_new: "file reopened",
-}
-
-
-def with_renamed(recording: TremplinRecording) -> bytes:
-    renamed = sorted(recording.file.parent.glob("*.old"))
-    return b"".join(path.read_bytes() for path in renamed) + recording.read()
-
-
-def killed_behind_the_edit(recording: TremplinRecording, stream: Stream, edit: Edit) -> None:
-    """Kill the collector when it has written behind the edit, and before it has acked that."""
-    edit(recording.file)
-    size = recording.file.stat().st_size
-    wait_until(lambda: recording.file.stat().st_size > size + 20)
-    kill_collector(recording)
-    again(recording)
-    stream.more(50)
-
-
-def edited_while_dead(recording: TremplinRecording, stream: Stream, edit: Edit) -> None:
-    kill_collector(recording)
-    edit(recording.file)
-    stream.more(50)
-    again(recording)
-    stream.more(50)
-
-
-@pytest.mark.parametrize("edit", EVENTS)
-def test_an_addition_or_a_rename_loses_and_doubles_nothing(trem: Tremplin, edit: Edit) -> None:
-    recording = trem.open()
-    stream = Stream(recording)
-    stream.more(100)
-    wait_until(lambda: len(recording.read().splitlines()) > 50)
-    edit(recording.file)
-    stream.more(100)
-    wait_until(lambda: recording.events(EVENTS[edit]), what="the event is reported")
-    if edit in (echo, echo_half):
-        killed_behind_the_edit(recording, stream, edit)
-    edited_while_dead(recording, stream, edit)
-    stream.end()
-    wait_until(lambda: line_of(0, stream.sent[0] - 1) in recording.read())
-    assert all_there(with_renamed(recording), stream)
-    if edit in (echo, echo_half):
-        notes = [line for line in recording.read().splitlines() if b"note" in line]
-        assert len(notes) == 3
-        assert not any(line.startswith(b"sender") for line in notes)
-
-
-@pytest.mark.parametrize("edit", [truncate, Path.unlink], ids=["truncate", "remove"])
-def test_after_a_truncation_or_removal_all_that_comes_is_there(trem: Tremplin, edit: Edit) -> None:
-    recording = trem.open()
-    stream = Stream(recording)
-    stream.more(100)
-    wait_until(lambda: len(recording.read().splitlines()) > 50)
-    edit(recording.file)
-    at_edit = stream.begun(0)
-    stream.more(100)
-    wait_until(lambda: recording.events("file changed") or recording.events("file reopened"))
-    wait_until(lambda: len(lines_of(recording.read(), 0)) > 50)
-    assert lines_of(recording.read(), 0)[0] <= line_of(0, at_edit)
-    kill_collector(recording)
-    edit(recording.file)
-    at_edit = stream.begun(0)
-    stream.more(50)
-    again(recording)
-    stream.more(50)
-    stream.end()
-    wait_until(lambda: line_of(0, stream.sent[0] - 1) in recording.read())
-    assert goes_to_the_end(recording.read(), stream, at_edit)
-    assert any("while nobody recorded" in str(event.get("how")) for event in recording.events("file changed"))
-
-
-# -- strangers ---------------------------------------------------------------------------------------
 
 
 def said_to(sock: socket.socket, words: bytes) -> bytes:
@@ -159,7 +43,7 @@ def test_both_ports_are_for_this_host_alone(trem: Tremplin) -> None:
 
 def test_a_stranger_reads_nothing_of_the_spool(trem: Tremplin) -> None:
     recording = trem.open()
-    with frozen(recording):
+    with frozen(recording.daemon):
         recording.send(b"a secret of the sender\n" * 100)
         hello = b'{"collector": "me", "spool": null, "offset": 0, "take_over": true}\n'
         attempts = [b"", hello, b"0" * 32 + b" " + b"0" * 64 + b"\n" + hello, b"x" * 5000, b"\0" * 17]
@@ -179,7 +63,7 @@ def test_a_stranger_in_the_relays_place_learns_and_feeds_nothing(trem: Tremplin)
     recorded = recording.read()
     heard: list[bytes] = []
     with socket.socket() as stranger:
-        with frozen(recording):
+        with frozen(recording.daemon):
             relay_died(recording)
             stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             stranger.bind(("127.0.0.1", recording.port_out))

@@ -6,7 +6,6 @@ import contextlib
 import json
 import threading
 import zlib
-from collections.abc import Iterator
 
 import psutil
 from bench import wait_until
@@ -30,10 +29,6 @@ class Stream:
         """Wait until so many more lines are sent."""
         wanted = sum(self.sent) + lines
         wait_until(lambda: sum(self.sent) >= wanted, 30, "senders go on")
-
-    def begun(self, number: int) -> int:
-        """Return how many lines of a sender may have been recorded by now: it is counted after it is sent."""
-        return self.sent[number] + 1
 
     def end(self) -> None:
         self._over.set()
@@ -61,14 +56,6 @@ def all_there(recorded: bytes, stream: Stream) -> bool:
         lines_of(recorded, sender) == [line_of(sender, number) for number in range(count)]
         for sender, count in enumerate(stream.sent)
     )
-
-
-def goes_to_the_end(recorded: bytes, stream: Stream, from_number: int) -> bool:
-    """Tell whether the lines from `from_number` or earlier to the last are there, each once, in order."""
-    found = lines_of(recorded, 0)
-    first = stream.sent[0] - len(found)
-    wanted = [line_of(0, number) for number in range(first, stream.sent[0])]
-    return first <= from_number and found == wanted
 
 
 def wait_for(recording: TremplinRecording, stream: Stream, within: float = 20.0) -> None:
@@ -119,19 +106,6 @@ def listens(recording: TremplinRecording) -> bool:
     except ConnectionError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def frozen(recording: TremplinRecording) -> Iterator[None]:
-    """Stop the collector meanwhile."""
-    collector = recording.daemon
-    collector.suspend()
-    try:
-        wait_until(lambda: collector.status() == psutil.STATUS_STOPPED)
-        yield
-    finally:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            collector.resume()
 
 
 class Bulk:
