@@ -10,7 +10,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from typing import Any, Callable
+from typing import Any
 
 from ..errors import FileUnusable
 from ..feed.protocol import FeedError
@@ -204,22 +204,17 @@ class Landing:
             self._say("file changed", how="renamed while nobody recorded", now=path)
         fd = self._compared_fd = self._disk.open(path, os.O_RDONLY)
         self._disk.fdatasync(fd)  # whoever wrote it may have been killed before it synced
-        self._comparer = Comparer(self._reader(fd), saved.size, same, saved.inside)
-
-    def _reader(self, fd: int) -> Callable[[int, int], bytes]:
-        return lambda position, count: self._disk.pread(fd, count, position)
+        self._comparer = Comparer(
+            lambda position, count: self._disk.pread(fd, count, position), saved.size, same, saved.inside
+        )
 
     def _comparing_own(self) -> bool:
         """Tell whether the file compared is the one that is appended to."""
-        return _same(self._disk, self._compared_fd, self.file.fd)
+        this, that = self._disk.fstat(self._compared_fd), self._disk.fstat(self.file.fd)
+        return (this.st_dev, this.st_ino) == (that.st_dev, that.st_ino)
 
     def _end_comparing(self) -> None:
         self._comparer = None
         if self._compared_fd >= 0:
             self._disk.close(self._compared_fd)
             self._compared_fd = -1
-
-
-def _same(disk: Disk, one: int, other: int) -> bool:
-    this, that = disk.fstat(one), disk.fstat(other)
-    return (this.st_dev, this.st_ino) == (that.st_dev, that.st_ino)
