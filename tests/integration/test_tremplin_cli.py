@@ -387,7 +387,7 @@ def test_fab_kill_with_and_without_a_local_record(trem: Tremplin, laptop2: Home)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "holds 70 B" in done.stderr
-    again = f"`fab -H {ALIAS} tremplin --port-remote-in {recording.port} --port-remote-out"
+    again = f" -H {ALIAS} tremplin --port-remote-in {recording.port} --port-remote-out"
     assert again in done.stderr
     assert "--discard drops them" in done.stderr
     assert trem.processes() == []
