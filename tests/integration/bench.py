@@ -98,6 +98,12 @@ class Running:
     def status(self) -> dict[str, Any]:
         return next(one for one in self.home.status() if one["port"] == self.port)
 
+    def history(self) -> dict[str, Any]:
+        """Return the counters that are on disk: what is known of a daemon that does not answer."""
+        counters = self.home.recordings / f"local-{self.port}" / "counters.json"
+        found: dict[str, Any] = json.loads(counters.read_text())
+        return found
+
     def events(self, event: str = "") -> list[dict[str, Any]]:
         lines = (self.home.recordings / f"local-{self.port}" / "events.log").read_text().splitlines()
         found = [json.loads(line) for line in lines]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -66,8 +65,7 @@ def test_a_daemon_tells_what_the_full_disk_keeps_its_files_from(small: Home, lis
         recording.send(b"%d %s\n" % (number, b"." * 5000))
     wait_until(lambda: recording.status()["state"] == "paused")
     assert recording.status()["paused_for"] == FULL
-    folder = small.recordings / f"local-{recording.port}"
-    assert json.loads((folder / "counters.json").read_text())["state"] == "recording"  # the files are old
+    assert recording.history()["state"] == "recording"  # the files are old
     killed = recording.kill()
     assert killed.returncode == 1
     assert "could not be recorded" in killed.stderr
@@ -89,8 +87,7 @@ def test_a_recording_that_starts_on_a_full_disk_is_seen(small: Home) -> None:
 def test_a_suspended_recording_is_shown_as_stopped(home: Home) -> None:
     recording = home.local()
     recording.send(b"before\n")
-    counters = home.recordings / f"local-{recording.port}" / "counters.json"
-    wait_until(lambda: '"lines": 1,' in counters.read_text())
+    wait_until(lambda: recording.history()["lines"] == 1)
     recording.daemon.suspend()
     wait_until(lambda: recording.daemon.status() == psutil.STATUS_STOPPED)
     for _ in range(3):
