@@ -40,7 +40,7 @@ class AddressUnusable(EngineError):
     cause = "address"
 
 
-class SocatUnusable(EngineError):
-    """socat is missing or does not start."""
+class ListenerUnusable(EngineError):
+    """What is to accept the senders is missing, does not start, or can't do what is asked."""
 
-    cause = "socat"
+    cause = "listener"

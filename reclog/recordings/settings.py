@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reclog.engine.sources.socat import cannot
+from reclog.engine.sources.choice import LISTENERS as KINDS
+from reclog.engine.sources.source import Asked, lacks
 from reclog.engine.system.address import parse_network
 
 from ..errors import UsageError
@@ -140,7 +141,7 @@ def resolve_tremplin(
             "--port-remote-in and --port-remote-out are the same: both are the tremplin's, give two."
         )
     if settings.listener == "socat":
-        reason = cannot(settings.stamp, [parse_network(word) for word in settings.allow], "0.0.0.0")
+        reason = _lacks(settings, "0.0.0.0")
         if reason:
             raise UsageError(f"{reason}: use --listener builtin.")
     return settings
@@ -262,14 +263,19 @@ def _said(word: Any) -> str:
     return repr(text if len(text) <= 100 else text[:100] + "…")
 
 
+def _lacks(settings: LocalSettings | TremplinSettings, bind: str, per_address: int = 0) -> str:
+    """Return why socat can't do what is asked; empty if it can."""
+    allow = [parse_network(word) for word in settings.allow]
+    return lacks(KINDS["socat"], Asked(bind, 0, allow, settings.stamp, per_address))
+
+
 def _check_together(settings: LocalSettings) -> None:
     if settings.raw and settings.listener == "builtin":
         raise UsageError("--raw is socat straight into the file: leave --listener builtin out.")
     if settings.raw and settings.stamp:
         raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
     if settings.raw or settings.listener == "socat":
-        allow = [parse_network(word) for word in settings.allow]
-        reason = cannot(settings.stamp, allow, settings.bind, settings.max_per_address)
+        reason = _lacks(settings, settings.bind, settings.max_per_address)
         if reason:
             remedy = "leave --raw out" if settings.raw else "use --listener builtin"
             raise UsageError(f"{reason}: {remedy}.")

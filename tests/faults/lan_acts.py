@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,11 +51,8 @@ def at_once(lan: Lan, *commands: list[str]) -> list[subprocess.CompletedProcess[
 
 
 def listening_socat(stage: Stage) -> psutil.Process:
-    """Return the socat that listens; where it has died so often that none is due soon, start all anew."""
-    found: psutil.Process | None = None
-    until = time.monotonic() + 3
-    while found is None and time.monotonic() < until:
-        found = stage.victim("socat")
+    """Return the socat that listens; where its recorder listens itself by now, start all anew."""
+    found = stage.victim("socat")
     if found is None:
         stop(stage)
         lan_of(stage).again()
@@ -94,7 +90,7 @@ def see_end_of_socat(lan: Lan, socat: psutil.Process, since: str) -> None:
 
     wait_until(ends, 10, "socat ends")
     lan.wait_for("listener died", since)
-    # Served, and not tried again and again in vain.
+    lan.wait_for("listener taken over", since)
     assert lan.listens(), "nobody listens any more"
     assert not lan.events("listener full", since), lan.events("listener full", since)[0]
 

@@ -17,12 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reclog.engine.intake import intake, unfinished
-from reclog.engine.intake.intake import Intake, Limits
+from reclog.engine.intake.framing import Lines
+from reclog.engine.intake.intake import Intake
+from reclog.engine.intake.roster import Limits
 from reclog.engine.records.events import EventLog
 from reclog.engine.records.journal import Journal
 from reclog.engine.stores.file import RecordedFile
 from reclog.engine.stores.recovery import Jump
 from reclog.engine.stores.spool import Spool
+from reclog.engine.streams.plain import Plain
 from reclog.engine.system.loop import Loop
 
 SENDERS = 5
@@ -38,30 +41,33 @@ class Silent(EventLog):
     def say(self, event: str, **facts: Any) -> None: ...
 
 
-class Door:
+class Endpoint:
     """A listening socket made of socket pairs."""
 
+    framing = Lines
+
     def __init__(self) -> None:
-        self.sock, self._bell = socket.socketpair()
-        self.sock.setblocking(False)
-        self._waiting: deque[tuple[socket.socket, str]] = deque()
+        self._sock, self._bell = socket.socketpair()
+        self._sock.setblocking(False)
+        self.fileno = self._sock.fileno
+        self._waiting: deque[tuple[Plain, str]] = deque()
 
     def comes(self, name: str) -> socket.socket:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         # Unread when they close, this makes the close a reset (unix(7)); else they read it before.
         ours.send(b"?")
-        self._waiting.append((ours, name))
+        self._waiting.append((Plain(ours), name))
         self._bell.send(b".")
         return theirs
 
-    def accept(self) -> tuple[socket.socket, str, str]:
-        self.sock.recv(1)  # BlockingIOError when nobody waits
-        ours, name = self._waiting.popleft()
-        return ours, "", name
+    def accept(self) -> tuple[Plain, str, str]:
+        self._sock.recv(1)  # BlockingIOError when nobody waits
+        stream, name = self._waiting.popleft()
+        return stream, "", name
 
     def close(self) -> None:
-        self.sock.close()
+        self._sock.close()
         self._bell.close()
 
 
@@ -84,7 +90,7 @@ class Chain:
     def __init__(self, folder: Path, into: str, stamp: bool, at_once: bool, writes: list[int]) -> None:
         self.stamp = stamp
         self.loop = Loop()
-        self.door = Door()
+        self.endpoint = Endpoint()
         self.path = folder / "file.log"
         self.store: RecordedFile | Spool
         self.disk = disk = ShakyDisk()
@@ -97,7 +103,7 @@ class Chain:
         self.store.FLUSH_AT = FLUSH_AT
         limits = Limits(partial_after=0.0 if at_once else 60.0, stamp=stamp)
         self.intake = Intake(self.loop, self.store, Journal(self.loop, Silent()), limits)
-        self.intake.serve(self.door)
+        self.intake.gate.serve(self.endpoint)
         self.peers: list[socket.socket | None] = [None] * SENDERS
         #: A connection is a sender: who comes again is another one.
         self.went = [False] * SENDERS
@@ -116,7 +122,7 @@ class Chain:
                 self.went[who] = True
         elif not self.went[who]:
             if peer is None:
-                peer = self.peers[who] = self.door.comes(f"s{who}")
+                peer = self.peers[who] = self.endpoint.comes(f"s{who}")
             self.sent[who] += text[: peer.send(text)] if text else b""
         self.turn()
 
@@ -132,13 +138,13 @@ class Chain:
         for who in range(SENDERS):
             self.do(who, "close", b"")
         until = time.monotonic() + 5
-        assert self.intake.drain(self.door, until)
+        assert self.intake.drain(self.endpoint, until)
         assert self.intake.drain_senders(until)
         assert self.intake.hand_on_all(until)
         assert self.intake.senders == 0
         self.disk.shake([])
         written = self._written()
-        self.door.close()
+        self.endpoint.close()
         self.loop.close()
         return written
 

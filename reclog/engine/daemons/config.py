@@ -16,9 +16,8 @@ from typing import Any, Callable, Mapping, Sequence, TypeVar
 
 from ..feed.protocol import checked_secret
 from ..outlets import OUTLETS
+from ..sources.choice import LISTENERS
 from ..system.address import parse_network
-
-LISTENERS = ("auto", "socat", "builtin")
 
 C = TypeVar("C", bound="Config")
 
@@ -145,7 +144,7 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "port_local": _PORT,
     "port_remote_out": _PORT,
     "bind": (_word(ip_address), "a numeric address"),
-    "listener": (_word(LISTENERS.__contains__), f"one of {', '.join(LISTENERS)}"),
+    "listener": (_word(("auto", *LISTENERS).__contains__), f"one of auto, {', '.join(LISTENERS)}"),
     "allow": (_words(parse_network, 0), "a list of networks"),
     "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
     "file": (_word(lambda word: word and _passes(word)), "a file's name"),

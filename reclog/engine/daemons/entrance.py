@@ -1,21 +1,20 @@
-"""The senders' way in: a listener, socat's or our own, and the intake behind it."""
+"""The senders' way in: the sources that they come from, and the intake behind them."""
 
 from __future__ import annotations
 
-import shutil
-import time
-from typing import Any, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
-from ..errors import SocatUnusable
-from ..intake.intake import Intake, Limits, Store
+from ..intake.framing import FRAMINGS
+from ..intake.intake import Intake
+from ..intake.roster import Limits
+from ..intake.store import Store
 from ..records.events import EventLog
 from ..records.journal import Journal
-from ..sources.capacity import most_senders, read, warnings
-from ..sources.forks import SocatListener
-from ..sources.socat import Door, cannot
-from ..sources.tcp import PATIENCE, TcpListener
-from ..system.address import Network, parse_network
-from ..system.kernel import LINUX
+from ..sources.capacity import Capacity, most_senders, shortages
+from ..sources.choice import choose
+from ..sources.source import Asked, Source, SourceFacts
+from ..sources.tcp import PATIENCE
+from ..system.address import parse_network
 from ..system.loop import Loop
 from .config import Listening
 
@@ -36,148 +35,109 @@ class Drained(NamedTuple):
 
 
 class Entrance:
-    """Listen on one port, hand whole lines to a store, and bring everything in at the end."""
+    """Let senders in, hand whole messages to a store, and bring everything in at the end."""
 
     def __init__(self, loop: Loop, store: Store, config: Listening, folder: str, log: EventLog) -> None:
+        """Raises ListenerUnusable if what is asked can't be done."""
         self._loop = loop
         self._store = store
         self._folder = folder
         self._log = log
-        self._wanted = config.listener
-        self._allow = [parse_network(text) for text in config.allow]
-        self._bind = config.bind
-        per_address = config.max_per_address
-        stamp = config.stamp
-        self._with_socat = use_socat(self._wanted, stamp, self._bind, self._allow, per_address)
-        self._system = read()
-        self._socat: SocatListener | None = None
-        self._builtin: TcpListener | None = None
         self.port = config.port
-        places = config.max_senders or most_senders(self._system, self._with_socat)
-        self._limits = Limits(
+        allow = [parse_network(text) for text in config.allow]
+        asked = Asked(config.bind, config.port, allow, config.stamp, config.max_per_address)
+        self._kinds = choose(config.listener, asked)
+        self._capacity = Capacity.read()
+        process_each = self._kinds[0].ABILITIES.process_each
+        places = config.max_senders or most_senders(self._capacity, process_each)
+        self._asked = asked._replace(places=places, framing=FRAMINGS["lines"])
+        limits = Limits(
             partial_after=config.partial_after,
             stamp=config.stamp,
-            allow=self._allow,
+            allow=allow,
             senders=places,
             # No cap of its own unless asked for: who is over it is closed, where over `senders` one waits.
-            senders_per_address=per_address or places,
+            senders_per_address=config.max_per_address or places,
         )
+        self.sources: list[Source] = []
         self.journal = Journal(loop, log)
-        self.intake = Intake(loop, store, self.journal, self._limits)
+        self.intake = Intake(loop, store, self.journal, limits)
 
     @property
     def listener(self) -> str:
-        """`socat` or `builtin`: who accepts the senders."""
-        return "socat" if self._socat is not None else "builtin"
+        """The name of what accepts the senders, or is to."""
+        return self.sources[0].facts().listener if self.sources else self._kinds[0].NAME
 
     @property
     def down(self) -> str:
         """Why nobody listens for now; empty while somebody does."""
-        return self._socat.down if self._socat is not None else ""
+        return next((facts.down for facts in self._facts_of_sources() if facts.down), "")
 
     @property
     def restarts(self) -> int:
-        """How often socat was started again."""
-        return self._socat.restarts if self._socat is not None else 0
+        """How often sources were started again."""
+        return sum(facts.restarts for facts in self._facts_of_sources())
 
     def open(self, patience: float = PATIENCE) -> list[str]:
-        """Listen; return what the user should know. Raises PortTaken, AddressUnusable, SocatUnusable."""
-        notes: list[str] = []
-        if self._with_socat:
-            program = shutil.which("socat") or "socat"
-            door = Door(self._bind, self.port, self._allow, self._limits.senders)
-            socat = SocatListener(self._loop, self.intake, program, door, self._folder, self._log.say)
-            socat.start(patience)
-            if socat.shares_queue or self._wanted == "socat":
-                self._socat = socat
-            else:
-                # A stop could not empty socat's queue on this system; our own listener keeps that promise.
-                socat.close()
-            if self._wanted == "socat" and not socat.shares_queue:
-                notes.append(
-                    "This system does not let reclog share socat's queue: a stop may lose lines of senders "
-                    "that connect at that moment; --listener builtin loses none."
-                )
-        if self._socat is None:
-            self._builtin = TcpListener(self._bind, self.port, patience)
-            self.intake.serve(self._builtin)
-        return notes + warnings(self._system, self._socat is not None)
+        """Let senders in; return what the user should know.
+
+        Raises PortTaken, AddressUnusable, ListenerUnusable.
+        """
+        for kind in self._kinds:
+            source = kind(self._loop, self.intake, self._asked, self._folder, self._log.say)
+            source.start(patience)
+            # One that keeps less than is promised serves only where no other can.
+            if not source.loses or kind is self._kinds[-1]:
+                break
+            source.close()
+        self.sources.append(source)
+        notes = [source.loses] if source.loses else []
+        return notes + shortages(self._capacity, source.ABILITIES.process_each)
 
     def drain(self, until: float) -> Drained:
-        """Close the queue to newcomers, bring in what was sent and write it, by `until` (monotonic)."""
-        complete = True
-        if self._socat is not None:
-            self._socat.refuse_newcomers()
-        if self._builtin is not None:
-            self._builtin.refuse_newcomers()
+        """Close the queues to newcomers, bring in and write what was sent, by `until` (the loop's clock)."""
+        for source in self.sources:
+            source.refuse_newcomers()
         self._let_arrive()
-        if self._socat is not None:
-            complete = self._socat.drain(until)
-        if self._builtin is not None:
-            complete = self.intake.drain(self._builtin, until)
-            complete = self.intake.drain_senders(until) and complete
+        emptied = [source.drain(until) for source in self.sources]
+        complete = self.intake.drain_senders(until) and all(emptied)
         # What was read is written even if the time is up, should the disk have room by now.
-        written = self.intake.hand_on_all(max(until, time.monotonic() + 0.1))
+        written = self.intake.hand_on_all(max(until, self._loop.now() + 0.1))
         senders, left = self.intake.left_behind()
-        if self._socat is not None:
-            left += self._socat.left_behind()
+        left += sum(source.left_behind() for source in self.sources)
         return Drained(complete and written, left + (0 if written else self._store.batch.queued), senders)
 
-    def _let_arrive(self) -> None:
-        """Read on for a moment: who sent a lot and closed has no way left to learn that a part was cut."""
-        now = began = time.monotonic()
-        while now - began < ARRIVE_WITHIN and now - max(began, self.intake.last_read_at) < QUIET_AFTER:
-            before = self.intake.connects
-            self._loop.turn(at_most=QUIET_AFTER / 5)
-            now = time.monotonic()
-            if not self.intake.senders and self.intake.connects == before and self._builtin is not None:
-                return  # nobody is connected, and nobody waits in the queue
-
     def close(self) -> None:
-        """Listen no more; who is still connected is cut off."""
-        if self._socat is not None:
-            self._socat.close()
-            self._socat = None
-        if self._builtin is not None:
-            self.intake.leave(self._builtin)
-            self._builtin.close()
-            self._builtin = None
+        """Let nobody in any more; who is still connected is cut off."""
+        while self.sources:
+            self.sources.pop().close()
         self.journal.write()
 
     def changes(self) -> object:
         """Return what is different when `facts` are; cheap."""
-        intake = self.intake
-        return intake.connects, intake.refused, intake.senders, intake.full, self.down, self.restarts
+        return tuple(self.facts().values()), self.down, self.restarts
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it."""
+        intake = self.intake
         return {
-            "senders": self.intake.senders,
-            "connects": self.intake.connects,
-            "refused": self.intake.refused,
-            "splits": self.intake.splits,
-            "listener_full": self.intake.full,
+            "senders": intake.senders,
+            "connects": intake.roster.connects,
+            "refused": intake.roster.refused,
+            "splits": intake.splits,
+            "listener_full": intake.gate.full,
         }
 
+    def _facts_of_sources(self) -> list[SourceFacts]:
+        return [source.facts() for source in self.sources]
 
-def use_socat(wanted: str, stamp: bool, bind: str, allow: Sequence[Network], per_address: int = 0) -> bool:
-    """Tell whether socat is the listener. Raises SocatUnusable if it is wanted and can't be.
-
-    `auto` takes socat where it is installed and can do what is asked: it passes no sender's address on,
-    checks one range only, and its life is tied to ours on Linux alone.
-    """
-    if wanted == "builtin":
-        return False
-    there = LINUX and shutil.which("socat") is not None
-    reason = cannot(stamp, allow, bind, per_address)
-    if wanted == "auto":
-        return there and not reason
-    if not there:
-        raise SocatUnusable(
-            "socat is not installed: apt-get install socat, or use --listener builtin."
-            if LINUX
-            else "The socat listener works on Linux only: use --listener builtin."
-        )
-    if reason:
-        raise SocatUnusable(f"{reason}: use --listener builtin.")
-    return True
+    def _let_arrive(self) -> None:
+        """Read on for a moment: who sent a lot and closed has no way left to learn that a part was cut."""
+        intake, now = self.intake, self._loop.now
+        began = now()
+        passed_on = any(source.ABILITIES.process_each for source in self.sources)
+        while now() - began < ARRIVE_WITHIN and now() - max(began, intake.last_read_at) < QUIET_AFTER:
+            before = intake.roster.connects
+            self._loop.turn(at_most=QUIET_AFTER / 5)
+            if not intake.senders and intake.roster.connects == before and not passed_on:
+                return  # nobody is connected, and nobody waits in the queue

@@ -75,13 +75,19 @@ class Tunnel:
         self._client: FeedClient | None = None
         self._connected = False
         self._connected_once = False
-        self._ssh = Child(loop, config["ssh_command"], folder, self._ssh_says)
-        self._ssh.longest_pause = NETWORK_AGAIN
-        self._ssh.on_end = self._ssh_ended
-        self._ssh.on_due = self.start
+        self._ssh = Child(
+            loop,
+            config["ssh_command"],
+            folder,
+            self._ssh_says,
+            on_end=self._ssh_ended,
+            on_due=self.start,
+            longest_pause=NETWORK_AGAIN,
+        )
         self._listening_at = 0.0
-        self._starter = Child(loop, config["start_command"], folder, self._starter_says)
-        self._starter.on_end = self._starter_ended
+        self._starter = Child(
+            loop, config["start_command"], folder, self._starter_says, on_end=self._starter_ended
+        )
         self._starter_not_before = 0.0
         self._dial_timer = loop.timer(self._dial)
         self._late_timer = loop.timer(lambda: self._failed(FeedError("it says nothing")))
@@ -101,7 +107,6 @@ class Tunnel:
         """End ssh, and whatever else was started."""
         self._dial_timer.off()
         self._hang_up()
-        self._ssh.on_end = self._starter.on_end = lambda status: None
         self._ssh.stop()
         self._starter.stop()
 

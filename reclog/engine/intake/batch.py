@@ -7,13 +7,17 @@ Rules kept here:
   else's text is preceded by a newline.
 - Bytes are never changed or dropped; the only byte with a meaning is the newline (0x0a). The newline that
   closes an open line, and the stamps, are added.
-- What a socket says is received where it will be written from: only the beginning of a line that is not
-  finished is copied, out by its sender's next read and in again with the line's end.
+- What a stream says is received where it will be written from, if its framing leaves messages as they were
+  sent: only the beginning of one that is not finished is copied, out by its sender's next read and in again
+  with the message's end.
 """
 
 from __future__ import annotations
 
-from typing import Hashable, Union
+from typing import TYPE_CHECKING, Hashable, Union
+
+if TYPE_CHECKING:
+    from .framing import Framing
 
 #: Stands for whoever wrote the open end of a file before we came, or beside us.
 STRANGER = "stranger"
@@ -55,37 +59,41 @@ class Batch:
 
     # -- in -------------------------------------------------------------------------------------
 
-    def room(self, who: Hashable, held: int, size: int) -> memoryview:
-        """Return where to receive up to `size` bytes of `who`, who has said `held` bytes of a line before."""
-        at = self._end + (self.open_by is not None and self.open_by != who) + held
+    def room(self, who: Hashable, before: int, size: int) -> memoryview:
+        """Return where to receive up to `size` bytes of `who`, who has said `before` of a message already."""
+        at = self._end + (self.open_by is not None and self.open_by != who) + before
         if at + size > len(self._buffer):
             self._grow(at + size)
         self._at = at
         return self._view[at : at + size]
 
     def received(self, count: int) -> bytes:
-        """Return the `count` bytes that were put into `room`, of which nothing is taken."""
+        """Return the `count` bytes that were put into `room`, of which nothing is in the batch."""
         return bytes(self._view[self._at : self._at + count])
 
-    def take(self, who: Hashable, held: Bytes, count: int, stamp: bytes = b"") -> tuple[int, bytes] | None:
-        """Take whole lines of the `count` bytes that were put into `room(who, len(held), …)`.
+    def commit(
+        self, who: Hashable, before: Bytes, count: int, framing: Framing, stamp: bytes = b""
+    ) -> tuple[int, bytes] | None:
+        """Bring in the whole messages of `before` and of the `count` bytes that were put into its `room`.
 
-        Return how many, and the bytes behind them; None if there is no newline, and nothing was taken. A
+        Return how many lines they are, and the bytes behind them; None if there is none, and all stays out. A
         `stamp` is put before each line that begins.
         """
         buffer, at, end = self._buffer, self._at, self._end
         stop = at + count
-        cut = buffer.rfind(b"\n", at, stop) + 1
-        if not cut:
+        cut = framing.cut(buffer, at, stop)
+        if cut == at:
             return None
         rest = bytes(self._view[cut:stop]) if cut < stop else b""
+        begin = at - len(before)
+        if before:
+            self._view[begin:at] = before
+        if stamp or not framing.verbatim:
+            lines = self.lines
+            text = bytes(self._view[begin:cut])
+            self.add(who, text if framing.verbatim else framing.strip(text), stamp)
+            return self.lines - lines, rest
         lines = self._count(at, cut)
-        begin = at - len(held)
-        if held:
-            self._view[begin:at] = held
-        if stamp:
-            self.add(who, bytes(self._view[begin:cut]), stamp)
-            return lines, rest
         if begin > end:  # the newline that closes another's line
             buffer[end] = 0x0A
             self._inserted = self._inserted or int(not end)
@@ -143,7 +151,7 @@ class Batch:
         """Take note that the next `count` bytes are written."""
         self._done += count
         if self._done == self._end:
-            self._glimpse = self._look()
+            self._glimpse = self._last_line()
             self._reset()
 
     def restart(self, inside_line: bool) -> None:
@@ -167,11 +175,11 @@ class Batch:
     @property
     def last_line(self) -> bytes:
         """The first bytes of the last line that was taken, without its stamp."""
-        return self._look() if self._end else self._glimpse
+        return self._last_line() if self._end else self._glimpse
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _look(self) -> bytes:
+    def _last_line(self) -> bytes:
         begin, end = self._last
         end -= self._buffer[end - 1] == 0x0A
         start = max(self._buffer.rfind(b"\n", begin, end) + 1, begin)

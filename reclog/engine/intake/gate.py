@@ -1,51 +1,54 @@
-"""The doors that newcomers come in by: open, unless there is no place, or the store takes nothing.
+"""The gate that newcomers come in by: open, unless there is no place, or the store takes nothing.
 
-No one is turned away here: behind a closed door newcomers wait in the listener's queue, and the event log
+No one is turned away here: before a closed gate newcomers wait in the listener's queue, and the event log
 says so.
 """
 
 from __future__ import annotations
 
 import errno
-import socket
-import time
 from typing import Callable, Protocol
 
+from ..records.events import Say
+from ..streams.stream import Stream
 from ..system.loop import Loop
+from .framing import Framing
 
 #: Connections that are accepted before anything else is looked at again.
 ACCEPT_BATCH = 64
 #: Seconds after which another descriptor is asked for when there was none.
 ROOM_AGAIN = 0.25
 
-Welcome = Callable[[socket.socket, str, str], None]
-Report = Callable[..., None]
+Welcome = Callable[[Stream, str, str, Framing], None]
 
 
-class Source(Protocol):
-    """A listening socket that senders come from."""
+class Endpoint(Protocol):
+    """Where senders come from: a listening socket, or what else tells of newcomers."""
 
     @property
-    def sock(self) -> socket.socket:
-        """What to watch."""
+    def framing(self) -> Callable[[], Framing]:
+        """What makes the framing of each sender that comes here."""
 
-    def accept(self) -> tuple[socket.socket, str, str]:
-        """Return a connection, its host (empty: unknown) and its name. Raises OSError."""
+    def fileno(self) -> int:
+        """Return the descriptor to watch: once it can be read, a newcomer may be there."""
+
+    def accept(self) -> tuple[Stream, str, str]:
+        """Return a newcomer's stream, its host (empty: unknown) and its name. Raises OSError."""
 
 
-class Doors:
-    """Every source of senders, and whether they may come in."""
+class Gate:
+    """Every endpoint, and whether its senders may come in."""
 
-    def __init__(self, loop: Loop, welcome: Welcome, senders: Callable[[], int], report: Report) -> None:
-        """`welcome` is called with each newcomer (socket, host, name); `senders` tells how many there are."""
+    def __init__(self, loop: Loop, welcome: Welcome, senders: Callable[[], int], say: Say) -> None:
+        """`welcome` is called with each newcomer; `senders` tells how many there are."""
         self._loop = loop
         self._welcome = welcome
         self._senders = senders
-        self._report = report
-        self._sources: dict[Source, Callable[[], None]] = {}
+        self._say = say
+        self._endpoints: dict[Endpoint, Callable[[], None]] = {}
         # Two reasons to be closed, and both have to end: no place (since when), a store that takes nothing.
         self._full_since = 0.0
-        self._held = False
+        self._shut = False
         self._room_timer = loop.timer(self.have_room)
 
     @property
@@ -53,50 +56,50 @@ class Doors:
         """Tell whether newcomers wait because there is no place for one more."""
         return bool(self._full_since)
 
-    def serve(self, source: Source) -> None:
-        """Accept the senders of `source` from now on."""
-        self._sources[source] = lambda: self._accept(source)
-        if not self._held and not self._full_since:
-            self._loop.watch(source.sock, self._sources[source])
+    def serve(self, endpoint: Endpoint) -> None:
+        """Accept the senders of `endpoint` from now on."""
+        self._endpoints[endpoint] = lambda: self._accept(endpoint)
+        if not self._shut and not self._full_since:
+            self._loop.watch(endpoint.fileno(), self._endpoints[endpoint])
 
-    def leave(self, source: Source) -> None:
-        """Accept none of `source` any more."""
-        self._loop.unwatch(source.sock)
-        self._sources.pop(source, None)
+    def leave(self, endpoint: Endpoint) -> None:
+        """Accept none of `endpoint` any more; nothing happens if it isn't served."""
+        if self._endpoints.pop(endpoint, None) is not None:
+            self._loop.unwatch(endpoint.fileno())
 
     def fill(self, why: str) -> None:
-        """Close them until there is room again."""
+        """Close until there is room again."""
         if not self._full_since:
-            self._full_since = time.monotonic()
-            self._report("listener full", reason=why, senders=self._senders())
-            self._close()
+            self._full_since = self._loop.now()
+            self._say("listener full", reason=why, senders=self._senders())
+            self._unwatch()
 
     def have_room(self) -> None:
-        """Open them again if they were closed for want of room."""
+        """Open again if it was closed for want of room."""
         if self._full_since:
-            seconds = round(time.monotonic() - self._full_since, 3)
+            seconds = round(self._loop.now() - self._full_since, 3)
             self._full_since = 0.0
             self._room_timer.off()
-            self._report("listener has room again", full_seconds=seconds)
-            self._open()
+            self._say("listener has room again", full_seconds=seconds)
+            self._watch()
 
-    def hold(self) -> None:
-        """Close them until `release`."""
-        self._held = True
-        self._close()
+    def shut(self) -> None:
+        """Close until `reopen`."""
+        self._shut = True
+        self._unwatch()
 
-    def release(self) -> None:
-        """Open them again."""
-        self._held = False
-        self._open()
+    def reopen(self) -> None:
+        """Open again if it was shut."""
+        self._shut = False
+        self._watch()
 
-    def _accept(self, source: Source) -> None:
+    def _accept(self, endpoint: Endpoint) -> None:
         for _ in range(ACCEPT_BATCH):
             # A newcomer may have taken the last place, or have filled the store.
-            if self._held or self._full_since or source not in self._sources:
+            if self._shut or self._full_since or endpoint not in self._endpoints:
                 return
             try:
-                sock, host, name = source.accept()
+                stream, host, name = endpoint.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -104,15 +107,15 @@ class Doors:
                     continue
                 # No descriptor or no memory left: the newcomers keep waiting in the queue.
                 self.fill(error.strerror or str(error))
-                self._room_timer.at(time.monotonic() + ROOM_AGAIN)
+                self._room_timer.at(self._loop.now() + ROOM_AGAIN)
                 return
-            self._welcome(sock, host, name)
+            self._welcome(stream, host, name, endpoint.framing())
 
-    def _open(self) -> None:
-        if not self._held and not self._full_since:
-            for source, callback in self._sources.items():
-                self._loop.watch(source.sock, callback)
+    def _watch(self) -> None:
+        if not self._shut and not self._full_since:
+            for endpoint, callback in self._endpoints.items():
+                self._loop.watch(endpoint.fileno(), callback)
 
-    def _close(self) -> None:
-        for source in self._sources:
-            self._loop.unwatch(source.sock)
+    def _unwatch(self) -> None:
+        for endpoint in self._endpoints:
+            self._loop.unwatch(endpoint.fileno())

@@ -1,26 +1,42 @@
-"""A sender: one connection, and the beginning of a line that it has not finished."""
+"""A sender: one stream, how its messages are framed, and what it has not finished."""
 
 from __future__ import annotations
 
-import socket
-import time
 from typing import Callable
+
+from ..streams.stream import Stream
+from .framing import Framing
 
 
 class Sender:
-    """One connection and its unfinished line."""
+    """One stream and its unfinished message."""
 
-    __slots__ = ("bytes", "held", "host", "id", "lines", "name", "on_ready", "since", "sock")
+    __slots__ = (
+        "bytes",
+        "framing",
+        "host",
+        "id",
+        "lines",
+        "name",
+        "on_ready",
+        "pending",
+        "since",
+        "stream",
+    )
 
-    def __init__(self, number: int, sock: socket.socket, host: str, name: str) -> None:
+    def __init__(
+        self, number: int, stream: Stream, host: str, name: str, framing: Framing, since: float
+    ) -> None:
         self.id = number
-        self.sock = sock
-        #: Its address; empty where nobody tells (a fork of socat).
+        self.stream = stream
+        #: Its address; empty where nobody tells: another process passes on what it says.
         self.host = host
         self.name = name
-        self.since = time.monotonic()
+        self.framing = framing
+        #: When it came (seconds of the loop's clock).
+        self.since = since
         self.bytes = 0
         self.lines = 0
-        #: The beginning of a line whose newline has not come.
-        self.held: bytes | bytearray = b""
+        #: The beginning of a message whose end has not come.
+        self.pending: bytes | bytearray = b""
         self.on_ready: Callable[[], None] | None = None

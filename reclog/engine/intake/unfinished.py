@@ -1,82 +1,88 @@
-"""Text that is no whole line yet: kept until its newline comes, or until it is due to be handed on.
+"""Text that is no whole message yet: kept until its end comes, or until it is due to be handed on.
 
 It is due after `partial_after` seconds without more, when it grows over `LINE_MAX`, and, the longest first,
 when all unfinished text together exceeds `PENDING_MAX`.
 
 Only time in which its sender could have been heard counts as the sender's silence. While nobody is read
 (`stop_clock`) no text becomes due, and afterwards each has its whole time again, for the rest may have waited
-at the sender. Where we were late ourselves (stopped, starved, in a long write) the rest may wait in the
-kernel: a sender is read once more before its text is handed on.
+at the sender. Where we were late ourselves (stopped, starved, in a long write), or a process that passes it
+on is, the rest may wait in the kernel: a sender is asked before its text is handed on.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Callable
 
+from ..records.events import Say
 from ..system.loop import Loop
 from .sender import Sender
 
 #: Bytes of one sender, and of all together.
 LINE_MAX = 1024 * 1024
 PENDING_MAX = 32 * 1024 * 1024
-
-Report = Callable[..., None]
+#: Seconds at least before a sender that is late, but not silent, is asked again.
+ASK_AGAIN = 0.05
 
 
 class Unfinished:
-    """The unfinished lines of all senders (`Sender.held`), and when each is due."""
+    """The unfinished messages of all senders (`Sender.pending`), and when each is due."""
 
     def __init__(
         self,
         loop: Loop,
         partial_after: float,
         hand_on: Callable[[Sender], None],
-        quiet: Callable[[Sender], None],
-        report: Report,
+        ask: Callable[[Sender], None],
+        say: Say,
     ) -> None:
         """`hand_on` is called with a sender whose text is due, and takes it; `partial_after`: seconds.
 
-        `quiet` is called with one that was silent for so long: it reads on, or hands on.
+        `ask` is called with one that was silent for so long: it reads on, hands on, or grants it a `delay`.
         """
         #: Bytes of all.
         self.size = 0
         self._partial_after = partial_after
         self._hand_on = hand_on
-        self._quiet = quiet
-        self._report = report
+        self._ask = ask
+        self._say = say
         self._stopped = False
+        self._now = loop.now
         # When each is due. A dict keeps the order of insertion, and every time is inserted as the latest.
         self._due: dict[Sender, float] = {}
-        self._timer = loop.timer(self._hand_on_quiet)
+        self._timer = loop.timer(self._ask_quiet)
 
     def keep(self, sender: Sender, text: bytes) -> None:
         """Keep `text`, which goes on with what the sender has not finished."""
-        if sender.held:
+        if sender.pending:
             # In place: a line sent byte by byte costs no quadratic copying.
-            if not isinstance(sender.held, bytearray):
-                sender.held = bytearray(sender.held)
-            sender.held += text
+            if not isinstance(sender.pending, bytearray):
+                sender.pending = bytearray(sender.pending)
+            sender.pending += text
             del self._due[sender]
         else:
-            sender.held = text
+            sender.pending = text
         self.size += len(text)
-        when = time.monotonic() + self._partial_after
+        when = self._now() + self._partial_after
         if not self._due and not self._stopped:
             self._timer.at(when)
         self._due[sender] = when
-        if len(sender.held) >= LINE_MAX:
+        if len(sender.pending) >= LINE_MAX:
             self._hand_on(sender)
         elif self.size > PENDING_MAX:
             self._relieve()
 
-    def take(self, sender: Sender) -> bytes | bytearray:
+    def give(self, sender: Sender) -> bytes | bytearray:
         """Return what the sender has not finished, and keep it no more."""
-        text, sender.held = sender.held, b""
+        text, sender.pending = sender.pending, b""
         if text:
             self.size -= len(text)
             del self._due[sender]
         return text
+
+    def delay(self, sender: Sender) -> None:
+        """Give a sender that was asked its time anew."""
+        del self._due[sender]
+        self._due[sender] = self._now() + max(self._partial_after, ASK_AGAIN)
 
     def hand_on_all(self) -> None:
         """Hand on all that is kept, whether it is due or not."""
@@ -92,23 +98,23 @@ class Unfinished:
         """Take note that everybody is read again."""
         self._stopped = False
         if self._due:
-            when = time.monotonic() + self._partial_after
+            when = self._now() + self._partial_after
             self._due = dict.fromkeys(self._due, when)
             self._timer.at(when)
 
     def _relieve(self) -> None:
         """Hand the longest ones on, until half of the memory for them is free."""
-        self._report("unfinished lines handed on", reason="memory", bytes=self.size)
-        for sender in sorted(self._due, key=lambda sender: -len(sender.held)):
+        self._say("unfinished lines handed on", reason="memory", bytes=self.size)
+        for sender in sorted(self._due, key=lambda sender: -len(sender.pending)):
             self._hand_on(sender)
             if self.size <= PENDING_MAX // 2:
                 break
 
-    def _hand_on_quiet(self) -> None:
-        now = time.monotonic()
+    def _ask_quiet(self) -> None:
+        now = self._now()
         while self._due and not self._stopped:
             sender, when = next(iter(self._due.items()))
             if when > now:
                 self._timer.at(when)
                 return
-            self._quiet(sender)
+            self._ask(sender)

@@ -13,7 +13,7 @@ EVENTS = "events.log"
 LOCK = "lock"
 #: The daemon's own stderr, for when it fails in a way that it can't tell.
 OUTPUT = "daemon.log"
-#: The UNIX socket that socat's forks connect to.
+#: The UNIX socket to which those connect that pass on what a sender says.
 FORKS = "senders"
 #: A collector's: what the file held of the spool, and how ssh reaches the tremplin.
 CHECKPOINT = "checkpoint.json"

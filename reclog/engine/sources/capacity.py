@@ -12,13 +12,13 @@ from .tcp import BACKLOG
 BURST = 2000
 #: Descriptors kept for everything that is not a sender.
 SPARE_FILES = 64
-#: A fork of socat for each sender: more of them than this serve nobody better.
-MOST_FORKS = 4000
+#: Where a process serves each sender, more of them than this serve nobody better.
+MOST_PROCESSES = 4000
 _MOST_FILES = 65536
 
 
-class SystemLimits(NamedTuple):
-    """The numbers that bound a listener."""
+class Capacity(NamedTuple):
+    """The numbers that bound a source."""
 
     #: Connections that may wait in a listener's queue (net.core.somaxconn).
     somaxconn: int
@@ -27,44 +27,45 @@ class SystemLimits(NamedTuple):
     #: Processes that this user may still start, as far as the system tells.
     processes: int
 
-
-def read() -> SystemLimits:
-    """Return this system's limits, after raising our own limit of open files as far as we may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-        except (ValueError, OSError):
-            pass  # macOS caps it elsewhere too; then the soft limit stays
-    files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
-    return SystemLimits(_number("/proc/sys/net/core/somaxconn", BACKLOG), files, _processes())
-
-
-def most_senders(system: SystemLimits, socat: bool) -> int:
-    """Return how many senders a listener can serve at once."""
-    places = system.open_files - SPARE_FILES
-    return max(1, min(places, system.processes // 2, MOST_FORKS) if socat else places)
+    @classmethod
+    def read(cls) -> Capacity:
+        """Return this system's limits, after raising our own limit of open files as far as we may."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                soft = wanted
+            except (ValueError, OSError):
+                pass  # macOS caps it elsewhere too; then the soft limit stays
+        files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
+        return cls(_number("/proc/sys/net/core/somaxconn", BACKLOG), files, _processes())
 
 
-def warnings(system: SystemLimits, socat: bool) -> list[str]:
+def most_senders(capacity: Capacity, process_each: bool) -> int:
+    """Return how many senders a source can serve at once; with `process_each` it takes a process for each."""
+    places = capacity.open_files - SPARE_FILES
+    return max(1, min(places, capacity.processes // 2, MOST_PROCESSES) if process_each else places)
+
+
+def shortages(capacity: Capacity, process_each: bool) -> list[str]:
     """Say which limits would keep a burst of `BURST` senders from being served, and the remedy."""
     said = []
-    if system.somaxconn < BURST:
+    if capacity.somaxconn < BURST:
         said.append(
-            f"This system lets {system.somaxconn} connections wait; more at once are put off or refused: "
+            f"This system lets {capacity.somaxconn} connections wait; more at once are put off or refused: "
             f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
         )
-    if system.open_files - SPARE_FILES < BURST:
+    places = capacity.open_files - SPARE_FILES
+    if places < BURST:
         said.append(
-            f"At most {system.open_files - SPARE_FILES} senders are served at once, the limit of open files; "
+            f"At most {places} senders are served at once, the limit of open files; "
             f"others wait: ulimit -n {2 * BURST}"
         )
-    if socat and system.processes // 2 < BURST:
+    if process_each and capacity.processes // 2 < BURST:
         said.append(
-            f"At most {system.processes // 2} senders are served at once, the limit of processes (socat "
-            f"takes one each); others wait: --listener builtin takes none"
+            f"At most {capacity.processes // 2} senders are served at once, the limit of processes (this "
+            f"listener takes one each); others wait: --listener builtin takes none"
         )
     return said
 

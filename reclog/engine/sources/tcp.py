@@ -1,14 +1,22 @@
-"""The listening TCP socket of reclog itself: bind it, accept from it, close its queue to newcomers."""
+"""TCP, listened to by reclog itself: bind, accept, close the queue to newcomers."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import time
+from typing import Callable, ClassVar
 
 from ..errors import AddressUnusable, PortHeld, PortTaken
+from ..intake.framing import Framing, Lines
+from ..intake.intake import Intake
+from ..records.events import Say
+from ..streams.plain import Plain
+from ..streams.stream import Stream
 from ..system.address import host_of, with_port
 from ..system.kernel import LINUX, drop_incoming
+from ..system.loop import Loop
+from .source import Abilities, Asked, SourceFacts
 
 #: Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn.
 BACKLOG = 4096
@@ -18,27 +26,29 @@ PATIENCE = 3.0
 KEEPALIVE = (60, 10, 6)
 
 
-class TcpListener:
-    """The builtin listener."""
+class Queue:
+    """A socket that listens, and the connections that wait in it."""
 
-    def __init__(self, bind: str, port: int, patience: float = PATIENCE) -> None:
-        """Listen on `port` of address `bind`. Raises AddressUnusable, PortTaken."""
-        self.sock = bound_socket(bind, port, patience)
-        # Accepted sockets inherit these, at no cost per connection: a dead sender is found (tcp(7)).
+    def __init__(self, sock: socket.socket, framing: Callable[[], Framing] = Lines) -> None:
+        self.sock = sock
+        self.framing = framing
+        self.fileno = sock.fileno
+        sock.setblocking(False)
+
+    def listen(self) -> None:
+        """Have it listen, and find a dead sender in the end. Raises OSError."""
+        # Accepted sockets inherit these, at no cost per connection (tcp(7)).
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in zip(("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"), KEEPALIVE):
             if hasattr(socket, name):
                 self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        self.sock.setblocking(False)
-        try:
-            self.sock.listen(BACKLOG)
-        except OSError as error:  # two sockets may be bound with SO_REUSEADDR; only one may listen
-            self.sock.close()
-            raise PortTaken(f"Port {port} is in use already.") from error
+        self.sock.listen(BACKLOG)
 
-    def accept(self) -> tuple[socket.socket, str, str]:
+    def accept(self) -> tuple[Stream, str, str]:
         """Return the next connection, its host and its name. Raises OSError."""
-        return accept_tcp(self.sock)
+        sock, peer = self.sock.accept()
+        host = host_of(peer)
+        return Plain(sock), host, with_port(host, peer[1])
 
     def refuse_newcomers(self) -> None:
         """Let the queue's connections stay and add none."""
@@ -46,15 +56,68 @@ class TcpListener:
             self.sock.listen(0)
 
     def close(self) -> None:
-        """Stop listening; what still waits in the queue is reset."""
+        """Stop listening; what still waits is reset, unless another process has the queue, too."""
         self.sock.close()
 
 
-def accept_tcp(listening: socket.socket) -> tuple[socket.socket, str, str]:
-    """Return the next connection in the queue of `listening`, its host and its name. Raises OSError."""
-    sock, peer = listening.accept()
-    host = host_of(peer)
-    return sock, host, with_port(host, peer[1])
+class Builtin:
+    """The engine's own listener."""
+
+    NAME: ClassVar[str] = "builtin"
+    ABILITIES: ClassVar[Abilities] = Abilities()
+    loses = ""
+
+    def __init__(self, loop: Loop, intake: Intake, asked: Asked, folder: str, say: Say) -> None:
+        self._intake = intake
+        self._asked = asked
+        self.queue: Queue | None = None
+
+    @staticmethod
+    def absent() -> str:
+        """Return nothing: it is everywhere."""
+        return ""
+
+    def start(self, patience: float) -> None:
+        """Listen. Raises AddressUnusable, PortTaken."""
+        self.queue = listening(self._asked.bind, self._asked.port, patience, self._asked.framing)
+        self._intake.gate.serve(self.queue)
+
+    def refuse_newcomers(self) -> None:
+        """Let the queue's connections stay and add none."""
+        if self.queue is not None:
+            self.queue.refuse_newcomers()
+
+    def drain(self, until: float) -> bool:
+        """Accept who waits in the queue; False if `until` came first."""
+        return self.queue is None or self._intake.drain(self.queue, until)
+
+    def left_behind(self) -> int:
+        """Return 0: what was accepted is the intake's."""
+        return 0
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self.queue is not None:
+            self._intake.gate.leave(self.queue)
+            self.queue.close()
+            self.queue = None
+
+    def facts(self) -> SourceFacts:
+        """Return who listens."""
+        return SourceFacts(self.NAME)
+
+
+def listening(
+    bind: str, port: int, patience: float = PATIENCE, framing: Callable[[], Framing] = Lines
+) -> Queue:
+    """Listen on `port` of address `bind`. Raises AddressUnusable, PortTaken."""
+    queue = Queue(bound_socket(bind, port, patience), framing)
+    try:
+        queue.listen()
+    except OSError as error:  # two sockets may be bound with SO_REUSEADDR; only one may listen
+        queue.close()
+        raise PortTaken(f"Port {port} is in use already.") from error
+    return queue
 
 
 def bound_socket(bind: str, port: int, patience: float = PATIENCE) -> socket.socket:

@@ -17,37 +17,50 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 #: A child that ran for so many seconds starts again after the first pause.
 STEADY_AFTER = 30.0
 
-Say = Callable[[str], None]
-
 
 class Child:
     """Run `command`, and run it again with growing, jittered pauses when it ends."""
 
-    def __init__(self, loop: Loop, command: Sequence[str], cwd: str, say: Say) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        command: Sequence[str],
+        cwd: str,
+        hear: Callable[[str], None],
+        on_end: Callable[[int], None] = lambda status: None,
+        on_due: Callable[[], None] | None = None,
+        prepare: Callable[[], object] = lambda: None,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
+        """`hear` is called with each line that it says; `longest_pause`: seconds.
+
+        `on_end` is called when it has ended and was not given up, with the status that waitpid(2) gave;
+        `on_due` when it is time to start it again (without it, it is started); `prepare` in the child before
+        its program runs.
+        """
         self.command = list(command)
         self.pid = 0
         self.restarts = 0
-        #: Seconds.
-        self.longest_pause = LONGEST_PAUSE
-        #: Called when it has ended by itself, with the status that waitpid(2) gave.
-        self.on_end: Callable[[int], None] = lambda status: None
-        #: Called when it is time to start it again.
-        self.on_due: Callable[[], None] = self.start
-        #: Called in the child before its program runs.
-        self.prepare: Callable[[], object] = lambda: None
         self.last_words = ""
         self._loop = loop
         self._cwd = cwd
-        self._say = say
+        self._hear_line = hear
+        self._on_end = on_end
+        self._on_due = on_due or self.start
+        self._prepare = prepare
+        self._env = env
+        self._pass_fds = pass_fds
+        self._longest_pause = longest_pause
         self._pause = FIRST_PAUSE
         self._started_at = 0.0
         self._timer = loop.timer(self._due)
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = -1
         self._steady = False
+        self._given_up = False
         self._rest = b""
-        self.pass_fds: Sequence[int] = ()
-        self.env: Mapping[str, str] | None = None
 
     def start(self) -> None:
         """Start it now, from the main thread (prctl(2): its death follows the thread's). Raises OSError."""
@@ -55,21 +68,21 @@ class Child:
 
         def prepare() -> None:
             die_with_parent(me)
-            self.prepare()
+            self._prepare()
 
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reading, False)
-        self._started_at = time.monotonic()
+        self._started_at = self._loop.now()
         self._rest = b""
         try:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self._cwd,
-                env=self.env,
+                env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=writing,
-                pass_fds=self.pass_fds,
+                pass_fds=self._pass_fds,
                 preexec_fn=prepare,
             )
         except OSError:
@@ -80,7 +93,7 @@ class Child:
         self._stop_listening()
         self.pid = self._process.pid
         self._errors = reading
-        self._started_at = time.monotonic()
+        self._started_at = self._loop.now()
         self._loop.watch(reading, self._read_errors)
 
     def ended(self, status: int) -> None:
@@ -93,8 +106,9 @@ class Child:
             # We reap all descendants together; this tells Popen not to wait for what is reaped.
             self._process.returncode = status
         self.pid = 0
-        self._steady = time.monotonic() - self._started_at > STEADY_AFTER
-        self.on_end(status)
+        self._steady = self._loop.now() - self._started_at > STEADY_AFTER
+        if not self._given_up:
+            self._on_end(status)
 
     def start_later(self, at_least: float = 0.0) -> None:
         """Start it again after a pause (at least so many seconds) that doubles with each quick death."""
@@ -102,8 +116,8 @@ class Child:
             self._pause = FIRST_PAUSE
             self._steady = False
         pause = max(self._pause * random.uniform(0.8, 1.2), at_least * random.uniform(1.0, 1.2))
-        self._timer.at(time.monotonic() + pause)
-        self._pause = min(self._pause * 2, self.longest_pause)
+        self._timer.at(self._loop.now() + pause)
+        self._pause = min(self._pause * 2, self._longest_pause)
 
     def poll(self) -> None:
         """Notice that it ended, where nobody reaps all descendants together."""
@@ -119,10 +133,10 @@ class Child:
         """End it: TERM, and KILL after `within` seconds."""
         self.give_up()
         self.signal()
-        until = time.monotonic() + within
+        until = self._loop.now() + within
         while self.pid:
             self.poll()
-            if self.pid and time.monotonic() >= until:
+            if self.pid and self._loop.now() >= until:
                 self.signal(signal.SIGKILL)
             if self.pid:
                 time.sleep(0.005)
@@ -133,11 +147,12 @@ class Child:
         if not self.pid:
             return False
         if not LINUX:
-            return time.monotonic() - self._started_at > 0.5  # nobody tells; the handshake will
+            return self._loop.now() - self._started_at > 0.5  # nobody tells; the handshake will
         return listens(self.pid, "127.0.0.1", port)
 
     def give_up(self) -> None:
-        """Don't start it again."""
+        """Don't start it again, and let it end without a word."""
+        self._given_up = True
         self._timer.off()
 
     def signal(self, number: int = signal.SIGTERM) -> None:
@@ -147,7 +162,7 @@ class Child:
 
     def mute(self) -> None:
         """Pass on no more of what it says."""
-        self._say = lambda words: None
+        self._hear_line = lambda words: None
 
     def close(self) -> None:
         """Hear no more from it."""
@@ -155,7 +170,7 @@ class Child:
 
     def _due(self) -> None:
         self.restarts += 1
-        self.on_due()
+        self._on_due()
 
     def _read_errors(self) -> None:
         if self._errors < 0:
@@ -175,7 +190,7 @@ class Child:
 
     def _hear(self, line: bytes) -> None:
         self.last_words = line.decode("utf-8", "backslashreplace").rstrip("\r")
-        self._say(self.last_words)
+        self._hear_line(self.last_words)
 
     def _stop_listening(self) -> None:
         if self._errors >= 0:

@@ -15,6 +15,7 @@ from reclog.engine.daemons import relay as module
 from reclog.engine.daemons.config import RelayConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.daemons.relay import Relay
+from reclog.engine.sources.tcp import Builtin
 from reclog.engine.stores import mark
 
 CONFIG = {
@@ -46,9 +47,10 @@ class Bench:
         daemon.disk = self.disk
         self.relay = Relay(daemon, daemon.told(RelayConfig))
         self.relay.start()
-        builtin = self.relay.entrance._builtin
-        assert builtin is not None
-        self.sender = socket.create_connection(builtin.sock.getsockname(), timeout=5)
+        (source,) = self.relay.entrance.sources
+        assert isinstance(source, Builtin)
+        assert source.queue is not None
+        self.sender = socket.create_connection(source.queue.sock.getsockname(), timeout=5)
 
     def sync(self, path: str) -> None:
         """Sync no segment until that is answered."""

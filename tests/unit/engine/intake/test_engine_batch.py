@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reclog.engine.intake.batch import GLIMPSE, ROOM, STRANGER, Batch
+from reclog.engine.intake.framing import Lines
 
 WHO = st.integers(0, 3)
 TEXT = st.one_of(
@@ -165,23 +166,23 @@ class Talker:
     def __init__(self, batch: Batch, who: int = 1) -> None:
         self.batch = batch
         self.who = who
-        self.held = b""
+        self.pending = b""
 
     def says(self, data: bytes, stamp: bytes = b"") -> int:
         """Return the number of lines that this makes whole."""
-        room = self.batch.room(self.who, len(self.held), max(len(data), 64))
+        room = self.batch.room(self.who, len(self.pending), max(len(data), 64))
         room[: len(data)] = data
-        taken = self.batch.take(self.who, self.held, len(data), stamp)
+        taken = self.batch.commit(self.who, self.pending, len(data), Lines(), stamp)
         if taken is None:
             assert self.batch.received(len(data)) == data
-            self.held += data
+            self.pending += data
             return 0
-        lines, self.held = taken
+        lines, self.pending = taken
         return lines
 
     def ends(self, stamp: bytes = b"") -> None:
-        self.batch.add(self.who, self.held, stamp)
-        self.held = b""
+        self.batch.add(self.who, self.pending, stamp)
+        self.pending = b""
 
 
 @settings(deadline=None, derandomize=True, database=None, max_examples=250)
@@ -198,7 +199,7 @@ def test_nothing_is_lost_or_changed_however_the_bytes_are_cut(chunks: list[bytes
         fed += chunk
         # All that can be handed on is: what is held has no newline in it.
         assert whole(batch) == fed[: fed.rfind(b"\n") + 1]
-        assert whole(batch) + talker.held == fed
+        assert whole(batch) + talker.pending == fed
         assert lines == batch.lines == fed.count(b"\n")
     talker.ends()
     assert whole(batch) == fed

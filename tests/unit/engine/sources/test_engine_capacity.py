@@ -10,15 +10,14 @@ import pytest
 
 from reclog.engine.sources.capacity import (
     BURST,
-    MOST_FORKS,
+    MOST_PROCESSES,
     SPARE_FILES,
-    SystemLimits,
+    Capacity,
     most_senders,
-    read,
-    warnings,
+    shortages,
 )
 
-PLENTY = SystemLimits(somaxconn=4096, open_files=65536, processes=32768)
+PLENTY = Capacity(somaxconn=4096, open_files=65536, processes=32768)
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +46,8 @@ def system_says(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], N
     return say
 
 
-def test_builtin_is_bound_by_open_files() -> None:
-    assert most_senders(SystemLimits(128, 1024, 10), socat=False) == 1024 - SPARE_FILES
+def test_it_is_bound_by_open_files() -> None:
+    assert most_senders(Capacity(128, 1024, 10), process_each=False) == 1024 - SPARE_FILES
 
 
 @pytest.mark.parametrize(
@@ -56,61 +55,61 @@ def test_builtin_is_bound_by_open_files() -> None:
     [
         (65536, 3000, 1500),
         (1024, 32768, 1024 - SPARE_FILES),
-        (65536, 1 << 22, MOST_FORKS),
+        (65536, 1 << 22, MOST_PROCESSES),
         (65536, 1, 1),
         (65536, -5, 1),
         (10, 32768, 1),
     ],
 )
-def test_socat_is_bound_by_files_and_processes(open_files: int, processes: int, most: int) -> None:
-    assert most_senders(SystemLimits(4096, open_files, processes), socat=True) == most
+def test_a_process_each_is_bound_by_files_and_processes(open_files: int, processes: int, most: int) -> None:
+    assert most_senders(Capacity(4096, open_files, processes), process_each=True) == most
 
 
 def test_a_system_with_room_is_not_warned_of() -> None:
-    assert warnings(PLENTY, socat=True) == []
-    assert warnings(PLENTY, socat=False) == []
+    assert shortages(PLENTY, process_each=True) == []
+    assert shortages(PLENTY, process_each=False) == []
 
 
-@pytest.mark.parametrize("socat", [True, False])
-def test_a_short_queue_is_said_with_the_remedy(socat: bool) -> None:
-    assert warnings(PLENTY._replace(somaxconn=BURST), socat) == []
-    (said,) = warnings(PLENTY._replace(somaxconn=BURST - 1), socat)
+@pytest.mark.parametrize("process_each", [True, False])
+def test_a_short_queue_is_said_with_the_remedy(process_each: bool) -> None:
+    assert shortages(PLENTY._replace(somaxconn=BURST), process_each) == []
+    (said,) = shortages(PLENTY._replace(somaxconn=BURST - 1), process_each)
     assert "1999 connections" in said
     assert "sudo sysctl -w net.core.somaxconn=4096" in said
 
 
-@pytest.mark.parametrize("socat", [True, False])
-def test_few_open_files_are_said_with_the_remedy(socat: bool) -> None:
+@pytest.mark.parametrize("process_each", [True, False])
+def test_few_open_files_are_said_with_the_remedy(process_each: bool) -> None:
     enough = BURST + SPARE_FILES
-    assert warnings(PLENTY._replace(open_files=enough), socat) == []
-    (said,) = warnings(PLENTY._replace(open_files=enough - 1), socat)
+    assert shortages(PLENTY._replace(open_files=enough), process_each) == []
+    (said,) = shortages(PLENTY._replace(open_files=enough - 1), process_each)
     assert "1999 senders" in said
     assert "ulimit -n 4000" in said
 
 
-def test_few_processes_matter_to_socat_only() -> None:
+def test_few_processes_matter_where_each_sender_takes_one() -> None:
     tight = PLENTY._replace(processes=2 * BURST - 2)
-    assert warnings(PLENTY._replace(processes=2 * BURST), socat=True) == []
-    assert warnings(tight, socat=False) == []
-    (said,) = warnings(tight, socat=True)
+    assert shortages(PLENTY._replace(processes=2 * BURST), process_each=True) == []
+    assert shortages(tight, process_each=False) == []
+    (said,) = shortages(tight, process_each=True)
     assert "1999 senders" in said
     assert "--listener builtin" in said
 
 
 def test_what_is_promised_and_what_is_warned_of_agree() -> None:
-    for system in (PLENTY, SystemLimits(4096, 1024, 32768), SystemLimits(4096, 65536, 500)):
-        for socat in (True, False):
-            assert (most_senders(system, socat) < BURST) is bool(warnings(system, socat))
+    for system in (PLENTY, Capacity(4096, 1024, 32768), Capacity(4096, 65536, 500)):
+        for process_each in (True, False):
+            assert (most_senders(system, process_each) < BURST) is bool(shortages(system, process_each))
 
 
 def test_all_at_once_are_all_said() -> None:
-    assert len(warnings(SystemLimits(128, 256, 100), socat=True)) == 3
+    assert len(shortages(Capacity(128, 256, 100), process_each=True)) == 3
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    system = read()
+    system = Capacity.read()
     soft, still = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert still == hard
     assert soft == system.open_files
@@ -120,12 +119,12 @@ def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
 def test_a_higher_limit_is_not_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100_000, 200_000))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("must not be touched"))
-    assert read().open_files == 100_000
+    assert Capacity.read().open_files == 100_000
 
 
 def test_no_limit_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert read().open_files == 65536
+    assert Capacity.read().open_files == 65536
 
 
 def test_a_limit_that_can_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +133,7 @@ def test_a_limit_that_can_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 65536))
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    assert read().open_files == 256
+    assert Capacity.read().open_files == 256
 
 
 def test_the_system_is_asked(
@@ -152,7 +151,7 @@ def test_the_system_is_asked(
             "/sys/fs/cgroup/app/pids.current": "100\n",
         }
     )
-    assert read() == SystemLimits(128, 65536, 900)
+    assert Capacity.read() == Capacity(128, 65536, 900)
 
 
 def test_a_group_without_limit_does_not_bind(
@@ -168,7 +167,7 @@ def test_a_group_without_limit_does_not_bind(
             "/sys/fs/cgroup/app/pids.current": "100\n",
         }
     )
-    assert read().processes == 30000
+    assert Capacity.read().processes == 30000
 
 
 def test_a_limit_of_the_group_above_binds_too(
@@ -187,7 +186,7 @@ def test_a_limit_of_the_group_above_binds_too(
             f"{above}/pids.current": "100\n",
         }
     )
-    assert read().processes == 400
+    assert Capacity.read().processes == 400
 
 
 def test_a_users_own_limit_binds_users_only(
@@ -197,19 +196,19 @@ def test_a_users_own_limit_binds_users_only(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (700, 65536))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert read().processes == 700
+    assert Capacity.read().processes == 700
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert read().processes == 32768
+    assert Capacity.read().processes == 32768
 
 
 def test_a_system_that_tells_nothing(system_says: Callable[[dict[str, str]], None]) -> None:
     system_says({})
-    system = read()
+    system = Capacity.read()
     assert system.somaxconn == 4096
     assert 0 < system.processes <= 32768
 
 
 def test_what_the_system_says_is_sound() -> None:
-    system = read()
+    system = Capacity.read()
     assert min(system) > 0
-    assert most_senders(system, socat=True) <= most_senders(system, socat=False)
+    assert most_senders(system, process_each=True) <= most_senders(system, process_each=False)

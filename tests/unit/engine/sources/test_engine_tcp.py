@@ -11,29 +11,36 @@ import pytest
 
 from reclog.engine.errors import AddressUnusable, EngineError, PortTaken
 from reclog.engine.sources import tcp as module
-from reclog.engine.sources.tcp import TcpListener, bound_socket, someone_listens
+from reclog.engine.sources.tcp import Queue, bound_socket, listening, someone_listens
+from reclog.engine.streams.stream import Stream
 from reclog.engine.system.kernel import LINUX
 
 linux = pytest.mark.skipif(not LINUX, reason="/proc/net/tcp is Linux's")
 
 
 @contextlib.contextmanager
-def listening(bind: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[TcpListener, int]]:
+def queue_at(bind: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[Queue, int]]:
     try:
-        listener = TcpListener(bind, port)
+        queue = listening(bind, port)
     except AddressUnusable:
         if ":" in bind:
             pytest.skip("no IPv6 here")
         raise
     try:
-        yield listener, listener.sock.getsockname()[1]
+        yield queue, queue.sock.getsockname()[1]
     finally:
-        listener.close()
+        queue.close()
 
 
-def accepted(listener: TcpListener) -> tuple[socket.socket, str, str]:
-    assert select.select([listener.sock], [], [], 5)[0]
-    return listener.accept()
+def accepted(queue: Queue) -> tuple[Stream, str, str]:
+    assert select.select([queue], [], [], 5)[0]
+    return queue.accept()
+
+
+def heard(stream: Stream) -> bytes:
+    assert select.select([stream], [], [], 5)[0]
+    room = bytearray(100)
+    return bytes(room[: stream.receive_into(memoryview(room))])
 
 
 @pytest.mark.parametrize(
@@ -47,24 +54,25 @@ def accepted(listener: TcpListener) -> tuple[socket.socket, str, str]:
     ],
 )
 def test_a_sender_is_told_by_its_address(bind: str, to: str, host: str, bracketed: str) -> None:
-    with listening(bind) as (listener, port), socket.create_connection((to, port), timeout=5) as sender:
-        sock, found, name = accepted(listener)
-        with sock:
+    with queue_at(bind) as (queue, port), socket.create_connection((to, port), timeout=5) as sender:
+        stream, found, name = accepted(queue)
+        with contextlib.closing(stream):
             assert found == host
             assert name == f"{bracketed}:{sender.getsockname()[1]}"
             sender.sendall(b"line\n")
-            sock.settimeout(5)
-            assert sock.recv(10) == b"line\n"
+            assert heard(stream) == b"line\n"
+            with pytest.raises(BlockingIOError):
+                stream.receive_into(memoryview(bytearray(1)))
 
 
 def test_an_empty_queue_does_not_block() -> None:
-    with listening() as (listener, _), pytest.raises(BlockingIOError):
+    with queue_at() as (listener, _), pytest.raises(BlockingIOError):
         listener.accept()
 
 
 def test_a_dead_sender_is_found_in_the_end() -> None:
-    with listening() as (listener, port), socket.create_connection(("127.0.0.1", port), timeout=5):
-        sock, _, _ = accepted(listener)
+    with queue_at() as (listener, port), socket.create_connection(("127.0.0.1", port), timeout=5):
+        sock, _ = listener.sock.accept()
         with sock:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             if LINUX:
@@ -73,30 +81,29 @@ def test_a_dead_sender_is_found_in_the_end() -> None:
 
 
 def test_an_ipv6_address_other_than_any_takes_no_ipv4() -> None:
-    with listening("::1") as (listener, _):
+    with queue_at("::1") as (listener, _):
         assert listener.sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 @linux
 def test_a_closed_queue_keeps_who_waits_and_adds_nobody() -> None:
-    with listening() as (listener, port), socket.create_connection(("127.0.0.1", port), timeout=5) as early:
+    with queue_at() as (listener, port), socket.create_connection(("127.0.0.1", port), timeout=5) as early:
         early.sendall(b"early\n")
         listener.refuse_newcomers()
         with socket.socket() as late:
             late.setblocking(False)
             late.connect_ex(("127.0.0.1", port))
             assert select.select([], [late], [], 0.2)[1] == []  # neither connected nor refused
-            sock, _, _ = accepted(listener)
-            with sock:
-                sock.settimeout(5)
-                assert sock.recv(10) == b"early\n"
+            stream, _, _ = accepted(listener)
+            with contextlib.closing(stream):
+                assert heard(stream) == b"early\n"
             with pytest.raises(BlockingIOError):
                 listener.accept()
 
 
 @linux
 def test_who_listens_is_known() -> None:
-    with listening() as (_, port):
+    with queue_at() as (_, port):
         assert someone_listens(port)
     assert not someone_listens(port)
 
@@ -109,12 +116,12 @@ def test_a_bound_port_is_no_listening_one() -> None:
 
 @linux
 def test_a_port_that_someone_listens_on_is_refused_at_once() -> None:
-    with listening() as (_, port):
+    with queue_at() as (_, port):
         began = time.monotonic()
         with pytest.raises(PortTaken, match=f"Port {port} is in use"):
-            TcpListener("127.0.0.1", port)
+            listening("127.0.0.1", port)
         with pytest.raises(PortTaken, match=f"Port {port} is in use"):
-            TcpListener("0.0.0.0", port)
+            listening("0.0.0.0", port)
         assert time.monotonic() - began < module.PATIENCE
 
 
@@ -130,7 +137,7 @@ def test_of_two_that_are_bound_one_may_listen() -> None:
 @contextlib.contextmanager
 def outgoing() -> Iterator[tuple[socket.socket, int]]:
     """Hold a port with a connection that goes out, as any program of this machine may."""
-    with listening() as (_, port), socket.socket() as sock:
+    with queue_at() as (_, port), socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))  # a port that no earlier connection left in TIME_WAIT
         sock.connect(("127.0.0.1", port))
         # Reset when closed: its port is free at once.
@@ -149,7 +156,7 @@ def test_a_port_that_an_outgoing_connection_holds_is_waited_for(monkeypatch: pyt
             return False
 
         monkeypatch.setattr(module, "someone_listens", ends)
-        with listening("127.0.0.1", port) as (_, got):
+        with queue_at("127.0.0.1", port) as (_, got):
             assert got == port
         assert asked == [port]
 
@@ -159,7 +166,7 @@ def test_it_is_not_waited_for_without_end() -> None:
     with outgoing() as (_, port):
         began = time.monotonic()
         with pytest.raises(PortTaken, match=f"Port {port} is held by an outgoing"):
-            TcpListener("127.0.0.1", port, patience=0.2)
+            listening("127.0.0.1", port, patience=0.2)
         assert time.monotonic() - began >= 0.2
 
 
@@ -184,7 +191,7 @@ def test_what_is_no_address_is_said(bind: str) -> None:
 
 def test_an_address_of_another_machine_is_said() -> None:
     with pytest.raises(AddressUnusable, match=r"192\.0\.2\.1 is not an address of this machine"):
-        TcpListener("192.0.2.1", 0)
+        listening("192.0.2.1", 0)
 
 
 @pytest.mark.parametrize("port", [65536, 70000, -1])

@@ -1,0 +1,41 @@
+"""What carries the bytes of one sender, in order, until they are read.
+
+Rules kept here:
+
+- That a stream is ready says only that it may be read: what came may be no byte of the sender's (a TLS record
+  of its own), or more than one read gives.
+- Who gave its end has said all: 0 is the end, and an error is an end, too.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Stream(Protocol):
+    """The bytes of one sender."""
+
+    #: Whether it has bytes that a read gives and of which the kernel says nothing any more.
+    holds: bool
+
+    def fileno(self) -> int:
+        """Return the descriptor to watch: once it can be read, so may be the stream."""
+
+    def receive_into(self, room: memoryview) -> int:
+        """Put what has come into `room`, without waiting; return how many bytes, 0 at the end.
+
+        Raises BlockingIOError when there is nothing, another OSError when the sender is lost.
+        """
+
+    def unread(self) -> int:
+        """Return the bytes of the sender that are on this machine and were not read, as far as is known."""
+
+    def refuse(self) -> bool:
+        """Accept not a byte more, and reset the connection when it is closed.
+
+        Then what a read finds until it raises BlockingIOError is all that the sender can believe delivered.
+        Returns False where that can't be done: more may come.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
