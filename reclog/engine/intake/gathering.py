@@ -2,28 +2,39 @@
 
 Rules kept here:
 
-- A line that comes after a quiet moment is written at once.
-- When turns follow each other thick, and bring little each, a rest of `GATHER` seconds lets one bring more.
+- A line is written at once, unless turns follow each other so thick that they alone would fill our time.
+- A rest of `GATHER` seconds is followed by another only while what it brings is worth it.
 """
 
 from __future__ import annotations
 
 #: Seconds of a rest.
 GATHER = 0.001
-#: Turns that follow each other within this many seconds count as busy.
-BUSY_WITHIN = 0.003
+#: Seconds from turn to turn below which they are thick, and how many of these make a rest pay: a turn takes
+#: some 50 µs, and a handful of lines at the same moment is soon done.
+THICK_WITHIN, THICK_FOR = 0.0002, 16
+#: Lines and newcomers that a rest has to bring: below, a turn for each costs little.
+WORTH = 4
 #: Bytes of one read from which on nothing is gained: a sender of so much fills its queue, and waits.
-THICK = 32 * 1024
+LARGE = 32 * 1024
 
 
 class Gathering:
     """How thick the turns are that bring something."""
 
     def __init__(self) -> None:
-        self._busy_at = 0.0
+        self._last = 0.0
+        self._thick = 0
 
-    def pays(self, now: float, largest: int) -> bool:
-        """Tell whether to rest after a turn that ended `now`; its `largest` read in bytes."""
-        pays = largest < THICK and now - self._busy_at < BUSY_WITHIN
-        self._busy_at = now + GATHER if pays else now
-        return pays
+    def pays(self, now: float, count: int, largest: int) -> bool:
+        """Tell whether to rest after a turn that ended `now` and brought so many lines and newcomers.
+
+        `largest`: bytes of its largest read.
+        """
+        if self._thick >= THICK_FOR:
+            goes_on = count >= WORTH
+        else:
+            goes_on = now - self._last < THICK_WITHIN
+        self._thick = self._thick + 1 if goes_on and largest < LARGE else 0
+        self._last = now
+        return self._thick >= THICK_FOR

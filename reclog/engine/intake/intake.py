@@ -18,7 +18,7 @@ from ..streams.stream import Stream
 from ..system.loop import Loop
 from .framing import Framing
 from .gate import Endpoint, Gate
-from .gathering import GATHER, THICK, Gathering
+from .gathering import GATHER, LARGE, Gathering
 from .roster import Limits, Roster
 from .sender import Sender
 from .store import Store
@@ -50,9 +50,10 @@ class Intake:
         self._gathering = Gathering()
         self._time = b""
         self._cap = f"{limits.senders} senders are connected"
-        # Bytes of the largest read of this turn, and who came in it: as quick as they can, or (with no
+        # Bytes of the largest read of this turn, lines before it, and who came in it: as quick as they can, or (with no
         # address) with what they have to say a moment behind them.
         self._largest = 0
+        self._lines = 0
         self._quick_newcomers = 0
         self._other_newcomers = 0
         # Those whose streams hold more than was read: the kernel will not wake us for it.
@@ -226,7 +227,9 @@ class Intake:
         others, self._other_newcomers = self._other_newcomers, 0
         if largest or others:
             now = self._loop.now()
-            if self._gathering.pays(now, THICK if quick else largest):
+            count = self._batch.lines - self._lines + others
+            self._lines = self._batch.lines
+            if self._gathering.pays(now, count, LARGE if quick else largest):
                 self._loop.rest(GATHER)
             if largest:
                 self.last_read_at = now
