@@ -31,10 +31,7 @@ class Gathering:
 
         `largest`: bytes of its largest read.
         """
-        if self._thick >= THICK_FOR:
-            goes_on = count >= WORTH
-        else:
-            goes_on = now - self._last < THICK_WITHIN
+        goes_on = count >= WORTH if self._thick >= THICK_FOR else now - self._last < THICK_WITHIN
         self._thick = self._thick + 1 if goes_on and largest < LARGE else 0
         self._last = now
         return self._thick >= THICK_FOR

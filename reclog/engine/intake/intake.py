@@ -50,8 +50,8 @@ class Intake:
         self._gathering = Gathering()
         self._time = b""
         self._cap = f"{limits.senders} senders are connected"
-        # Bytes of the largest read of this turn, lines before it, and who came in it: as quick as they can, or (with no
-        # address) with what they have to say a moment behind them.
+        # Of this turn: bytes of the largest read, lines before it, and who came, as quick as they can, or
+        # (with no address) with what they have to say a moment behind them.
         self._largest = 0
         self._lines = 0
         self._quick_newcomers = 0
