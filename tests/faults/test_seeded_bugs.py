@@ -25,7 +25,7 @@ def test_a_drain_that_is_skipped_is_caught(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
     for name in ("pyproject.toml", "tasks.py", "fabfile.py"):
         shutil.copy(ROOT / name, tmp_path)
-    write_seeded(tmp_path, "Entrance.drain", "complete = True", "return Drained(True, 0, 0)")
+    write_seeded(tmp_path, "Entrance.drain", "self._let_arrive()", "return Drained(True, 0, 0)")
     test = "tests/integration/test_stop.py::test_kill_keeps_the_queue[{}-recorder]"
     nodes = [test.format(listener) for listener in ("builtin", "socat")]
     done = subprocess.run(

@@ -41,7 +41,6 @@ def survey() -> dict[str, Any]:
         "base": base,
         "writable": os.access(existing, os.W_OK),
         "free": shutil.disk_usage(existing).free,
-        "socat": bool(shutil.which("socat")),
         "relays": {
             os.path.basename(folder): _relay(folder)
             for folder in sorted(glob.glob(os.path.join(glob.escape(base), "*")))
