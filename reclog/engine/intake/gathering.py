@@ -32,6 +32,6 @@ class Gathering:
         `largest`: bytes of its largest read.
         """
         goes_on = count >= WORTH if self._thick >= THICK_FOR else now - self._last < THICK_WITHIN
-        self._thick = self._thick + 1 if goes_on and largest < LARGE else 0
+        self._thick = self._thick + 1 if goes_on else 0
         self._last = now
-        return self._thick >= THICK_FOR
+        return self._thick >= THICK_FOR and largest < LARGE
