@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError, Frame
-from reclog.recordings.registry import Recording
 
 ANSWER = {"spool": "s", "offset": 0, "end": len(TEXT), "known": False}
 BEATEN = {
@@ -116,9 +115,8 @@ def check_beat(beat: bytes, last: bool = False) -> None:
             False,
         )
         assert ours.written() == TEXT
-        ours.check_status()
-        recording = Recording(ours.recording.folder)
-        assert recording.counters["bytes"] == len(TEXT)
+        (described,) = ours.check_status()
+        assert described["bytes"] == len(TEXT)
 
 
 Op = tuple[bytes, int, bytes]
