@@ -117,7 +117,8 @@ def test_a_turn_waits_no_longer_than_it_may(loop: Loop) -> None:
 
 
 def test_a_timer_fires_once_when_it_is_due_and_can_be_moved(loop: Loop) -> None:
-    now, fired = 1000.0, list[str]()
+    now = 1000.0
+    fired: list[str] = []
     loop.now = lambda: now
     timer, off = loop.timer(lambda: fired.append("timer")), loop.timer(lambda: fired.append("off"))
     timer.at(now + 5)
