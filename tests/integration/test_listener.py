@@ -79,13 +79,15 @@ def test_raws_socat_is_started_again_each_time(home: Home) -> None:
 
 
 def test_a_fork_that_stands_still_tears_no_line(home: Home) -> None:
-    recording = home.local("--listener", "socat", "--partial-after", "0.3")
+    recording = home.local("--listener", "socat", "--partial-after", "1")
     parent = listening_socat(recording)
     assert parent is not None
     with recording.connect() as sock, recording.connect() as other:
-        sock.sendall(b"first\nhalf of a line,")
-        wait_until(lambda: recording.read() == b"first\n")
+        sock.sendall(b"connected\n")
+        wait_until(lambda: recording.read() == b"connected\n")
         fork = fork_of(sock, parent)
+        sock.sendall(b"first\nhalf of a line,")
+        wait_until(lambda: recording.read() == b"connected\nfirst\n")
         fork.suspend()
         try:
             sock.sendall(b" the other half\n")
@@ -95,10 +97,11 @@ def test_a_fork_that_stands_still_tears_no_line(home: Home) -> None:
             wait_until(lambda: recording.read().endswith(b"prompt>"))
             other.sendall(b" more>")
             wait_until(lambda: recording.read().endswith(b" more>"))
-            assert recording.read() == b"first\nprompt> more>"
+            assert recording.read() == b"connected\nfirst\nprompt> more>"
         finally:
             fork.resume()
-        wait_until(lambda: recording.read() == b"first\nprompt> more>\nhalf of a line, the other half\n")
+        line = b"half of a line, the other half\n"
+        wait_until(lambda: recording.read() == b"connected\nfirst\nprompt> more>\n" + line)
 
 
 def test_a_stop_while_socat_is_down(home: Home) -> None:
