@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from reclog.engine.daemons.asking import Reached
+
 from ..console import size
 from ..recordings.again import goes_on
-from ..recordings.control import Reached
 from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
 from ..words import inv

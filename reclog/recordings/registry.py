@@ -14,12 +14,12 @@ from typing import Any
 
 import platformdirs
 
+from reclog.engine.daemons.asking import Reached, ask
 from reclog.engine.records import names
 from reclog.engine.records.jsonfile import clear_unfinished, parse_json, read_json, write_json
 from reclog.engine.system.identity import Identity, boot_id
 
 from ..errors import StateError
-from .control import Reached, ask
 from .processes import is_suspended
 
 

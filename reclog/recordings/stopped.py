@@ -8,8 +8,9 @@ from typing import Any
 
 import psutil
 
+from reclog.engine.daemons.asking import ANSWER_WITHIN, Line, Reached
+
 from ..console import counted, size
-from .control import ANSWER_WITHIN, Line, Reached
 from .registry import Recording
 
 

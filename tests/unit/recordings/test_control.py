@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reclog.recordings.control import Reached, ask
+from reclog.engine.daemons.asking import Reached, ask
 from reclog.recordings.registry import Recording
 from reclog.recordings.stopped import LastWord
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
+import os
 import socket
 import time
-from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
-from reclog.engine.records.jsonfile import parse_json
-from reclog.engine.records.names import CONTROL
-from reclog.engine.system.address import short_name
+from ..records.jsonfile import parse_json
+from ..records.names import CONTROL
+from ..system.address import short_name
 
 #: Seconds for an answer: a daemon gives it within a turn of its loop.
 ANSWER_WITHIN = 1.0
 #: Bytes of an answer at most.
 LONGEST = 1 << 20
+
+Folder = Union[str, "os.PathLike[str]"]
 
 
 class Reached(enum.Enum):
@@ -33,7 +35,7 @@ class Reached(enum.Enum):
     ABSENT = "it has no control socket"
 
 
-def ask(folder: Path, within: float = ANSWER_WITHIN) -> tuple[Reached, dict[str, Any]]:
+def ask(folder: Folder, within: float = ANSWER_WITHIN) -> tuple[Reached, dict[str, Any]]:
     """Return who is there, and its `state` and `counters` if it answers."""
     with contextlib.closing(Line(folder, within)) as line:
         line.ask("status")
@@ -44,7 +46,7 @@ def ask(folder: Path, within: float = ANSWER_WITHIN) -> tuple[Reached, dict[str,
 class Line:
     """A connection to a daemon, whoever is there."""
 
-    def __init__(self, folder: Path, within: float = ANSWER_WITHIN) -> None:
+    def __init__(self, folder: Folder, within: float = ANSWER_WITHIN) -> None:
         """Connect, within so many seconds where many others wait."""
         until = time.monotonic() + within
         self._sock = socket.socket(socket.AF_UNIX)
@@ -54,10 +56,10 @@ class Line:
             time.sleep(0.01)
             self.reached = self._connect(folder)
 
-    def _connect(self, folder: Path) -> Reached:
+    def _connect(self, folder: Folder) -> Reached:
         self._sock.setblocking(False)
         try:
-            with short_name(str(folder / CONTROL)) as name:
+            with short_name(os.path.join(folder, CONTROL)) as name:
                 self._sock.connect(name)
         except BlockingIOError:  # its queue is full
             return Reached.SILENT
@@ -79,7 +81,7 @@ class Line:
             self._sock.settimeout(max(0.001, until - time.monotonic()))
             try:
                 more = self._sock.recv(65536)
-            except TimeoutError:
+            except socket.timeout:
                 self.reached = Reached.SILENT
                 return {}
             except OSError:
