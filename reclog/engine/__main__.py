@@ -2,6 +2,7 @@
 
 python3 reclog/engine recorder|relay|collector --folder DIR [--ready-fd N]   be that daemon
 python3 reclog/engine start ROLE --folder DIR [--again]     start it in the background, say how it went
+python3 reclog/engine ask --folder DIR     ask it what standard input says (a JSON object), print its answer
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if not __package__:  # run as a folder: it is the engine beside us that is meant
 
 from reclog.engine import __version__
 from reclog.engine.daemons.config import CollectorConfig, RecorderConfig, RelayConfig
+from reclog.engine.daemons.control import LONGEST
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.errors import EngineError
 from reclog.engine.records.names import MARK, OUTPUT
@@ -29,7 +31,7 @@ from reclog.engine.records.names import MARK, OUTPUT
 def main() -> int:
     """Do what the command line says; the exit status."""
     parser = argparse.ArgumentParser(prog="reclog-engine", description="The daemons of reclog.")
-    parser.add_argument("verb", choices=[*ROLES, "start"])
+    parser.add_argument("verb", choices=[*ROLES, "start", "ask"])
     parser.add_argument("role", nargs="?", choices=ROLES, help="with start: which daemon")
     parser.add_argument("--folder", required=True, help="the daemon's folder, with its config.json")
     parser.add_argument("--ready-fd", type=int, default=-1, help="where to say that it is ready")
@@ -40,6 +42,8 @@ def main() -> int:
     folder = os.path.abspath(words.folder)
     if words.verb == "start":
         return start(words.role, folder, words.again)
+    if words.verb == "ask":
+        return ask(folder)
     return run(words.verb, Daemon(folder, words.ready_fd, words.again))
 
 
@@ -51,6 +55,19 @@ def start(role: str, folder: str, again: bool) -> int:
     _, answer = detached(command, folder, {**os.environ, MARK: folder}, os.path.join(folder, OUTPUT))
     print(json.dumps(answer))
     return 0 if answer.get("ready") else 1
+
+
+def ask(folder: str) -> int:
+    """Pass what standard input asks on to the daemon of a folder, and print its answer."""
+    from reclog.engine.daemons.asking import request
+    from reclog.engine.records.jsonfile import parse_json
+
+    try:
+        answer = request(folder, parse_json(sys.stdin.read(LONGEST)))
+    except ValueError as error:
+        answer = {"error": f"That is no request: {error}."}
+    print(json.dumps(answer))
+    return 1 if "error" in answer else 0
 
 
 def _recorder(daemon: Daemon) -> Any:

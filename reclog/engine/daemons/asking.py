@@ -43,6 +43,13 @@ def ask(folder: Folder, within: float = ANSWER_WITHIN) -> tuple[Reached, dict[st
         return line.reached, facts
 
 
+def request(folder: Folder, wanted: dict[str, Any], within: float = 5 * ANSWER_WITHIN) -> dict[str, Any]:
+    """Return the answer to what is wanted; if there is none, it has an `error` that says so."""
+    with contextlib.closing(Line(folder, within)) as line:
+        line.say(wanted)
+        return line.hear(within) or {"error": f"{folder}: {line.reached.value}"}
+
+
 class Line:
     """A connection to a daemon, whoever is there."""
 
@@ -71,8 +78,12 @@ class Line:
 
     def ask(self, what: str) -> None:
         """Ask for `status`, which is answered at once, or for `final`, which is when it ends."""
+        self.say({"ask": what})
+
+    def say(self, wanted: dict[str, Any]) -> None:
+        """Say a request, as `control` has them."""
         with contextlib.suppress(OSError):
-            self._sock.send(json.dumps({"ask": what}).encode("ascii") + b"\n")
+            self._sock.send(json.dumps(wanted).encode("ascii") + b"\n")
 
     def hear(self, within: float) -> dict[str, Any]:
         """Return the next answer; empty if there is none: not in so many seconds, or the daemon has ended."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from ipaddress import ip_address
-from typing import Any, Callable, Mapping, Sequence, TypeVar
+from typing import Any, Callable, ClassVar, FrozenSet, Mapping, Sequence, TypeVar
 
 from ..feed.protocol import checked_secret
 from ..outlets import OUTLETS
@@ -24,6 +24,9 @@ C = TypeVar("C", bound="Config")
 
 class Config:
     """Fields that come from one JSON object, those of a part beside its own."""
+
+    #: The fields that can change while the daemon runs, by the names that they have in the JSON object.
+    CHANGEABLE: ClassVar[FrozenSet[str]] = frozenset()
 
     @classmethod
     def from_json(cls: type[C], told: Mapping[str, Any]) -> C:
@@ -42,6 +45,13 @@ class Config:
                 raise ValueError(f"it has no {field.name}")
         return cls(**values)
 
+    def changed(self: C, wanted: Mapping[str, Any]) -> C:
+        """Return it with what is `wanted`. Raises ValueError for what is wrong, or can't change."""
+        for name in wanted:
+            if name not in self.CHANGEABLE:
+                raise ValueError(f"{name} does not change while it runs")
+        return self.from_json({**self.to_json(), **wanted})
+
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         told: dict[str, Any] = dataclasses.asdict(self)  # type: ignore[call-overload]
@@ -53,6 +63,8 @@ class Config:
 @dataclasses.dataclass(frozen=True)
 class Listening(Config):
     """Who may send, where, and how that becomes lines."""
+
+    CHANGEABLE = frozenset({"allow", "stamp", "partial_after", "max_senders", "max_per_address"})
 
     port: int
     bind: str
@@ -70,6 +82,8 @@ class Listening(Config):
 class RecorderConfig(Config):
     """A recording on this machine."""
 
+    CHANGEABLE = Listening.CHANGEABLE
+
     listening: Listening
     file: str
     raw: bool = False
@@ -81,6 +95,8 @@ class RecorderConfig(Config):
 class RelayConfig(Config):
     """A tremplin's relay."""
 
+    CHANGEABLE = Listening.CHANGEABLE | {"spool_max"}
+
     listening: Listening
     port_remote_out: int
     #: Bytes.
@@ -91,6 +107,9 @@ class RelayConfig(Config):
 @dataclasses.dataclass(frozen=True)
 class CollectorConfig(Config):
     """A tremplin's recording here."""
+
+    #: It keeps what its relay was told, for whoever starts that again, and is not concerned itself.
+    CHANGEABLE = RelayConfig.CHANGEABLE
 
     file: str
     #: The name by which the relay knows us.
@@ -134,6 +153,11 @@ def _words(right: Callable[[str], object], least: int) -> Callable[[Any], bool]:
 
 def _whole(least: int, most: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and least <= value <= most
+
+
+def is_right(name: str, value: Any) -> bool:
+    """Tell whether a field of that name may have a value, as far as its name tells."""
+    return name not in _MEANT or _MEANT[name][0](value)
 
 
 _PORT = (_whole(0, 65535), "a port")

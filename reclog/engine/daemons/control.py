@@ -2,7 +2,8 @@
 
 A request is a JSON object on a line. `{"ask": "status"}` is answered at once: `state` and `counters`, as in
 the files of these names. `{"ask": "final"}` is answered when the daemon ends: `final` says how, as the event
-`stopped` does.
+`stopped` does. `{"set": {…}}` has settings change, all that it names or none: `set` in the answer names those
+that were others, `error` says why none did.
 
 Rules kept here:
 
@@ -35,10 +36,13 @@ Facts = Dict[str, Any]
 class Control:
     """Answer those who ask at `path`."""
 
-    def __init__(self, loop: Loop, path: str, status: Callable[[], Facts]) -> None:
+    def __init__(
+        self, loop: Loop, path: str, status: Callable[[], Facts], change: Callable[[Facts], Facts]
+    ) -> None:
         self._loop = loop
         self._path = path
         self._status = status
+        self._change = change
         self._final: Facts = {}
         self._sock = socket.socket(socket.AF_UNIX)
         self._again = loop.timer(self._watch)
@@ -123,7 +127,12 @@ class Control:
         """Do what a request asks; tell whether there may be another."""
         try:
             request = parse_json(line)
-            answer = self._asks[str(request.get("ask"))](asker)
+            wanted = request.get("set")
+            answer = (
+                self._final or self._change(wanted)
+                if isinstance(wanted, dict)
+                else self._asks[str(request.get("ask"))](asker)
+            )
         except (KeyError, ValueError):
             self._send(asker, {"error": "That is no request."})
             return False

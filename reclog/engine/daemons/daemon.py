@@ -18,7 +18,7 @@ from ..system.faultpoints import disk
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
 from ..system.loop import Loop
-from .config import C
+from .config import C, Config
 from .control import Control
 
 #: Seconds between two attempts to write the state.
@@ -57,11 +57,15 @@ class Daemon:
         #: Set when why it ended is to be seen in `status`.
         self.keep_state = False
         self._told: dict[str, Any] = {}
+        self._config = Config()
         self._state: dict[str, Any] = {}
-        self._state_unsaved = False
-        self._state_timer = self.loop.timer(self._save_state)
+        # What is to be on disk: by its name, what it holds.
+        self._unsaved: dict[str, dict[str, Any]] = {}
+        self._save_failed = False
+        self._save_timer = self.loop.timer(self._save)
         self._facts: Callable[[], Facts] = dict
-        self._control = Control(self.loop, self.path(CONTROL), self._status)
+        self._adopt: Callable[[Any], None] = lambda config: None
+        self._control = Control(self.loop, self.path(CONTROL), self._status, self._change)
         self._ready_fd = ready_fd
         self._lock_fd = -1
 
@@ -70,7 +74,8 @@ class Daemon:
         path = self.path(CONFIG)
         try:
             self._told = read_json(path)
-            return kind.from_json(self._told)
+            self._config = config = kind.from_json(self._told)
+            return config
         except (OSError, ValueError) as error:
             said = " ".join(str(error).split())[:200]
             raise ConfigUnusable(f"{path} can't be used ({said}): start the recording anew.") from error
@@ -96,16 +101,27 @@ class Daemon:
         if foreground_of:
             die_with_parent(foreground_of, signal.SIGTERM)
 
-    def show(self, changes: Callable[[], object], facts: Callable[[], Facts]) -> None:
-        """Let others see `facts`: in a file, whenever `changes` returns something else, and when they ask."""
+    def show(
+        self,
+        changes: Callable[[], object],
+        facts: Callable[[], Facts],
+        adopt: Callable[[Any], None] = lambda config: None,
+    ) -> None:
+        """Let others see `facts`: in a file, whenever `changes` returns something else, and when they ask.
+
+        `adopt` is called with the config when others have changed it; what it can't do, it refuses with an
+        EngineError before it has done any of it.
+        """
         self.counters = CountersFile(self.loop, self.path(COUNTERS), changes, facts, self.disk)
         self._facts = facts
+        self._adopt = adopt
 
     def announce(self, **facts: Any) -> None:
         """Write who runs and what: from now on others can find this daemon."""
         identity = Identity.of(os.getpid())
         self._state = {**self._told, **facts, "identity": identity._asdict(), "started": timestamp()}
-        self._save_state()
+        self._unsaved[STATE] = self._state
+        self._save()
         try:
             self._control.open()
         except OSError as error:
@@ -119,24 +135,48 @@ class Daemon:
     def _status(self) -> Facts:
         return {"state": self._state, "counters": self._facts()}
 
-    def _save_state(self) -> None:
+    def _change(self, wanted: Facts) -> Facts:
+        """Have other settings, also when it is started again; return those that were others, or why not."""
+        was = {**self._config.to_json(), **self._told}
+        new = {name: value for name, value in wanted.items() if was.get(name) != value}
         try:
-            write_json(self.path(STATE), self._state, disk=self.disk)
+            config = self._config.changed(wanted)
+            if new:
+                self._adopt(config)
+        except (EngineError, ValueError) as error:
+            return {"error": str(error)}
+        if new:
+            self._config = config
+            self._told.update(new)
+            self._state.update(new)
+            self._unsaved.update({CONFIG: self._told, STATE: self._state})
+            self._save()
+            self.log.say("settings changed", **new)
+        return {"set": new, "notes": self._notes()}
+
+    def _save(self) -> None:
+        try:
+            for name, value in list(self._unsaved.items()):
+                write_json(self.path(name), value, disk=self.disk)
+                del self._unsaved[name]
         except OSError as error:
             # On a full disk it works all the same: a relay must, for what it gives away makes room.
-            if not self._state_unsaved:
+            if not self._save_failed:
                 self.log.say("state not saved", reason=error.strerror or str(error))
-            self._state_unsaved = True
-            self._state_timer.at(self.loop.now() + STATE_AGAIN)
+            self._save_failed = True
+            self._save_timer.at(self.loop.now() + STATE_AGAIN)
         else:
-            self._state_unsaved = False
+            self._save_failed = False
+
+    def _notes(self) -> list[str]:
+        """Return what is to be known by whoever has just started or changed it."""
+        if not self._unsaved:
+            return []
+        return [f"{self.folder} is on a full disk: its history is not written until there is room."]
 
     def ready(self, **facts: Any) -> None:
         """Tell whoever started us that we do our work, and what is to be known of it (`notes`)."""
-        if self._state_unsaved:
-            note = f"{self.folder} is on a full disk: its history is not written until there is room."
-            facts["notes"] = [*facts.get("notes", ()), note]
-        self._answer({"ready": True, **facts})
+        self._answer({"ready": True, **facts, "notes": [*facts.get("notes", ()), *self._notes()]})
 
     def failed(self, cause: str, message: str) -> None:
         """Tell whoever started us why we can't."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..errors import ListenerUnusable
 from ..intake.framing import FRAMINGS
 from ..intake.intake import Intake
 from ..intake.roster import Limits
@@ -44,24 +45,12 @@ class Entrance:
         self._folder = folder
         self._log = log
         self.port = config.port
-        allow = [parse_network(text) for text in config.allow]
-        asked = Asked(config.bind, config.port, allow, config.stamp, config.max_per_address)
-        self._kinds = choose(config.listener, asked)
+        self._config = config
         self._capacity = Capacity.read()
-        process_each = self._kinds[0].ABILITIES.process_each
-        places = config.max_senders or most_senders(self._capacity, process_each)
-        self._asked = asked._replace(places=places, framing=FRAMINGS["lines"])
-        limits = Limits(
-            partial_after=config.partial_after,
-            stamp=config.stamp,
-            allow=allow,
-            senders=places,
-            # No cap of its own unless asked for: who is over it is closed, where over `senders` one waits.
-            senders_per_address=config.max_per_address or places,
-        )
+        self._kinds = choose(config.listener, _asked(config))
         self.sources: list[Source] = []
         self.journal = Journal(loop, log)
-        self.intake = Intake(loop, store, self.journal, limits)
+        self.intake = Intake(loop, store, self.journal, self._limits(config))
 
     @property
     def listener(self) -> str:
@@ -78,13 +67,35 @@ class Entrance:
         """How often sources were started again."""
         return sum(facts.restarts for facts in self._facts_of_sources())
 
+    def adopt(self, config: Listening) -> None:
+        """Have other limits from now on. Raises ListenerUnusable, and has the old ones then."""
+        kind = type(self.sources[0]) if self.sources else self._kinds[0]
+        limits, known = self._limits(config), self._limits(self._config)
+        if not kind.ABILITIES.changes and limits._replace(partial_after=known.partial_after) != known:
+            raise ListenerUnusable(f"{kind.NAME}, which listens, lets in whom it was told to when it started")
+        self._config = config
+        self.intake.adopt(limits)
+
+    def _limits(self, config: Listening) -> Limits:
+        places = config.max_senders or most_senders(self._capacity, self._kinds[0].ABILITIES.process_each)
+        return Limits(
+            partial_after=config.partial_after,
+            stamp=config.stamp,
+            allow=[parse_network(text) for text in config.allow],
+            senders=places,
+            # No cap of its own unless asked for: who is over it is closed, where over `senders` one waits.
+            senders_per_address=config.max_per_address or places,
+        )
+
     def open(self, patience: float = PATIENCE) -> list[str]:
         """Let senders in; return what the user should know.
 
         Raises PortTaken, AddressUnusable, ListenerUnusable.
         """
+        limits = self._limits(self._config)
+        asked = _asked(self._config)._replace(places=limits.senders, framing=FRAMINGS["lines"])
         for kind in self._kinds:
-            source = kind(self._loop, self.intake, self._asked, self._folder, self._log.say)
+            source = kind(self._loop, self.intake, asked, self._folder, self._log.say)
             source.start(patience)
             # One that keeps less than is promised serves only where no other can.
             if not source.loses or kind is self._kinds[-1]:
@@ -141,3 +152,8 @@ class Entrance:
             self._loop.turn(at_most=QUIET_AFTER / 5)
             if not intake.senders and intake.roster.connects == before and not passed_on:
                 return  # nobody is connected, and nobody waits in the queue
+
+
+def _asked(config: Listening) -> Asked:
+    allow = [parse_network(text) for text in config.allow]
+    return Asked(config.bind, config.port, allow, config.stamp, config.max_per_address)

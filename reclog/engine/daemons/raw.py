@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..errors import ListenerUnusable
 from ..sources.bare import BareSource
 from ..sources.capacity import Capacity, most_senders, shortages
 from ..sources.source import Asked
@@ -39,7 +40,7 @@ class RawRecorder:
         self.fd = self.sink.open()
         self.source = BareSource(self.loop, asked, self.fd, daemon.folder, daemon.log.say)
         self.began_with = os.fstat(self.fd).st_size
-        daemon.show(self._changes, self._facts)
+        daemon.show(self._changes, self._facts, self._adopt)
         self._timer = self.loop.timer(self._wake)
 
     def run(self) -> None:
@@ -74,6 +75,9 @@ class RawRecorder:
 
     def _wake(self) -> None:
         self._timer.at(self.loop.now() + LOOK_EVERY)
+
+    def _adopt(self, config: RecorderConfig) -> None:
+        raise ListenerUnusable(f"{self.source.facts().listener} is told once, when it starts, with --raw")
 
     def _changes(self) -> object:
         return self._bytes(), self.source.senders(), self.source.facts()

@@ -19,7 +19,7 @@ class Recorder:
         self.config = config
         self.sink = RecordedFile(config.file, daemon.log.say, daemon.disk)
         self.entrance = Entrance(self.loop, self.sink, config.listening, daemon.folder, daemon.log)
-        daemon.show(self._changes, self._facts)
+        daemon.show(self._changes, self._facts, lambda config: self.entrance.adopt(config.listening))
 
     def run(self) -> None:
         """Start, record until told to stop, drain, leave. Raises EngineError if it can't start."""

@@ -14,7 +14,7 @@ from ..records.names import OWNER, SPOOL, STOPPING
 from ..sources.tcp import PATIENCE
 from ..stores.spool import Spool, SpoolUnusable
 from ..system.aside import Aside
-from .config import RelayConfig
+from .config import Listening, RelayConfig
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, Entrance
 
@@ -40,11 +40,7 @@ class Relay:
         say, disk = daemon.log.say, daemon.disk
         self.port_out = config.port_remote_out
         self.spool = Spool(daemon.path(SPOOL), config.spool_max, say, disk, beside=lambda: Aside(self.loop))
-        # On a host that isn't ours nothing needs to be installed but python3, so auto is builtin here.
-        listening = config.listening
-        if listening.listener == "auto":
-            listening = dataclasses.replace(listening, listener="builtin")
-        self.entrance = Entrance(self.loop, self.spool, listening, daemon.folder, daemon.log)
+        self.entrance = Entrance(self.loop, self.spool, _listening(config), daemon.folder, daemon.log)
         self.owner = Owner(daemon.path(OWNER), say, disk)
         self.feed = Feed(
             self.loop, self.spool, config.secret, self.owner, say, self._facts, self._asked_to_stop
@@ -55,7 +51,7 @@ class Relay:
         self._notes: list[str] = []
         self._sync_timer = self.loop.timer(self._sync)
         self._port_timer = self.loop.timer(self._listen)
-        daemon.show(self._changes, self._facts)
+        daemon.show(self._changes, self._facts, self._adopt)
 
     def run(self) -> None:
         """Start, relay until told to stop, drain, leave. Raises EngineError if it can't start."""
@@ -158,6 +154,10 @@ class Relay:
                 self.daemon.log.say("port is free again", port=self.entrance.port)
             self.waiting_for = ""
 
+    def _adopt(self, config: RelayConfig) -> None:
+        self.entrance.adopt(_listening(config))
+        self.spool.adopt(config.spool_max)
+
     def _sync(self) -> None:
         self._sync_timer.at(self.loop.now() + SYNC_EVERY)
         self.spool.sync_beside()
@@ -185,6 +185,12 @@ class Relay:
             "connected": self.feed.connected,
             "stopping": self._stop_asked,
         }
+
+
+def _listening(config: RelayConfig) -> Listening:
+    """Return how to listen: on a host that isn't ours nothing is needed but python3, so auto is builtin."""
+    listening = config.listening
+    return dataclasses.replace(listening, listener="builtin") if listening.listener == "auto" else listening
 
 
 def _remove(path: str) -> None:

@@ -49,7 +49,6 @@ class Intake:
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.say)
         self._gathering = Gathering()
         self._time = b""
-        self._cap = f"{limits.senders} senders are connected"
         # Of this turn: bytes of the largest read, lines before it, and who came, as quick as they can, or
         # (with no address) with what they have to say a moment behind them.
         self._largest = 0
@@ -68,6 +67,17 @@ class Intake:
     def senders(self) -> int:
         """Connections open now."""
         return len(self._senders)
+
+    def adopt(self, limits: Limits) -> None:
+        """Have other limits from now on, and see off who is connected and may not be any more."""
+        self._stamps = limits.stamp
+        self._unfinished.adopt(limits.partial_after)
+        for sender in self.roster.adopt(limits):
+            self._see_off(sender, "its address is not allowed any more (--allow)")
+        if self.roster.full:
+            self.gate.fill(self.roster.full)
+        else:
+            self.gate.have_room()
 
     def drain(self, endpoint: Endpoint, until: float) -> bool:
         """Take in every connection that waits in the queue of `endpoint`, and all it has sent.
@@ -121,15 +131,21 @@ class Intake:
             self._other_newcomers += 1
         sender = self.roster.admit(stream, host, name, framing)
         if self.roster.full:
-            self.gate.fill(self._cap)
+            self.gate.fill(self.roster.full)
         return sender
+
+    def _see_off(self, sender: Sender, why: str) -> None:
+        """Accept no more of a sender, and disconnect it once all that was accepted is read."""
+        sender.stream.refuse()  # where that can't be done, it goes once it pauses
+        sender.leaving = why
+        self._come_back(sender)
 
     def _watch(self, sender: Sender) -> None:
         if sender.on_ready is None:
             sender.on_ready = lambda: self._on_ready(sender)
         if not self.paused:
             self._loop.watch(sender.stream.fileno(), sender.on_ready)
-            if sender.stream.holds:
+            if sender.stream.holds or sender.leaving:
                 self._come_back(sender)
 
     def _on_ready(self, sender: Sender) -> None:
@@ -151,7 +167,10 @@ class Intake:
         try:
             count = stream.receive_into(batch.room(sender.id, len(pending), READ_SIZE))
         except (BlockingIOError, InterruptedError):
-            return 0
+            if not sender.leaving:
+                return 0
+            self._goodbye(sender, sender.leaving)
+            return None
         except OSError as error:
             self._goodbye(sender, error.strerror or str(error))
             return None
@@ -172,7 +191,7 @@ class Intake:
                 self._unfinished.give(sender)
             if rest:
                 self._unfinished.keep(sender, rest)
-        if stream.holds:
+        if stream.holds or sender.leaving:
             self._come_back(sender)
         if batch.queued >= self._flush_at:
             self._flush()

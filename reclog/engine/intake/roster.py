@@ -40,9 +40,15 @@ class Roster:
         self._per_address: dict[str, int] = {}
 
     @property
-    def full(self) -> bool:
-        """Tell whether there is no place for one more."""
-        return len(self.senders) >= self._limits.senders
+    def full(self) -> str:
+        """Why there is no place for one more; empty if there is one."""
+        here = len(self.senders)
+        return f"{here} senders are connected" if here >= self._limits.senders else ""
+
+    def adopt(self, limits: Limits) -> list[Sender]:
+        """Have other limits from now on; return those who are here and may not be any more."""
+        self._limits = limits
+        return [one for one in self.senders.values() if one.host and not allows(limits.allow, one.host)]
 
     def admit(self, stream: Stream, host: str, name: str, framing: Framing) -> Sender | None:
         """Take a newcomer in; None if it may not send, and is closed."""

@@ -16,6 +16,7 @@ class Sender:
         "framing",
         "host",
         "id",
+        "leaving",
         "lines",
         "name",
         "on_ready",
@@ -39,4 +40,6 @@ class Sender:
         self.lines = 0
         #: The beginning of a message whose end has not come.
         self.pending: bytes | bytearray = b""
+        #: Why it goes once all is read that was accepted of it; empty while it may stay.
+        self.leaving = ""
         self.on_ready: Callable[[], None] | None = None

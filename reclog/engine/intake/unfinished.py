@@ -51,6 +51,12 @@ class Unfinished:
         self._due: dict[Sender, float] = {}
         self._timer = loop.timer(self._ask_quiet)
 
+    def adopt(self, partial_after: float) -> None:
+        """Have what comes from now on be due after so many seconds, and what is here at once."""
+        self._partial_after = partial_after
+        if not self._stopped:
+            self.start_clock()
+
     def keep(self, sender: Sender, text: bytes) -> None:
         """Keep `text`, which goes on with what the sender has not finished."""
         if sender.pending:

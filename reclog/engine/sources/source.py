@@ -36,6 +36,8 @@ class Abilities(NamedTuple):
     #: Networks that it can check a sender against, and whether of IPv6, too.
     networks: float = float("inf")
     ipv6_networks: bool = True
+    #: Who may come in, and how many, can change while it runs.
+    changes: bool = True
     #: A process passes on what one sender says: it takes one a sender, and their bytes may be on their way.
     process_each: bool = False
 

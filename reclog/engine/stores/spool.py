@@ -58,7 +58,6 @@ class Spool(PausingStore):
         """
         super().__init__(say)
         self.folder = folder
-        self.limit = limit
         self.disk = disk
         self.id = ""
         #: The offset of the next byte to be written.
@@ -81,6 +80,11 @@ class Spool(PausingStore):
         # Segments by their start: (start, length), ascending; the last is the one that is written.
         self._segments: list[list[int]] = []
         self._fd = -1
+        self.adopt(limit)
+
+    def adopt(self, limit: int) -> None:
+        """Have the segments reach so many bytes at most from now on."""
+        self.limit = limit
         # Small limits need small segments, or deleting the oldest would free too much at a time.
         self._segment_size = max(64 * 1024, min(SEGMENT, limit // 8))
 

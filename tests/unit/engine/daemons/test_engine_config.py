@@ -93,6 +93,17 @@ def test_what_is_wrong_is_named(kind: type[Config], told: dict[str, Any]) -> Non
                     kind.from_json({**told, name: odd})
 
 
+@pytest.mark.parametrize(("kind", "told"), EACH)
+def test_only_what_can_change_does(kind: type[Config], told: dict[str, Any]) -> None:
+    config = kind.from_json(told)
+    for name in kind.CHANGEABLE & set(config.to_json()):
+        new = FITS[name][0] if name in FITS else 1
+        assert config.changed({name: new}).to_json() == {**config.to_json(), name: new}
+    for name in {*config.to_json(), "unknown"} - kind.CHANGEABLE:
+        with pytest.raises(ValueError, match=f"^{name} does not change while it runs$"):
+            config.changed({name: told.get(name)})
+
+
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [

@@ -24,7 +24,7 @@ class Bench:
     def __init__(self, loop: Loop, path: str, status: Facts = STATUS) -> None:
         self.loop = loop
         self.path = path
-        self.control = Control(loop, path, lambda: status)
+        self.control = Control(loop, path, lambda: status, lambda wanted: {"set": wanted})
         self.control.open()
         self.askers: list[socket.socket] = []
 
@@ -93,6 +93,14 @@ def test_who_asks_is_answered_at_once_and_as_often_as_it_asks(bench: Bench) -> N
     assert bench.answers(asker) == [STATUS]
 
 
+def test_who_has_settings_changed_is_told_which(bench: Bench) -> None:
+    asker = bench.ask(b'{"set": {"allow": []}}\n')
+    assert bench.answers(asker) == [{"set": {"allow": []}}]
+    bench.control.end(FINAL["final"])
+    bench.say(asker, b'{"set": {"allow": []}}\n')
+    assert bench.answers(asker) == [FINAL]
+
+
 def test_nobody_else_finds_it(bench: Bench) -> None:
     assert stat.S_IMODE(os.stat(bench.path).st_mode) == 0o600
 
@@ -120,7 +128,16 @@ def test_who_waits_gets_the_last_word_and_the_end_with_the_process(bench: Bench)
 @pytest.mark.parametrize(
     "request_",
     [
-        *(b"\n", b"x\n", b"[]\n", b"{}\n", b"\xff\n", b'{"ask": "more"}\n', b'{"ask": ["status"]}\n'),
+        *(
+            b"\n",
+            b"x\n",
+            b"[]\n",
+            b"{}\n",
+            b"\xff\n",
+            b'{"ask": "more"}\n',
+            b'{"ask": ["status"]}\n',
+            b'{"set": 1}\n',
+        ),
         *(b'{"ask": NaN}\n', b"[" * 60_000 + b"\n", b'{"ask": "status"', b"GET / HTTP/1.1\r\n\r\n"),
     ],
 )
