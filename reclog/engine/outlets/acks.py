@@ -53,7 +53,8 @@ class Acks:
         self._send = send
         self._settled = settled
         self._unacked = 0
-        self._failing = False
+        # What failed since the last success, and why: what is stated of it already.
+        self._failing: set[tuple[str, str]] = set()
         self._answer_timer = loop.timer(self._answer)
         self._answered_at = 0.0
 
@@ -87,7 +88,7 @@ class Acks:
         try:
             return self._outlet.settle()
         except OSError as error:
-            self._failed(error)
+            self._failed("look", error)
             return None
 
     def _synced(self, settling: Settling, error: OSError | None) -> None:
@@ -97,15 +98,16 @@ class Acks:
 
     def _end(self, settling: Settling, error: OSError | None) -> bool:
         """Take note of what is settled and send it; True if it is on its way."""
+        if error is not None:
+            self._failed("sync", error)
+            return False
         try:
-            if error is not None:
-                raise error
             settled = settling.end()
-            self._failing = False
+            self._failing.clear()
             if settled:
                 self._disk.reach("ack.before-send")
         except OSError as failed:
-            self._failed(failed)
+            self._failed("checkpoint", failed)
             return False
         return settled and self._send(self._outlet.settled)
 
@@ -114,8 +116,9 @@ class Acks:
         self._answered_at = self._now()
         self._send(self._outlet.settled)
 
-    def _failed(self, error: OSError) -> None:
-        if not self._failing:
-            self._say("sync failed", reason=error.strerror or str(error))
-        self._failing = True
+    def _failed(self, what: str, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        if (what, reason) not in self._failing:  # another failure right after is a fact of its own
+            self._failing.add((what, reason))
+            self._say("sync failed", of=what, reason=reason)
         self.timer.at(self._now() + AGAIN_AFTER)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
 import pytest
@@ -27,8 +28,9 @@ class Counting:
         self.offset = 0
         self.settled = 0
         self.syncs = 0
-        #: What `settle`, and the sync, raise next.
+        #: What `settle`, the sync, and what follows it raise next.
         self.settle_error: Optional[OSError] = None
+        self.end_error: Optional[OSError] = None
         self.error: Optional[OSError] = None
         self.stale = False
 
@@ -38,6 +40,8 @@ class Counting:
         offset = self.offset
 
         def end() -> bool:
+            if self.end_error is not None:
+                raise self.end_error
             if not self.stale:
                 self.settled = offset
             return not self.stale
@@ -151,6 +155,29 @@ def test_a_sync_that_fails_is_said_once_and_tried_again(
     assert bench.settled == 0
     bench.turn(module.AGAIN_AFTER)
     turn_until(lambda: bench.offsets == [10])
+
+
+def test_a_failure_of_another_kind_or_reason_is_said_too(bench: Bench) -> None:
+    bench.outlet.offset = 10
+
+    def fails(where: str, number: int) -> None:
+        setattr(bench.outlet, where, OSError(number, os.strerror(number)))
+        assert not bench.acks.settle()
+        bench.outlet.settle_error = bench.outlet.end_error = None
+
+    both = [
+        ("error", errno.EIO),
+        ("error", errno.ENOSPC),
+        ("end_error", errno.ENOSPC),
+        ("settle_error", errno.EIO),
+    ]
+    for _ in range(2):
+        for where, number in both:
+            fails(where, number)
+    assert bench.said.names == ["sync failed"] * 4  # each once
+    assert bench.acks.settle()
+    fails(*both[0])
+    assert bench.said.names == ["sync failed"] * 5  # after a success it is a new one
 
 
 def test_a_file_that_can_not_be_looked_at_is_tried_again(bench: Bench, turn_until: TurnUntil) -> None:
