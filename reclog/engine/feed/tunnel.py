@@ -34,6 +34,8 @@ SSH_WITHIN = 20.0
 LOGIN_REFUSED = ("Permission denied", "Host key verification failed", "Too many authentication failures")
 #: Seconds between two attempts then, and at most between two attempts otherwise.
 LOGIN_AGAIN, NETWORK_AGAIN = 60.0, 1.0
+#: Lines a second of what ssh says that become events: they may be the tremplin's own words.
+LINES_A_SECOND = 10
 #: What to do where sshd does not forward.
 FORBIDDEN = "The tremplin's sshd forbids the tunnel: have `AllowTcpForwarding local` in its sshd_config."
 
@@ -83,10 +85,16 @@ class Tunnel:
             on_end=self._ssh_ended,
             on_due=self.start,
             longest_pause=NETWORK_AGAIN,
+            lines_a_second=LINES_A_SECOND,
         )
         self._listening_at = 0.0
         self._starter = Child(
-            loop, config["start_command"], folder, self._starter_says, on_end=self._starter_ended
+            loop,
+            config["start_command"],
+            folder,
+            self._starter_says,
+            on_end=self._starter_ended,
+            lines_a_second=LINES_A_SECOND,
         )
         self._starter_not_before = 0.0
         self._dial_timer = loop.timer(self._dial)

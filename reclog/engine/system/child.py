@@ -9,6 +9,7 @@ import subprocess
 import time
 from typing import Callable, Mapping, Sequence
 
+from .hearing import Hearing
 from .kernel import LINUX, die_with_parent, listens
 from .loop import Loop
 
@@ -16,6 +17,9 @@ from .loop import Loop
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 #: A child that ran for so many seconds starts again after the first pause.
 STEADY_AFTER = 30.0
+#: Bytes that are read of its words in one turn, reads at its end, and lines a second that are passed on: what
+#: it says may be a stranger's, and must not hold anything up.
+READ_SIZE, READS_AT_END, LINES_A_SECOND = 65536, 16, 1000
 
 
 class Child:
@@ -33,6 +37,7 @@ class Child:
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
         longest_pause: float = LONGEST_PAUSE,
+        lines_a_second: int = LINES_A_SECOND,
     ) -> None:
         """`hear` is called with each line that it says; `longest_pause`: seconds.
 
@@ -43,10 +48,9 @@ class Child:
         self.command = list(command)
         self.pid = 0
         self.restarts = 0
-        self.last_words = ""
         self._loop = loop
         self._cwd = cwd
-        self._hear_line = hear
+        self._hear = hear
         self._on_end = on_end
         self._on_due = on_due or self.start
         self._prepare = prepare
@@ -56,11 +60,16 @@ class Child:
         self._pause = FIRST_PAUSE
         self._started_at = 0.0
         self._timer = loop.timer(self._due)
+        self._hearing = Hearing(loop, lambda line: self._hear(line), lines_a_second)
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = -1
         self._steady = False
         self._given_up = False
-        self._rest = b""
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it said."""
+        return self._hearing.last
 
     def start(self) -> None:
         """Start it now, from the main thread (prctl(2): its death follows the thread's). Raises OSError."""
@@ -73,7 +82,6 @@ class Child:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reading, False)
         self._started_at = self._loop.now()
-        self._rest = b""
         try:
             self._process = subprocess.Popen(
                 self.command,
@@ -94,14 +102,14 @@ class Child:
         self.pid = self._process.pid
         self._errors = reading
         self._started_at = self._loop.now()
-        self._loop.watch(reading, self._read_errors)
+        self._loop.watch(reading, self._listen)
 
     def ended(self, status: int) -> None:
         """Take note that waitpid(2) returned its pid: it is gone."""
-        self._read_errors()
-        if self._rest:
-            self._hear(self._rest)
-            self._rest = b""
+        for _ in range(READS_AT_END):
+            if not self._read_errors():
+                break
+        self._hearing.end()
         if self._process is not None:
             # We reap all descendants together; this tells Popen not to wait for what is reaped.
             self._process.returncode = status
@@ -162,7 +170,7 @@ class Child:
 
     def mute(self) -> None:
         """Pass on no more of what it says."""
-        self._hear_line = lambda words: None
+        self._hear = lambda words: None
 
     def close(self) -> None:
         """Hear no more from it."""
@@ -172,25 +180,22 @@ class Child:
         self.restarts += 1
         self._on_due()
 
-    def _read_errors(self) -> None:
-        if self._errors < 0:
-            return
-        while True:
-            try:
-                data = os.read(self._errors, 65536)
-            except BlockingIOError:
-                return
-            if not data:
-                self._stop_listening()
-                return
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            for line in lines:
-                self._hear(line)
-            self._rest = self._rest[-4096:]
+    def _listen(self) -> None:
+        self._read_errors()
 
-    def _hear(self, line: bytes) -> None:
-        self.last_words = line.decode("utf-8", "backslashreplace").rstrip("\r")
-        self._hear_line(self.last_words)
+    def _read_errors(self) -> bool:
+        """Hear what it said by now, a part of it if that is much; False if there is nothing."""
+        if self._errors < 0:
+            return False
+        try:
+            data = os.read(self._errors, READ_SIZE)
+        except BlockingIOError:
+            return False
+        if data:
+            self._hearing.take(data)
+        else:
+            self._stop_listening()
+        return bool(data)
 
     def _stop_listening(self) -> None:
         if self._errors >= 0:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from scripted import Clock
 
 from reclog.engine.system import child as module
 from reclog.engine.system.child import FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER, Child
+from reclog.engine.system.hearing import LONGEST, Hearing
 from reclog.engine.system.identity import start_time
 from reclog.engine.system.kernel import LINUX
 from reclog.engine.system.loop import Loop, Timer
@@ -113,7 +115,9 @@ def test_words_that_are_no_text_are_heard(case: Case) -> None:
 
 
 def test_much_is_heard_whole(case: Case) -> None:
-    case.runs("import sys; sys.stderr.write(''.join(f'line {n}\\n' for n in range(20000)))").start()
+    case.runs(
+        "import sys; sys.stderr.write(''.join(f'line {n}\\n' for n in range(20000)))", lines_a_second=20000
+    ).start()
     case.until_it_ends()
     assert case.heard == [f"line {number}" for number in range(20000)]
 
@@ -123,6 +127,44 @@ def test_a_word_without_end_is_bounded(case: Case) -> None:
     case.until_it_ends()
     assert case.heard[-1] == "last"
     assert sum(map(len, case.heard)) < 100_000
+
+
+def test_a_flood_of_words_holds_nothing_up_and_is_summed_up(case: Case, loop: Loop) -> None:
+    code = (
+        "import sys, os, signal; signal.alarm(30); text = b'words\\n' * 10000\nwhile True: os.write(2, text)"
+    )
+    pauses, last = [0.0], time.monotonic()
+    case.runs(code, lines_a_second=5).start()
+
+    def timed() -> bool:
+        nonlocal last
+        before, last = last, time.monotonic()
+        pauses.append(last - before)
+        return any("more" in words for words in case.heard)
+
+    case._turn_until(timed)
+    assert max(pauses) < 0.5
+    assert case.heard[:5] == ["words"] * 5
+    assert re.fullmatch(r"\([0-9]{4,} lines more\)", case.heard[5])
+    assert len(case.heard) <= 11
+    case.child.signal(signal.SIGKILL)
+    case.until_it_ends()
+    assert case.child.last_words.startswith("words"[: len(case.child.last_words)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 65536])
+def test_what_is_kept_of_words_is_bounded(loop: Loop, size: int) -> None:
+    heard: list[str] = []
+    hearing = Hearing(loop, heard.append, 3)
+    said = b"a\n" + b"x" * 5000 + b"\nb\nc\nd\n" + b"y" * 5000
+    for at in range(0, len(said), size):
+        hearing.take(said[at : at + size])
+        assert len(hearing._rest) <= LONGEST
+    assert (heard, hearing.last) == (["a", "x" * LONGEST, "b"], "d")
+    hearing.end()
+    assert heard[3:] == ["(3 lines more)"]
+    hearing.take(b"again\n")
+    assert heard[4:] == ["again"]
 
 
 def test_last_words_without_a_newline_are_heard(case: Case) -> None:
