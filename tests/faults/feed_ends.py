@@ -14,6 +14,7 @@ from unittest import mock
 from fuzz import ShakyDisk, Wire, bounded
 from relay_end import OURS, SECRET, RelayEnd
 
+from reclog.engine.daemons.asking import Reached
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.daemons.daemon import Daemon
@@ -22,7 +23,6 @@ from reclog.engine.feed.protocol import DATA, Frame
 from reclog.engine.records.jsonfile import read_json
 from reclog.engine.system.loop import Loop
 from reclog.look.status import describe, rows
-from reclog.recordings.control import Reached
 from reclog.recordings.registry import Registry
 
 RELAY = "0" * 32
