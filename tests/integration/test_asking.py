@@ -117,7 +117,7 @@ def test_an_end_without_a_word_is_not_known_to_be_good(home: Home, tmp_path: Pat
 def test_a_daemon_from_before_is_judged_from_its_files(home: Home) -> None:
     recording = home.local()
     recording.send(b"first\n")
-    wait_until(lambda: recording.status()["lines"] == 1)
+    wait_until(lambda: recording.history()["lines"] == 1)
     (home.recordings / f"local-{recording.port}" / "control").unlink()
     assert (recording.status()["state"], recording.status()["lines"]) == ("recording", 1)
     killed = recording.kill()
