@@ -45,7 +45,7 @@ SPOOL_LEAST = 1024 * 1024
 SPOOL_MOST = 1 << 60
 #: Seconds of the longest wait that can be asked for: 11 days. A socket's timeout takes 24.
 LONGEST = 1_000_000
-LISTENERS = ("auto", "socat", "builtin")
+LISTENERS = ("auto", *KINDS)
 
 
 @dataclasses.dataclass(frozen=True)
