@@ -409,13 +409,9 @@ def test_a_corrupt_state_of_a_recorder_that_runs(home: Home, listener: str, word
     running = home.local("--listener", listener)
     family = running.family()
     corrupted(running, words)
-    done = home.inv("status")
-    assert done.returncode == 0
-    assert len(done.stderr.splitlines()) == 1
-    done = home.inv("test-connection")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert "inv kill" in done.stderr  # a new start alone would be refused
+    for command in ("status", "test-connection"):  # it answers for itself
+        done = home.inv(command)
+        assert (done.returncode, done.stderr) == (0, "")
     # Neither its file nor its port is given to another one.
     refused(home, local_into(home, running.file), left=len(family))
     same_port = home.inv("local", "--port", str(running.port), "--file", str(home.path / "b.log"))
@@ -423,7 +419,7 @@ def test_a_corrupt_state_of_a_recorder_that_runs(home: Home, listener: str, word
     running.send(b"one\n" * 1000)
     done = home.inv("kill")
     assert done.returncode == 0, done.stderr
-    assert running.read() == b"one\n" * 1000
+    assert running.read().endswith(b"\n" + b"one\n" * 1000)  # behind the probe
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
     assert stale(home) == []
 

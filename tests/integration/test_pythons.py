@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -127,22 +128,23 @@ def tools() -> Path:
 def test_the_unit_tests_under(python: str, tmp_path: Path) -> None:
     """Of the oldest and the newest; what lies between records, too."""
     words = ["-q", "-o", "addopts=", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestConfigWarning"]
-    done = subprocess.run(
-        [
-            *(python, "-m", "pytest", *words),
-            *("--basetemp", str(tmp_path / "pytest"), str(ROOT / "tests" / "unit" / "engine")),
-        ],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{tools()}:{ROOT}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as basetemp:  # not below ours: a socket's name is short (unix(7))
+        done = subprocess.run(
+            [
+                *(python, "-m", "pytest", *words),
+                *("--basetemp", basetemp, str(ROOT / "tests" / "unit" / "engine")),
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{tools()}:{ROOT}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
