@@ -11,6 +11,7 @@ from reclog.engine.daemons.config import RecorderConfig
 
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
 from ..recordings.again import stop_command
+from ..recordings.choice import keeps_from
 from ..recordings.launch import launch
 from ..recordings.processes import holder_of
 from ..recordings.registry import Recording, Registry
@@ -53,7 +54,7 @@ def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:
     """Clean up what died on the same port or file; refuse a file that is being recorded."""
     cleaned = []
     for other in registry.here():
-        same_file = other.file != "" and os.path.realpath(other.file) == os.path.realpath(settings.file)
+        same_file = keeps_from(other, settings.file)
         if not same_file and other.port != settings.port:
             continue
         if other.is_alive() or other.is_locked():
@@ -82,10 +83,7 @@ def _reason(settings: LocalSettings, registry: Registry, answer: dict[str, Any])
             "try again when that has ended, or choose another --port."
         )
     if cause == "file-taken":
-        for other in registry.here():
-            if other.file and os.path.exists(other.file) and os.path.samefile(other.file, settings.file):
-                return _already_recorded(other)
-        return AlreadyRecordedError(message + " Name another with --file.")
+        return AlreadyRecordedError(message)
     return StartError(message)
 
 

@@ -25,8 +25,8 @@ def meant(
     if host is not None:
         left = [recording for recording in left if recording.host == host]
     if file is not None:
-        path = os.path.realpath(file_path(file))
-        left = [recording for recording in left if os.path.realpath(recording.file) == path]
+        path = file_path(file)
+        left = [recording for recording in left if is_file_of(recording, path)]
     if not left and (port, host, file) != (None, None, None):
         runs = ", ".join(_named(recording) for recording in recordings) or "nothing"
         raise NoSuchRecordingError(f"No recording is meant by that; what runs here: {runs}.")
@@ -44,6 +44,19 @@ def the_one(
         raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
     names = ", ".join(_named(recording) for recording in left)
     raise NoSuchRecordingError(f"Say which one with --port or --file: {names}.")
+
+
+def is_file_of(recording: Recording, path: str) -> bool:
+    """Tell whether `path` is a name of the file that is recorded to."""
+    try:
+        return os.path.samefile(recording.file, path)
+    except OSError:  # one of them is not there
+        return recording.file != "" and os.path.realpath(recording.file) == os.path.realpath(path)
+
+
+def keeps_from(recording: Recording, path: str) -> bool:
+    """Tell whether no other may record to `path`: it is the file of this one, and no device."""
+    return is_file_of(recording, path) and (os.path.isfile(path) or not os.path.exists(path))
 
 
 def _named(recording: Recording) -> str:

@@ -22,6 +22,7 @@ from ..console import size
 from ..errors import AlreadyRecordedError, LinesStayError, ReclogError, RelayError
 from ..look.probe import find_line
 from ..recordings.again import stop_command
+from ..recordings.choice import keeps_from
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import TremplinSettings
 from ..recordings.target import Target
@@ -209,7 +210,7 @@ def _refuse_recorded_file(file: str, registry: Registry, own: Recording | None) 
     for other in registry.here():
         if own is not None and other.folder == own.folder:
             continue
-        if other.file and os.path.realpath(other.file) == os.path.realpath(file) and other.is_alive():
+        if keeps_from(other, file) and other.is_alive():
             raise AlreadyRecordedError(
                 f"{file} is being recorded by {other.name} (port {other.port}) already: "
                 "name another file with --file."
@@ -221,7 +222,7 @@ def _try_file(path: str, undo: contextlib.ExitStack) -> None:
 
     Its folder is made: of several hosts, each may have its own. Raises ReclogError.
     """
-    if not os.path.exists(path):
+    if not os.path.lexists(path):  # a link stays, and what it names
         with contextlib.suppress(OSError):  # the file's own sentence says what is wrong there
             os.mkdir(os.path.dirname(path))
             undo.callback(_remove, os.rmdir, os.path.dirname(path))

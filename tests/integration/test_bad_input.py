@@ -277,7 +277,17 @@ def test_a_file_that_is_recorded_from_another_home(home: Home, tmp_path: Path) -
     running = home.local()
     other = Home(tmp_path / "other")
     said = refused(other, local_into(other, running.file))
-    assert "is being recorded by another recording already" in said
+    assert f"is locked by process {running.daemon.pid} (python" in said
+
+
+def test_a_device_is_recorded_to_by_many(home: Home) -> None:
+    null = Path("/dev/null")
+    first, second = home.local(file=null), home.local(file=null)
+    for recording in (first, second):
+        recording.send(b"a line\n")
+        wait_until(lambda recording=recording: recording.status()["lines"] == 1)  # type: ignore[misc]
+    family = len(home.processes())
+    assert "it leads into /proc" in refused(home, local_into(home, Path("/dev/stdout")), left=family)
 
 
 # -- socat --------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ Rules kept here:
 - Before each batch the file is looked at by name: renamed or removed, a new one is opened; changed by
   somebody else, the next line begins on a line of its own. Nobody's text is overwritten (O_APPEND).
 - A file has one writer: the lock is flock(2) on the file itself, so it ends with the process.
+  A device has none.
+- It is opened through no link that a stranger made, whatever was put in its place since the last look.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any, Callable, Hashable
 from ..errors import FileTaken, FileUnusable
 from ..records.events import Say
 from ..system.disk import DISK, Disk
+from ..system.locks import lock_holder
 from .store import PausingStore
 
 #: Bytes of one write at most.
@@ -68,7 +71,10 @@ class RecordedFile(PausingStore):
             _lock(self._disk, fd)
         except BlockingIOError as error:
             self._disk.close(fd)
-            raise FileTaken(f"{self.path} is being recorded by another recording already.") from error
+            raise FileTaken(
+                f"{self.path} is {error.strerror}, as a recording locks its file: "
+                "stop that, or name another file with --file."
+            ) from error
         self._take_up(fd)
         return fd
 
@@ -185,7 +191,7 @@ class RecordedFile(PausingStore):
 
 def _open(disk: Disk, path: str) -> int:
     # O_NONBLOCK: opening a FIFO that nobody reads must not hang before we can refuse it.
-    flags = os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
+    flags = os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
     try:
         return disk.open(path, flags | os.O_RDWR)
     except PermissionError:
@@ -197,10 +203,13 @@ def _recordable(mode: int) -> bool:
 
 
 def _lock(disk: Disk, fd: int) -> None:
+    file = disk.fstat(fd)
+    if not stat.S_ISREG(file.st_mode):
+        return  # a device has room for all
     try:
         disk.lock(fd)
-    except BlockingIOError:
-        raise
+    except BlockingIOError as error:
+        raise BlockingIOError(error.errno, f"locked by {lock_holder(file)}") from error
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
             raise  # some network file systems know no locks: there the registry alone refuses

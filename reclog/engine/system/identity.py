@@ -7,6 +7,7 @@ process. Only the five together name one process for good.
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def pid_namespace() -> str:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
+
+
+def user_name(uid: int) -> str:
+    """Return what to call the user with that number, who may have no name."""
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"user {uid}"
 
 
 def start_time(pid: int) -> str | None:

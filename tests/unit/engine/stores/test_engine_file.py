@@ -103,6 +103,15 @@ def test_a_device_takes_all() -> None:
     with opened(Path("/dev/null")) as recorded:
         write(recorded, 1, b"gone\n")
         assert recorded.batch.lines == 1
+        with opened(Path("/dev/null")) as second:  # and of as many as like
+            write(second, 1, b"gone too\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="it is Linux's")
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/stderr", "/dev/fd/0", "/proc/self/cwd/x.log"])
+def test_what_means_something_else_in_each_process_is_refused(name: str) -> None:
+    with pytest.raises(FileUnusable, match=r"it leads into /proc, .* name another file with --file"):
+        RecordedFile(name, Said()).open()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
@@ -121,7 +130,7 @@ def test_a_full_device_pauses(report: Said) -> None:
 
 def test_a_file_has_one_writer(recorded: RecordedFile, path: Path) -> None:
     before = sorted(os.listdir("/dev/fd"))
-    with pytest.raises(FileTaken, match="another recording"):
+    with pytest.raises(FileTaken, match=rf"is locked by process {os.getpid()} \(.*, of .*\), as a recording"):
         RecordedFile(str(path), Said()).open()
     assert sorted(os.listdir("/dev/fd")) == before
     write(recorded, 1, b"line\n")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from recorded import opened, write
 from scripted import Said, ScriptedDisk, fails
 
-from reclog.engine.errors import FileTaken
+from reclog.engine.errors import FileTaken, FileUnusable
 from reclog.engine.stores.file import RecordedFile
+from reclog.engine.system.identity import user_name
 
 
 def test_a_rotated_file_is_followed_by_a_new_one(recorded: RecordedFile, path: Path, report: Said) -> None:
@@ -83,10 +84,76 @@ def test_a_file_taken_by_another_recording_is_waited_for(recorded: RecordedFile,
     with opened(path):
         recorded.add(1, b"line\n")
         assert not recorded.flush()
-        assert recorded.paused
+        assert recorded.paused.startswith(f"locked by process {os.getpid()} (")
         assert path.read_bytes() == b""
     assert recorded.flush()
     assert path.read_bytes() == b"line\n"
+
+
+#: A user's number that is neither ours nor root's.
+STRANGER = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a link is made by another user")
+@pytest.mark.parametrize("where", ["at the start", "file", "dangling", "folder", "behind our link"])
+def test_a_strangers_link_is_not_written_through(tmp_path: Path, where: str) -> None:
+    folder, target = tmp_path / "theirs", tmp_path / "target"
+    folder.mkdir()
+    target.mkdir()
+    victim = target / "file.log"
+    link = folder if where == "folder" else folder / "file.log"
+    path = tmp_path / "ours.log" if where == "behind our link" else folder / "file.log"
+    if path.name == "ours.log":
+        path.symlink_to(folder / "file.log")
+
+    def swap() -> None:
+        if link.exists():
+            link.rename(tmp_path / "aside")
+        if where != "dangling":
+            victim.write_bytes(b"precious\n")
+        link.symlink_to(target if where == "folder" else victim)
+        os.lchown(link, STRANGER, STRANGER)
+
+    if where == "at the start":
+        swap()
+        with pytest.raises(FileUnusable, match=f"is a link of {user_name(STRANGER)}"):
+            RecordedFile(str(path), Said()).open()
+        return
+    before = sorted(os.listdir("/dev/fd"))
+    with opened(path) as recorded:
+        write(recorded, 1, b"one\n")
+        swap()
+        recorded.add(1, b"two\n")
+        assert not recorded.flush()
+        assert recorded.paused == f"{link.name} is a link of {user_name(STRANGER)}"
+        assert victim.exists() == (where != "dangling")
+        link.unlink()
+        folder.mkdir(exist_ok=True)
+        assert recorded.flush()
+    assert (folder / "file.log").read_bytes() == b"two\n"
+    assert where == "dangling" or victim.read_bytes() == b"precious\n"
+    assert sorted(os.listdir("/dev/fd")) == before
+
+
+def test_a_link_of_ours_is_followed_and_may_be_changed(tmp_path: Path) -> None:
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+    (tmp_path / "today").symlink_to("monday")
+    path = tmp_path / "file.log"
+    path.symlink_to(tmp_path / "today" / "file.log")
+    with opened(path) as recorded:
+        write(recorded, 1, b"one\n")
+        (tmp_path / "today").unlink()
+        (tmp_path / "today").symlink_to("../" + tmp_path.name + "/tuesday")
+        write(recorded, 1, b"two\n")
+    assert (tmp_path / "monday" / "file.log").read_bytes() == b"one\n"
+    assert (tmp_path / "tuesday" / "file.log").read_bytes() == b"two\n"
+
+
+def test_links_without_end_are_refused(path: Path) -> None:
+    path.symlink_to(path.name)
+    with pytest.raises(FileUnusable, match="Too many levels of symbolic links"):
+        RecordedFile(str(path), Said()).open()
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo"])
