@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reclog.engine.daemons.asking import Reached
+from reclog.engine.records import names
 
 from ..console import size
 from ..recordings.again import goes_on
@@ -46,7 +47,8 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "connects": recording.count("connects"),
                 "refused": recording.count("refused"),
                 "bind": recording.bind or None,
-                "events": str(recording.folder / "events.log"),
+                "events": str(recording.folder / names.EVENTS),
+                "holes": str(recording.folder / names.HOLES),
             }
         )
     return described

@@ -142,17 +142,20 @@ class Recording:
         return state if state in ("paused", "reconnecting") else "recording"
 
     def last_event(self, event: str) -> dict[str, Any]:
-        """Return the facts of the newest `event` in its event log; empty if there is none."""
-        try:
-            lines = (self.folder / names.EVENTS).read_bytes()[-65536:].splitlines()
-        except OSError:
-            return {}
-        for line in reversed(lines):
+        """Return the facts of the newest `event` in its logs; empty if there is none."""
+        lines: list[bytes] = []
+        # A daemon from before has events only; what was rotated just now is in the file beside.
+        for name in (names.EVENTS, names.HOLES):
+            for path in (self.folder / f"{name}.1", self.folder / name):
+                with contextlib.suppress(OSError):
+                    lines += path.read_bytes()[-65536:].splitlines()
+        newest: dict[str, Any] = {}
+        for line in lines:
             with contextlib.suppress(ValueError):
                 facts = parse_json(line)
-                if facts.get("event") == event:
-                    return facts
-        return {}
+                if facts.get("event") == event and _word(facts.get("time")) >= _word(newest.get("time")):
+                    newest = facts
+        return newest
 
     def clean(self) -> None:
         """Remove what only a running recording has; its event log stays, as history. Raises StateError."""

@@ -38,7 +38,7 @@ class Silent(EventLog):
     def __init__(self) -> None:
         super().__init__("")
 
-    def say(self, event: str, **facts: Any) -> None: ...
+    def mention(self, event: str, **facts: Any) -> None: ...
 
 
 class Endpoint:

@@ -91,7 +91,7 @@ def assert_gone(recording: Running) -> None:
     with pytest.raises(ConnectionRefusedError):
         recording.connect()
     left = {path.name for path in (recording.home.recordings / f"local-{recording.port}").iterdir()}
-    assert left <= {"events.log", "daemon.log"}
+    assert left <= {"events.log", "holes.log", "daemon.log"}
     assert recording.home.status() == []
 
 

@@ -13,7 +13,7 @@ from ..errors import EngineError
 from ..records.counters import CountersFile, Facts
 from ..records.events import EventLog, timestamp
 from ..records.jsonfile import clear_unfinished, read_json, write_json
-from ..records.names import CONFIG, CONTROL, COUNTERS, EVENTS, LOCK, STATE
+from ..records.names import CONFIG, CONTROL, COUNTERS, EVENTS, HOLES, LOCK, STATE
 from ..system.faultpoints import disk
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
@@ -41,7 +41,7 @@ class Daemon:
     """One process in the background with a folder of its own.
 
     The folder holds `config.json` (what to do, by whoever started it), `state.json` (who runs, while it
-    does), `counters.json`, `events.log` and `lock`.
+    does), `counters.json`, `events.log`, `holes.log` and `lock`.
     """
 
     def __init__(self, folder: str, ready_fd: int = -1, again: bool = False) -> None:
@@ -50,7 +50,7 @@ class Daemon:
         self.again = again
         self.disk = disk()
         self.loop = Loop()
-        self.log = EventLog(self.path(EVENTS))
+        self.log = EventLog(self.path(EVENTS), self.path(HOLES))
         self.stopping = False
         #: Set when the same daemon is to be started again with what it was told.
         self.keep_config = False

@@ -36,9 +36,10 @@ class RawRecorder:
         allow = [parse_network(text) for text in listening.allow]
         asked = Asked(listening.bind, listening.port, allow, places=places)
         # The sink opens and locks the file as ever; here only its descriptor is used.
-        self.sink = RecordedFile(config.file, daemon.log.say)
+        log = daemon.log
+        self.sink = RecordedFile(config.file, log.say)
         self.fd = self.sink.open()
-        self.source = BareSource(self.loop, asked, self.fd, daemon.folder, daemon.log.say)
+        self.source = BareSource(self.loop, asked, self.fd, daemon.folder, log.say, log.mention)
         self.began_with = os.fstat(self.fd).st_size
         daemon.show(self._changes, self._facts, self._adopt)
         self._timer = self.loop.timer(self._wake)

@@ -38,6 +38,7 @@ class Intake:
         self.last_read_at = 0.0
         #: Set while the store can't take more.
         self.paused = False
+        self.note = journal.note
         self.roster = Roster(limits, journal, loop.now)
         self._loop = loop
         self._store = store
@@ -45,8 +46,8 @@ class Intake:
         self._flush_at = store.FLUSH_AT
         self._stamps = limits.stamp
         self._senders = self.roster.senders
-        self.gate = Gate(loop, self._welcome, self._senders.__len__, journal.say)
-        self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.say)
+        self.gate = Gate(loop, self._welcome, self._senders.__len__, journal.note)
+        self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
         self._gathering = Gathering()
         self._time = b""
         # Of this turn: bytes of the largest read, lines before it, and who came, as quick as they can, or

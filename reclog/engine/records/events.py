@@ -1,4 +1,11 @@
-"""The event log of a recording: every connect, disconnect, pause, restart and gap, one JSON object a line."""
+"""The event log of a recording: every connect, disconnect, pause, restart and gap, one JSON object a line.
+
+Rules kept here:
+
+- What a stranger can cause at will rotates nothing else away: `events` has all that happened, `holes` has all
+  but that.
+- No log grows without bound, in memory neither, and none stops the recording.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +20,45 @@ Say = Callable[..., None]
 
 
 class EventLog:
-    """Append events to a file of bounded size; never let the log stop the recording."""
+    """State events in two logs: all in the one, in the other those that strangers can't cause at will."""
+
+    def __init__(self, events: str, holes: str = "") -> None:
+        """`events` and `holes` are paths; without `holes` there is one log only."""
+        self.events = Rotated(events)
+        self.holes = Rotated(holes) if holes else None
+
+    def say(self, event: str, **facts: Any) -> None:
+        """Log `event` with its facts; times and lengths in seconds, sizes in bytes."""
+        line = _line(event, facts)
+        self.events.append(line)
+        if self.holes is not None:
+            self.holes.append(line)
+
+    def mention(self, event: str, **facts: Any) -> None:
+        """Log an event that a stranger can cause at will, as `journal` does."""
+        self.events.append(_line(event, facts))
+
+
+class Rotated:
+    """Append lines to a file of bounded size."""
 
     #: Bytes after which the log is set aside as `….1` and a new one begun.
     ROTATE_AT = 4 * 1024 * 1024
-    #: Events kept in memory while the log itself can't be written.
+    #: Lines kept in memory while the log itself can't be written.
     KEPT = 1000
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._cut = b""
-        self._waiting: deque[str] = deque(maxlen=self.KEPT)
+        self._waiting: deque[bytes] = deque(maxlen=self.KEPT)
 
-    def say(self, event: str, **facts: Any) -> None:
-        """Log `event` with its facts; times and lengths in seconds, sizes in bytes."""
-        self._waiting.append(json.dumps({"time": timestamp(), "event": event, **facts}) + "\n")
+    def append(self, line: bytes) -> None:
+        """Append a line."""
+        self._waiting.append(line)
         try:
             self._write()
         except OSError:
-            pass  # kept, and tried again with the next event
+            pass  # kept, and tried again with the next one
 
     def _write(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -40,17 +67,21 @@ class EventLog:
             if self._cut:
                 self._cut = self._cut[os.write(fd, self._cut) :]
             while self._waiting and not self._cut:
-                event = self._waiting.popleft().encode("utf-8")
+                line = self._waiting.popleft()
                 try:
-                    self._cut = event[os.write(fd, event) :]
+                    self._cut = line[os.write(fd, line) :]
                 except OSError:
-                    self._waiting.appendleft(event.decode("utf-8"))
+                    self._waiting.appendleft(line)
                     raise
             full = os.fstat(fd).st_size > self.ROTATE_AT
         finally:
             os.close(fd)
         if full:
             os.replace(self.path, self.path + ".1")
+
+
+def _line(event: str, facts: dict[str, Any]) -> bytes:
+    return (json.dumps({"time": timestamp(), "event": event, **facts}) + "\n").encode("ascii")
 
 
 def timestamp(now: float | None = None) -> str:

@@ -10,6 +10,8 @@ STATE = "state.json"
 CONTROL = "control"
 COUNTERS = "counters.json"
 EVENTS = "events.log"
+#: The events that no stranger can cause at will, which connections can't rotate away.
+HOLES = "holes.log"
 LOCK = "lock"
 #: The daemon's own stderr, for when it fails in a way that it can't tell.
 OUTPUT = "daemon.log"

@@ -20,12 +20,12 @@ from .source import Asked, SourceFacts
 class BareSource:
     """socat into a descriptor; when it dies it is started again."""
 
-    def __init__(self, loop: Loop, asked: Asked, fd: int, folder: str, say: Say) -> None:
-        """Raises ListenerUnusable if what is asked can't be done."""
+    def __init__(self, loop: Loop, asked: Asked, fd: int, folder: str, say: Say, hear: Say) -> None:
+        """`hear` states what socat says. Raises ListenerUnusable if what is asked can't be done."""
         demand(SocatSource, asked)
         command = socat_command(shutil.which("socat") or "socat", asked, f"FD:{fd}", one_way=True)
         self._loop = loop
-        self._parent = SocatParent(loop, asked, command, folder, say, pass_fds=(fd,))
+        self._parent = SocatParent(loop, asked, command, folder, say, hear, pass_fds=(fd,))
         self.start = self._parent.start
         self.refuse_newcomers = self._parent.refuse_newcomers
         self.close = self._parent.close

@@ -110,7 +110,7 @@ class SocatSource:
         self._taken_over = False
         self._forks = ForkListener(folder, asked.framing)
         command = socat_command(shutil.which("socat") or "socat", asked, f"UNIX-CONNECT:{FORKS}")
-        self._parent = SocatParent(loop, asked, command, folder, say, self._take_over)
+        self._parent = SocatParent(loop, asked, command, folder, say, intake.note, self._take_over)
 
     @staticmethod
     def absent() -> str:

@@ -47,15 +47,19 @@ class SocatParent:
         command: Sequence[str],
         cwd: str,
         say: Say,
+        hear: Say,
         inherit: Callable[[Queue], None] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """`inherit` is given the queue once socat has ended; without it the queue ends, too."""
+        """`hear` states what socat says, of which a stranger may be the cause.
+
+        `inherit` is given the queue once socat has ended; without it the queue ends, too.
+        """
         self.child = Child(
             loop,
             command,
             cwd,
-            lambda words: say("socat says", text=words),
+            lambda words: hear("socat says", text=words),
             on_end=self._ended,
             on_due=self._start_again,
             prepare=_prepare,

@@ -30,10 +30,10 @@ class Heard(EventLog):
 
     def __init__(self) -> None:
         super().__init__("")
-        self.events: list[dict[str, Any]] = []
+        self.heard: list[dict[str, Any]] = []
 
-    def say(self, event: str, **facts: Any) -> None:
-        self.events.append({"event": event, **facts})
+    def mention(self, event: str, **facts: Any) -> None:
+        self.heard.append({"event": event, **facts})
 
 
 class Taken(Batch):
@@ -179,7 +179,7 @@ class Bench:
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         self.journal.write()
-        return [event for event in self.heard.events if name in ("", event["event"])]
+        return [event for event in self.heard.heard if name in ("", event["event"])]
 
     def until(self, seen: Callable[[], bool]) -> None:
         """Turn the loop until something is seen, whatever the clock says."""

@@ -127,6 +127,14 @@ def test_the_newest_event(registry: Registry) -> None:
     assert recording.last_event("stopped")["n"] == 2
 
 
+@pytest.mark.parametrize("name", ["events.log.1", "holes.log", "holes.log.1"])
+def test_the_newest_event_wherever_it_was_rotated_to(registry: Registry, name: str) -> None:
+    recording = registry.new("local-1", {})
+    (recording.folder / "events.log").write_text('{"event": "stopped", "time": "2026-01-01", "n": 1}\n')
+    (recording.folder / name).write_text('{"event": "stopped", "time": "2026-01-02", "n": 2}\n')
+    assert recording.last_event("stopped")["n"] == 2
+
+
 def test_a_state_directory_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "reclog").write_text("in the way")
     registry = Registry(tmp_path / "reclog")

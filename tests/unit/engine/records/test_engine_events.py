@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reclog.engine.records.events import EventLog, timestamp
+from reclog.engine.records.events import EventLog, Rotated, timestamp
 
 
 def events_in(path: Path) -> list[dict[str, Any]]:
@@ -83,11 +83,11 @@ def test_what_can_not_be_written_is_kept_for_later(tmp_path: Path) -> None:
 def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "events.log"
     log = EventLog(str(path))
-    for number in range(log.KEPT + 10):
+    for number in range(Rotated.KEPT + 10):
         log.say("event", number=number)
     path.parent.mkdir()
-    log.say("event", number=log.KEPT + 10)
-    assert [event["number"] for event in events_in(path)] == list(range(11, log.KEPT + 11))
+    log.say("event", number=Rotated.KEPT + 10)
+    assert [event["number"] for event in events_in(path)] == list(range(11, Rotated.KEPT + 11))
 
 
 @pytest.mark.parametrize("room", [1, 30, 60, 75, 100])
@@ -103,7 +103,7 @@ def test_a_disk_that_fills_tears_no_event(path: Path, room: int, monkeypatch: py
 
 def test_a_full_log_is_set_aside(path: Path) -> None:
     log = EventLog(str(path))
-    log.ROTATE_AT = 500
+    log.events.ROTATE_AT = 500
     for number in range(40):
         log.say("event", number=number)
         assert not path.exists() or path.stat().st_size <= 500
@@ -111,6 +111,27 @@ def test_a_full_log_is_set_aside(path: Path) -> None:
     assert 500 < aside.stat().st_size < 700
     kept = events_in(aside) + (events_in(path) if path.exists() else [])
     assert [event["number"] for event in kept] == list(range(40))[-len(kept) :]
+
+
+def test_no_stranger_rotates_a_hole_away(tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path / "events.log"), str(tmp_path / "holes.log"))
+    log.events.ROTATE_AT = 500
+    log.say("gap", lost_bytes=7)
+    for number in range(40):
+        log.mention("connect", number=number)
+    assert "gap" not in {event["event"] for event in events_in(tmp_path / "events.log.1")}
+    assert [event["event"] for event in events_in(tmp_path / "holes.log")] == ["gap"]
+
+
+def test_no_stranger_crowds_out_a_hole_that_can_not_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    log = EventLog(str(folder / "events.log"), str(folder / "holes.log"))
+    log.say("gap", lost_bytes=7)
+    for number in range(Rotated.KEPT):
+        log.mention("connect", number=number)
+    folder.mkdir()
+    log.say("resumed")
+    assert [event["event"] for event in events_in(folder / "holes.log")] == ["gap", "resumed"]
 
 
 @settings(deadline=None, derandomize=True, database=None, max_examples=300)

@@ -14,10 +14,10 @@ class Heard(EventLog):
 
     def __init__(self) -> None:
         super().__init__("")
-        self.events: list[dict[str, Any]] = []
+        self.heard: list[dict[str, Any]] = []
 
-    def say(self, event: str, **facts: Any) -> None:
-        self.events.append({"event": event, **facts})
+    def mention(self, event: str, **facts: Any) -> None:
+        self.heard.append({"event": event, **facts})
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_a_few_connections_are_named_one_by_one(journal: Journal, heard: Heard) 
     journal.disconnected("192.0.2.7:4000", "closed", 1.23456, 17, 2)
     journal.refused("192.0.2.8:4001", "its address is not allowed (--allow)")
     journal.write()
-    assert [event.pop("at") != "" for event in heard.events] == [True] * 3
-    assert heard.events == [
+    assert [event.pop("at") != "" for event in heard.heard] == [True] * 3
+    assert heard.heard == [
         {"event": "connect", "sender": "192.0.2.7:4000"},
         {
             "event": "disconnect",
@@ -58,12 +58,12 @@ def test_they_are_written_once_after_a_moment(journal: Journal, heard: Heard, lo
         now += COLLECT * 0.9
         loop.turn(at_most=0)
         journal.connected("a:2")
-        assert len(heard.events) == number * 2
+        assert len(heard.heard) == number * 2
         now += COLLECT * 0.1
         loop.turn(at_most=0)
-        assert [event["sender"] for event in heard.events[number * 2 :]] == ["a:1", "a:2"]
+        assert [event["sender"] for event in heard.heard[number * 2 :]] == ["a:1", "a:2"]
         journal.write()
-        assert len(heard.events) == number * 2 + 2
+        assert len(heard.heard) == number * 2 + 2
 
 
 def test_an_event_is_dated_when_it_came(
@@ -74,7 +74,7 @@ def test_an_event_is_dated_when_it_came(
     journal.connected("a:1")
     journal.connected("a:2")
     journal.write()
-    assert [event["at"] for event in heard.events] == ["first", "second"]
+    assert [event["at"] for event in heard.heard] == ["first", "second"]
 
 
 @pytest.mark.parametrize("count", [EACH_UP_TO - 1, EACH_UP_TO])
@@ -82,7 +82,7 @@ def test_up_to_a_bound_each_is_named(journal: Journal, heard: Heard, count: int)
     for number in range(count):
         journal.connected(f"a:{number}")
     journal.write()
-    assert [event["sender"] for event in heard.events] == [f"a:{number}" for number in range(count)]
+    assert [event["sender"] for event in heard.heard] == [f"a:{number}" for number in range(count)]
 
 
 def test_a_flood_is_summed_up(journal: Journal, heard: Heard) -> None:
@@ -91,7 +91,7 @@ def test_a_flood_is_summed_up(journal: Journal, heard: Heard) -> None:
     journal.refused("[2001:db8::1]:5", "its address is not allowed (--allow)")
     journal.disconnected("192.0.2.7:0", "closed", 0.1, 1, 1)
     journal.write()
-    assert heard.events == [
+    assert heard.heard == [
         {
             "event": "many connections",
             "counts": {"connect": EACH_UP_TO, "refused": 1, "disconnect": 1},
@@ -105,7 +105,7 @@ def test_a_flood_from_everywhere_stays_short(journal: Journal, heard: Heard) -> 
         journal.connected(f"10.0.{number // 256}.{number % 256}:1")
     journal.connected("10.0.0.9:2")
     journal.write()
-    (event,) = heard.events
+    (event,) = heard.heard
     assert event["counts"] == {"connect": 5001}
     assert len(event["busiest"]) == 10
     assert event["busiest"]["10.0.0.9"] == 2
@@ -117,12 +117,16 @@ def test_after_a_flood_each_is_named_again(journal: Journal, heard: Heard) -> No
     journal.write()
     journal.connected("b:1")
     journal.write()
-    assert [event["event"] for event in heard.events] == ["many connections", "connect"]
+    assert [event["event"] for event in heard.heard] == ["many connections", "connect"]
 
 
-def test_what_is_said_at_once_is_said_at_once(journal: Journal, heard: Heard) -> None:
-    journal.say("paused", reason="full")
-    assert heard.events == [{"event": "paused", "reason": "full"}]
+def test_whatever_comes_in_floods_is_summed_up(journal: Journal, heard: Heard) -> None:
+    for senders in range(EACH_UP_TO):
+        journal.note("listener full", senders=senders)
+    journal.note("unfinished lines handed on", bytes=3)
+    journal.write()
+    (event,) = heard.heard
+    assert event["counts"] == {"listener full": EACH_UP_TO, "unfinished lines handed on": 1}
 
 
 def test_many_are_summed_up_without_a_file_to_open(
@@ -136,5 +140,5 @@ def test_many_are_summed_up_without_a_file_to_open(
     monkeypatch.setattr("builtins.__import__", no_more)
     journal.write()
     monkeypatch.undo()
-    assert [event["event"] for event in heard.events] == ["many connections"]
-    assert len(heard.events[0]["busiest"]) == 10
+    assert [event["event"] for event in heard.heard] == ["many connections"]
+    assert len(heard.heard[0]["busiest"]) == 10
