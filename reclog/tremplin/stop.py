@@ -19,7 +19,7 @@ from reclog.engine.records.names import CONFIG, SSH_CONFIG
 
 from ..console import DrainProgress, size
 from ..errors import HostError, NotDrainedError, NotOursError, ReclogError, RelayError
-from ..recordings.again import ports_words
+from ..recordings.again import again_command, ports_words
 from ..recordings.launch import launch
 from ..recordings.processes import exact, marked, runs
 from ..recordings.registry import Recording, Registry, number
@@ -188,6 +188,11 @@ def _ask(recording: Recording, since: str) -> LastWord:
         if answer.get("cause") == "refused":
             raise NotOursError(
                 f"{recording.name} is left to its new owner, and gone here: {answer.get('message')}"
+            )
+        if answer.get("cause") == "version":
+            raise RelayError(
+                f"{recording.name} can't be drained: {answer.get('message')} "
+                f"`{again_command(recording)}` brings it up to date; then this again."
             )
         if answer.get("cause"):
             raise RelayError(f"{recording.name} can't be drained: {answer.get('message')}")

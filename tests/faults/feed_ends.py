@@ -17,6 +17,7 @@ from relay_end import OURS, SECRET, RelayEnd
 from reclog.engine.daemons.asking import Reached
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.daemons.config import CollectorConfig
+from reclog.engine.daemons.control import Control
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.feed import handshake
 from reclog.engine.feed.protocol import DATA, Frame
@@ -99,7 +100,8 @@ class Here:
         self.tunnel = tunnel
         tunnel._ssh = SimpleNamespace(pid=1, listens_on=lambda port: True, signal=lambda number: None)
         tunnel._starter = SimpleNamespace(pid=1)  # it starts nothing
-        self.daemon.announce()
+        with mock.patch.object(Control, "open"):  # nobody would answer there, in this one thread
+            self.daemon.announce()
 
     def dial(self, pieces: Sequence[bytes], closes: bool = True) -> Wire:
         """Connect to a relay that says `pieces`; turn until all of it was heard or the wire was cut."""
@@ -126,6 +128,10 @@ class Here:
     def written(self) -> bytes:
         self.collector.outlet.flush()
         return self.file.read_bytes()[len(self.before) :]
+
+    def events(self) -> list[dict[str, Any]]:
+        lines = (self.recording.folder / "events.log").read_text().splitlines()
+        return [json.loads(line) for line in lines]
 
     def close(self) -> None:
         self.collector.outlet.close()

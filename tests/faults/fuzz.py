@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import socket
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,17 @@ def bounded(step: Callable[[], bool], at_most: int = 2000) -> None:
         if step():
             return
     pytest.fail(f"not done after {at_most} steps")
+
+
+@contextlib.contextmanager
+def bounded_memory(most: int) -> Iterator[None]:
+    """See that no more than `most` bytes are allocated at any moment meanwhile."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] <= most
+    finally:
+        tracemalloc.stop()
 
 
 # -- a recording's files ------------------------------------------------------------------------

@@ -13,12 +13,13 @@ from feed_ends import (
     here,
     shaken,
 )
-from fuzz import ODD, cases, changed, cut_at, damaged, examples, raw
+from fuzz import ODD, bounded_memory, cases, changed, cut_at, damaged, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError, Frame
+from reclog.engine.feed.remote import EACH_UP_TO, TOO_MANY
 
 ANSWER = {"spool": "s", "offset": 0, "end": len(TEXT), "known": False}
 BEATEN = {
@@ -109,6 +110,7 @@ def test_kept_beats(case: dict[str, Any], last: bool) -> None:
 
 def check_beat(beat: bytes, last: bool = False) -> None:
     with here() as ours:
+        ours.collector._stop_wanted = last
         kind = LAST if last else BEAT
         ours.dial(
             [GOOD + stream_of()[: -17 - len(json.dumps(BEATEN))] + frames.encode(kind, len(TEXT), beat)],
@@ -125,7 +127,8 @@ Op = tuple[bytes, int, bytes]
 class Landed:
     """What should be in the file after these frames, by a model without a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: bool) -> None:
+        self.asked = asked
         self.position = 0
         self.text = b""
         self.last = -1
@@ -144,7 +147,7 @@ class Landed:
         elif kind == JUMP and self.position < offset:
             self.joined = bool(self.text) and not self.text.endswith(b"\n")
             self.position = offset
-        elif kind in (BEAT, LAST) and _is_object(payload):
+        elif kind in (BEAT, LAST) and _is_object(payload) and (kind == BEAT or self.asked):
             if kind == LAST:
                 self.last = offset
         else:
@@ -188,14 +191,15 @@ def ops(draw: st.DrawFn) -> list[Op]:
 
 
 @examples(80)
-@given(said=ops(), cuts=st.lists(st.integers(0, 100_000), max_size=4))
-def test_only_what_follows_is_written(said: list[Op], cuts: list[int]) -> None:
-    check_ops(said, cuts)
+@given(said=ops(), cuts=st.lists(st.integers(0, 100_000), max_size=4), asked=st.booleans())
+def test_only_what_follows_is_written(said: list[Op], cuts: list[int], asked: bool) -> None:
+    check_ops(said, cuts, asked)
 
 
-def check_ops(said: list[Op], cuts: Sequence[int] = ()) -> None:
+def check_ops(said: list[Op], cuts: Sequence[int] = (), asked: bool = True) -> None:
     with here() as ours:
-        model = Landed()
+        ours.collector._stop_wanted = asked
+        model = Landed(asked)
         for op in said:
             model.take(*op)
         stream = GOOD + b"".join(frames.encode(*op) for op in said)
@@ -207,6 +211,7 @@ def check_ops(said: list[Op], cuts: Sequence[int] = ()) -> None:
             assert collector.outlet.offset == model.position
             assert (collector._client is None) == model.over
         else:
+            assert asked
             assert 0 <= model.last <= model.position
         ours.check_status()
         acks = [frame.offset for frame in frames_said(wire.said) if frame.kind == ACK]
@@ -245,7 +250,7 @@ def check_flipped(bits: Sequence[int], cuts: Sequence[int], text: bytes, beats: 
         written = ours.written()
         assert text.startswith(written)
         assert not ours.collector.finished
-        assert ours.collector.gaps == 0
+        assert ours.collector.gaps.count == 0
         assert ours.collector.outlet.offset == len(written)
         acks = [frame.offset for frame in frames_said(wire.said) if frame.kind == ACK]
         assert max(acks) <= len(written)
@@ -263,4 +268,41 @@ def test_a_flood_of_frames_is_taken_in_turns() -> None:
         wire = ours.dial([GOOD, beat * 40_000], closes=True)
         assert wire.heard_all
         assert len(ours.collector._client._decoder._buffer if ours.collector._client else b"") <= 1 << 21
+        ours.check_status()
+
+
+def test_an_end_that_nobody_asked_for_ends_nothing() -> None:
+    check_ops([(DATA, 0, b"ab\n"), (LAST, 3, b"{}")], asked=False)
+    check_ops([(DATA, 0, b"ab\n"), (LAST, 3, b"{}")], asked=True)
+
+
+def test_a_flood_of_gaps_is_summed_up_and_breaks_the_connection() -> None:
+    with here() as ours:
+        jumps = b"".join(frames.encode(JUMP, offset, b"{}") for offset in range(2, 100_000, 2))
+        ours.dial([GOOD, jumps])
+        assert ours.collector._client is None
+        end = ours.collector.outlet.offset
+        ours.collector.gaps.sum_up()
+        gaps = [event for event in ours.events() if event["event"] == "gap"]
+        assert len(gaps) == EACH_UP_TO + 1
+        assert sum(gap.get("bytes", gap["end"] - gap["start"]) for gap in gaps) == end
+        assert sum(gap.get("gaps", 1) for gap in gaps) == ours.collector.gaps.count == TOO_MANY + 1
+        assert len(ours.events()) < 2 * EACH_UP_TO
+
+
+@pytest.mark.parametrize(
+    "beat",
+    [
+        b'{"x": "' + b"x" * 1_000_000 + b'"}',
+        b'{"x": [' + b"[]," * 300_000 + b"[]]}",
+        b'{"x": "' + b"x" * 9_000 + b'"}',
+    ],
+    ids=["word", "lists", "fits"],
+)
+def test_what_is_kept_of_a_relays_words_is_bounded(beat: bytes) -> None:
+    with here() as ours:
+        stream = GOOD + frames.encode(BEAT, 0, beat) * 3
+        with bounded_memory(8 << 20):
+            ours.dial([stream], closes=True)
+        assert len(json.dumps(ours.collector.remote.facts)) < 1000
         ours.check_status()

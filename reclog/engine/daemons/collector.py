@@ -4,7 +4,8 @@ Rules kept here:
 
 - What has landed is settled, then acked: in this order, so the relay deletes nothing that could be lost.
 - No byte for `SILENCE` seconds, and the tunnel is made anew. Time asleep counts (CLOCK_BOOTTIME).
-- Told to stop (SIGUSR1), it asks the relay to stop, and ends when it has all. Told to end (SIGTERM), it
+- Told to stop (SIGUSR1), it asks the relay to stop, and ends when it has all: not before, whatever the relay
+  says. Told to end (SIGTERM), it
   leaves the relay as it is.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 from ..errors import EngineError
 from ..feed.client import FeedClient
 from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame, why
+from ..feed.remote import Gaps, Remote
 from ..feed.tunnel import Tunnel
 from ..outlets import OUTLETS
 from ..outlets.acks import Acks
@@ -40,9 +42,9 @@ class Collector:
         self.outlet = OUTLETS[config.outlet](config.file, daemon.folder, self.say, daemon.disk)
         #: The spool's end, as far as we were told.
         self.end = 0
-        self.remote: dict[str, Any] = {}
+        self.remote = Remote()
+        self.gaps = Gaps(daemon.loop, self.say)
         self.reconnects = 0
-        self.gaps = 0
         self.finished = False
         #: Why there is no use in trying again.
         self.refusal: EngineError | None = None
@@ -86,6 +88,7 @@ class Collector:
         if self._client is not None:
             self._client.close()
         self.tunnel.stop()
+        self.gaps.sum_up()
         facts = outlet.facts()
         self.daemon.stopped(
             lines=facts["lines"],
@@ -194,11 +197,12 @@ class Collector:
         elif frame.kind == JUMP:
             start = outlet.offset
             outlet.jump(frame.offset)
-            self.gaps += 1
-            self.say("gap", start=start, end=frame.offset, reason="the relay has no such bytes")
+            self.gaps.came(start, frame.offset)
         elif frame.kind in (BEAT, LAST):
+            if frame.kind == LAST and not self._stop_wanted:
+                raise FeedError("the relay ends, and nobody here asked it to")
             self.end = max(frame.offset, outlet.offset)
-            self.remote = frame.json()
+            self.remote.hear(frame)
             self._last_came = self._last_came or frame.kind == LAST
         else:
             raise FeedError("a relay does not say that")
@@ -253,7 +257,7 @@ class Collector:
     def _changes(self) -> object:
         outlet = self.outlet
         here = outlet.offset, outlet.queued, outlet.paused, outlet.settled, self._client is None
-        there = [self.remote.get(name) for name in ("senders", "refused", "paused_for")]
+        there = [self.remote.facts.get(name) for name in ("senders", "refused", "paused_for")]
         return here, there, self.end, self.tunnel.trouble
 
     def _facts(self) -> dict[str, Any]:
@@ -261,34 +265,24 @@ class Collector:
         if self._client is None:
             state, reason = "reconnecting", self._refusal or self.tunnel.trouble
         else:
-            reason = self.outlet.paused or _word(remote.get("paused_for"))
+            reason = self.outlet.paused or remote.word("paused_for")
             state = "paused" if reason else "recording"
         return {
             **self.outlet.facts(),
             "state": state,
             "paused_for": reason,
             "ended_for": self._refusal,
-            "senders": _count(remote.get("senders")),
-            "connects": _count(remote.get("connects")),
-            "refused": _count(remote.get("refused")),
+            "senders": remote.count("senders"),
+            "connects": remote.count("connects"),
+            "refused": remote.count("refused"),
             "lag_bytes": max(0, self.end - self.outlet.settled),
             "reconnects": self.reconnects,
-            "gaps": self.gaps,
+            "gaps": self.gaps.count,
             "offset": self.outlet.offset,
             "acked": self.outlet.settled,
             "stopping": self._stop_wanted,
-            "relay": remote,
+            "relay": remote.facts,
         }
-
-
-def _count(value: Any) -> int:
-    """Return a relay's counter: 0 if it is none."""
-    return value if type(value) is int and 0 <= value < 1 << 63 else 0
-
-
-def _word(value: Any) -> str:
-    """Return a relay's word, short enough for a table's cell: empty if it is none."""
-    return value[:200] if isinstance(value, str) else ""
 
 
 def _now() -> float:

@@ -7,12 +7,12 @@ import os
 import socket
 from typing import Any, Callable, Iterator
 
-from . import protocol as frames
+from . import protocol
 from .handshake import AsCollector
 from .protocol import Decoder, FeedError, Frame
 
-#: Bytes that one read brings at most, and reads before others have their turn.
-READ_SIZE, READS = 512 * 1024, 8
+#: Bytes that one read brings at most; reads, and frames, after which others have their turn.
+READ_SIZE, READS, FRAMES = 512 * 1024, 8, 8192
 
 
 class FeedClient:
@@ -54,7 +54,10 @@ class FeedClient:
         if self.hands.rest:
             data, self.hands.rest = self.hands.rest, b""
             yield from self._decoder.feed(data)
+        frames = 0
         for _ in range(READS):
+            if frames > FRAMES:
+                return
             try:
                 with self._decoder.space() as space:
                     count = self.sock.recv_into(space)
@@ -62,11 +65,13 @@ class FeedClient:
                 return
             if not count:
                 raise FeedError("the relay closed the connection")
-            yield from self._decoder.filled(count)
+            for frame in self._decoder.filled(count):
+                frames += 1
+                yield frame
 
     def send(self, kind: bytes, offset: int) -> None:
         """Send a small frame. Raises OSError."""
-        self._send(frames.encode(kind, offset))
+        self._send(protocol.encode(kind, offset))
 
     def close(self) -> None:
         """Break the connection."""

@@ -31,12 +31,18 @@ PROTOCOL = 2
 LINE_MAX = 4096
 #: Seconds for all of it.
 HANDSHAKE_WITHIN = 5.0
+#: Characters of the other side's that are shown of a word.
+WORD_MAX = 200
 
 
 class Refused(EngineError):
     """The relay knows us and does not let us have its spool."""
 
     cause = "refused"
+
+
+class OtherVersion(FeedError):
+    """The relay is reclog's, and of another version."""
 
 
 class Handshake:
@@ -119,7 +125,7 @@ class AsCollector(Handshake):
             return json.dumps(self._hello()).encode("utf-8") + b"\n"
         said = parse_json(line)
         if "refused" in said:
-            owner, since = said.get("owner"), said.get("since")
+            owner, since = (str(said.get(name))[:WORD_MAX] for name in ("owner", "since"))
             raise Refused(
                 f"The relay belongs to {owner} since {since}: add --take-over to have it from now on."
             )
@@ -152,7 +158,8 @@ def read_greeting(line: bytes) -> str:
     if len(words) != 3 or words[0] != b"reclog-feed" or not _is_hex(words[2]):
         raise FeedError("who answers is no relay of reclog")
     if words[1] != str(PROTOCOL).encode("ascii"):
-        raise FeedError(f"the relay speaks version {words[1].decode('ascii', 'replace')} of the feed")
+        theirs = words[1][:WORD_MAX].decode("ascii", "replace")
+        raise OtherVersion(f"the relay is another version of reclog's: its feed is {theirs}, ours {PROTOCOL}")
     return words[2].decode("ascii")
 
 

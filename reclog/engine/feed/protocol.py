@@ -19,6 +19,8 @@ _COVERED = struct.Struct("!cIQ")
 PAYLOAD_MAX = 1024 * 1024
 #: No offset is larger: a file has no more (off_t), and an ack of more would not fit into its header.
 OFFSET_MAX = 2**63 - 1
+#: Characters of a name: a collector's has an account's and a host's in it.
+NAME_MAX = 500
 
 # From the relay:
 DATA = b"D"  #: bytes of the spool, from `offset` on
@@ -131,7 +133,7 @@ def checked_offset(value: Any) -> int:
 
 def checked_name(value: Any) -> str:
     """Return `value` if it is the name of a collector or a spool. Raises FeedError."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= NAME_MAX:
         raise FeedError("a name makes no sense")
     return value
 

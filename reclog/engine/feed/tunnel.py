@@ -19,13 +19,15 @@ from ..records.events import Say
 from ..system.child import Child
 from ..system.loop import Loop
 from .client import FeedClient
-from .handshake import Refused
+from .handshake import OtherVersion, Refused
 from .protocol import FeedError, checked_secret
 
 #: Seconds between dials while the tunnel is up and the relay does not answer.
 DIAL_AGAIN = 0.3
 #: Seconds between two looks whether ssh listens by now, and before a lost connection is dialled again.
 LISTENS_AGAIN, LOST_AGAIN = 0.02, 0.05
+#: Seconds before that, where it had not lasted for so long: what broke it off may break off the next one.
+LASTED = 1.0
 #: Seconds between two attempts to start the relay again.
 STARTER_AGAIN = 5.0
 #: Seconds for an ssh to log in and listen, or to start the relay; a link that died meanwhile tells nobody.
@@ -44,6 +46,12 @@ class Forbidden(EngineError):
     """The tremplin's sshd forwards nothing."""
 
     cause = "forbidden"
+
+
+class Outdated(EngineError):
+    """The relay is of another version of reclog."""
+
+    cause = "version"
 
 
 class User(Protocol):
@@ -77,6 +85,7 @@ class Tunnel:
         self._client: FeedClient | None = None
         self._connected = False
         self._connected_once = False
+        self._connected_at = 0.0
         self._ssh = Child(
             loop,
             config["ssh_command"],
@@ -127,7 +136,8 @@ class Tunnel:
         """Take note that the connection is lost; it is dialled again."""
         self._connected = False
         self.trouble = why
-        self._dial_timer.at(self._loop.now() + LOST_AGAIN)
+        now = self._loop.now()
+        self._dial_timer.at(now + (LOST_AGAIN if now - self._connected_at > LASTED else LASTED))
 
     def make_anew(self) -> None:
         """Give up on an ssh whose link is dead; another is started when it has ended."""
@@ -184,6 +194,8 @@ class Tunnel:
             self._hang_up()
             self._user.refused(error)
         except (OSError, FeedError) as error:
+            if isinstance(error, OtherVersion) and not self._connected_once:
+                self._user.refused(Outdated(f"{str(error)[:1].upper()}{str(error)[1:]}."))
             self._failed(error)
         else:
             if done:
@@ -191,6 +203,7 @@ class Tunnel:
                 self._late_timer.off()
                 self._client = None
                 self._connected = self._connected_once = True
+                self._connected_at = self._loop.now()
                 self.trouble = ""
                 self._user.connected(client, client.hands.answer or {})
 

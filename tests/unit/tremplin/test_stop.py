@@ -38,6 +38,20 @@ def test_a_host_out_of_reach_is_kept(registry: Registry, monkeypatch: pytest.Mon
     assert [one.name for one in registry.recordings()] == ["tremplin-trem-7"]
 
 
+def test_a_relay_of_another_version_is_said_to_be_one(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"ready": False, "cause": "version", "message": "The relay is another version of reclog's."}
+    monkeypatch.setattr(stop, "_have_relay", mock.Mock())
+    monkeypatch.setattr(stop, "launch", mock.Mock(return_value=(None, answer)))
+    (problem,) = stop.stop_tremplins(registry.recordings(), registry, False, print)
+    assert problem == (
+        "tremplin-trem-7 can't be drained: The relay is another version of reclog's. "
+        "`fab -H trem tremplin --file /b.log --port-remote-in 7` brings it up to date; then this again."
+    )
+    assert [one.name for one in registry.recordings()] == ["tremplin-trem-7"]
+
+
 def test_discard_forgets_a_host_that_is_gone_for_good(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ def test_no_words_are_a_proof_or_an_uncaught_error(words: bytes) -> None:
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(FeedError, match="version 7"):
+    with pytest.raises(FeedError, match="feed is 7, ours"):
         handshake.read_greeting(b"reclog-feed 7 " + b"0" * 32)
 
 

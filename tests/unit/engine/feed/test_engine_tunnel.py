@@ -11,7 +11,7 @@ from scripted import Clock, Said
 from reclog.engine.errors import EngineError
 from reclog.engine.feed.client import FeedClient
 from reclog.engine.feed.handshake import HANDSHAKE_WITHIN, AsRelay
-from reclog.engine.feed.tunnel import DIAL_AGAIN, Tunnel
+from reclog.engine.feed.tunnel import DIAL_AGAIN, LASTED, LOST_AGAIN, Tunnel
 from reclog.engine.system.loop import Loop
 
 if TYPE_CHECKING:
@@ -101,6 +101,31 @@ def test_a_refusal_ends_it(bench: Bench, turn_until: TurnUntil) -> None:
     answered(bench, turn_until, refused, lambda: bench.refusal is not None)
     assert "ann" in str(bench.refusal)
     assert bench.tunnel._client is None
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_relay_of_another_version_ends_what_begins(
+    bench: Bench, turn_until: TurnUntil, before: bool
+) -> None:
+    bench.tunnel._connected_once = before
+    bench.tunnel._dial()
+    there, _ = bench.sock.accept()
+    with there:
+        there.sendall(b"reclog-feed 1 " + b"0" * 32 + b"\n")
+        turn_until(lambda: bench.tunnel.trouble != "")
+    assert "its feed is 1, ours" in bench.tunnel.trouble
+    assert getattr(bench.refusal, "cause", "") == ("" if before else "version")
+
+
+def test_what_broke_off_at_once_is_not_dialled_at_once(bench: Bench, turn_until: TurnUntil) -> None:
+    for lasted, pause in ((0.1, LASTED), (LASTED + 0.1, LOST_AGAIN)):
+        answered(bench, turn_until, ANSWER, lambda: bench.client is not None)
+        bench.clock.time += lasted
+        bench.tunnel.lost("what it said")
+        assert bench.tunnel._dial_timer.when == pytest.approx(bench.clock.time + pause)
+        assert bench.client is not None
+        bench.client.close()
+        bench.client = None
 
 
 def test_a_relay_that_says_nothing_holds_nothing_up_and_is_dialled_again(bench: Bench) -> None:
