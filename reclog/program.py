@@ -49,7 +49,7 @@ def _status_2() -> Iterator[None]:
     try:
         yield
     except ParseError as error:
-        raise Exit(str(error), 2) from error
+        raise Exit(f"{error} {words.beside_wrong_words('inv')}", 2) from error
 
 
 def main() -> None:

@@ -13,6 +13,12 @@ def speak_as(name: str) -> None:
     _names.update(dict.fromkeys(_names, name))
 
 
+def beside_wrong_words(program: str) -> str:
+    """Return where a person who said wrong words to `program` (`inv` or `fab`) finds the right ones."""
+    name = _names[program]
+    return f"`{name} --list` names the tasks, `{name} TASK --help` the options of one."
+
+
 def inv(*words: str) -> str:
     """Return the call of a task on this machine, for a person to copy."""
     return shlex.join([_names["inv"], *words])

@@ -38,9 +38,10 @@ def bench(
     out: Any = None,
     markdown: bool = False,
 ) -> None:
-    """Measure what recording costs, side by side with others (in a clone; all of it as root).
+    """Measure what recording costs, beside others (in a clone; best as root).
 
-    Needs what `sh bootstrap.sh bench` brings. The exit status is 1 if reclog lost a line.
+    Needs what `sh bootstrap.sh bench` brings. Without root the tremplin is left
+    out. The exit status is 1 if reclog lost a line.
     """
     given = {
         "work": work,

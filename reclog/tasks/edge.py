@@ -17,6 +17,7 @@ from invoke.program import Program
 
 from reclog.console import for_whoever_reads, visible
 from reclog.errors import ReclogError, UsageError
+from reclog.words import beside_wrong_words
 
 from . import config_file, fabric_words
 
@@ -57,7 +58,7 @@ def check_inv(collection: Collection, beside: str) -> None:
     from invoke.main import program
 
     sentences(config_file.check)(Path(beside).parent, config_file.InvokesFile, config_file.KNOWN)
-    _check_words(collection, program)
+    _check_words(collection, program, "inv")
 
 
 def check_fab(collection: Collection, beside: str) -> None:
@@ -69,14 +70,14 @@ def check_fab(collection: Collection, beside: str) -> None:
 
     check_hosts(sys.argv)
     sentences(config_file.check)(Path(beside).parent, config_file.FabricsFile, config_file.KNOWN)
-    _check_words(collection, program)
+    _check_words(collection, program, "fab")
 
 
 #: Raises Exit for hosts and files of a command line over which Fabric would stumble.
 check_hosts = sentences(fabric_words.check_words)
 
 
-def _check_words(collection: Collection, program: Program) -> None:
+def _check_words(collection: Collection, program: Program, name: str) -> None:
     """Refuse words that no task knows, as `program` is about to do: its exit status would be 1."""
     core = getattr(program, "core", None)
     if core is None:
@@ -85,4 +86,4 @@ def _check_words(collection: Collection, program: Program) -> None:
     try:
         Parser(contexts, initial=program.initial_context).parse_argv(core.unparsed)
     except ParseError as error:
-        raise Exit(str(error), 2) from error
+        raise Exit(f"{error} {beside_wrong_words(name)}", 2) from error

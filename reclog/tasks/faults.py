@@ -36,9 +36,10 @@ def faults(
     json: Any = None,
     markdown: bool = False,
 ) -> None:
-    """Kill, fill, freeze, cut and edit for a while, and count what is lost (in a clone; as root).
+    """Kill, fill, freeze, cut, edit, and count what is lost (in a clone; as root).
 
-    Needs what the tests need (`sh bootstrap.sh tests`). The exit status is 1 if a promise was broken.
+    Needs what the tests need (`sh bootstrap.sh tests`). The exit status is 1 if
+    a promise was broken.
     """
     given = {
         "minutes": minutes,

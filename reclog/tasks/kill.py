@@ -28,10 +28,11 @@ from .edge import sentences
 )
 @sentences
 def kill(c: Context, port: Any = None, host: Any = None, file: Any = None, discard: bool = False) -> None:
-    """Stop all recordings, here and on every tremplin, after bringing in what senders have sent.
+    """Stop all recordings, here and on every tremplin, and keep what was sent.
 
-    Ends each recorder, relay and tunnel, all that they started, and no other process. What could not be
-    recorded (a full disk, a tremplin out of reach) is said, and the exit status is then 1.
+    Brings in what senders have sent, then ends each recorder, relay and tunnel,
+    all that they started, and no other process. What could not be recorded (a
+    full disk, a tremplin out of reach) is said, and the exit status is then 1.
     """
     registry = Registry()
     with registry.alone():

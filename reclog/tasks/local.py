@@ -53,8 +53,9 @@ def local(
 ) -> None:
     """Record what senders write to a TCP port, in a file.
 
-    Starts a recorder in the background and returns when it listens. Whole lines only: no line mixes two
-    senders. `status` shows it, `tail` follows it, `kill` stops it without losing a line.
+    Starts a recorder in the background and returns when it listens. Whole
+    lines only: no line mixes two senders. `status` shows it, `tail` follows
+    it, `kill` stops it without losing a line.
     """
     settings = resolve_local(locals(), configured(c))
     started = start_local(settings, Registry())

@@ -36,8 +36,9 @@ PROBES = {"local": probe_local, "tremplin": probe_tremplin}
 def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, timeout: Any = None) -> None:
     """Send a line with a nonce along every recording and find it in its file.
 
-    Each hop gets a row with the time it took; a broken one is named, with what to do about it, and the
-    exit status is then 1. The probe line stays in the file: `reclog probe …`.
+    Each hop gets a row with the time it took; a broken one is named, with what
+    to do about it, and the exit status is then 1. The probe line stays in the
+    file: `reclog probe …`.
     """
     words = merged({"port": port, "file": file, "timeout": timeout}, configured(c))
     within = seconds("--timeout", words["timeout"])

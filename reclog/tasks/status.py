@@ -20,7 +20,8 @@ from .edge import sentences
 def status(c: Context, json: bool = False) -> None:
     """Show the recordings: state, senders, lines, the last line.
 
-    A dead recording stays in the list until `kill` cleans it up or `local` starts it again.
+    A dead recording stays in the list until `kill` cleans it up or `local`
+    starts it again.
     """
     registry = Registry()
     recordings = registry.recordings()

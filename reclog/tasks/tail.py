@@ -30,7 +30,8 @@ from .edge import configured, sentences
 def tail(c: Context, lines: Any = None, file: Any = None, port: Any = None, follow: bool = True) -> None:
     """Follow the file of a recording, through rotation, until Ctrl-C.
 
-    Control characters that a sender wrote are shown, not obeyed; the file keeps the bytes.
+    Control characters that a sender wrote are shown, not obeyed; the file keeps
+    the bytes.
     """
     number = count("--lines", merged({"lines": lines}, configured(c))["lines"])
     recording = the_one(list(Registry().here()), port, None, file)

@@ -54,8 +54,9 @@ def tremplin(
 ) -> None:
     """Record what senders write to a host on the Internet, in a file here.
 
-    Starts a relay there, with a spool that keeps lines while this machine is away, and a tunnel by ssh; no
-    port is opened here. Run again it takes up the relay that is there. `kill` stops it.
+    Starts a relay there, with a spool that keeps lines while this machine is
+    away, and a tunnel by ssh; no port is opened here. Run again it takes up the
+    relay that is there. `kill` stops it.
     """
     words = locals()
     target, hosts = target_of(c)
@@ -79,7 +80,7 @@ def tremplin(
 )
 @sentences
 def kill_there(c: Context, take_over: bool = False, discard: bool = False) -> None:
-    """Stop what runs on that host: drain its relay into the file, then leave nothing there.
+    """Stop what runs on that host: bring in its lines, then leave nothing there.
 
     Works with or without a record of it here.
     """

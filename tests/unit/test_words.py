@@ -67,7 +67,9 @@ def test_words_that_no_task_knows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, words: str
 ) -> None:
     assert run(monkeypatch, name, *words.split()) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert words == "--nope" or f"`{name} --list` names the tasks" in said
 
 
 @pytest.mark.parametrize("name", ["inv", "fab", "reclog"])
@@ -79,6 +81,20 @@ def test_help_and_list_are_no_wrong_words(
     assert "kill" in capsys.readouterr().out
 
 
+TASKS = {
+    "inv": ["local", "status", "tail", "test-connection", "kill", "dev.bench", "dev.faults"],
+    "fab": ["tremplin", "kill"],
+}
+
+
+@pytest.mark.parametrize(("name", "task"), [(name, task) for name in TASKS for task in TASKS[name]])
+def test_the_help_of_a_task_fits_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, task: str
+) -> None:
+    assert run(monkeypatch, name, task, "--help") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 def test_looking_at_the_words_leaves_the_help_of_each_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     @task(help={"flag": "its help"})
     def body(c: Any, flag: bool = False) -> None:
@@ -86,7 +102,7 @@ def test_looking_at_the_words_leaves_the_help_of_each_flag(monkeypatch: pytest.M
 
     assert run(monkeypatch, "inv", "--list") == 0
     collection = Collection(body)
-    edge._check_words(collection, invoke.main.program)
+    edge._check_words(collection, invoke.main.program, "inv")
     assert collection.to_contexts()[0].flags["--flag"].help == "its help"
 
 
