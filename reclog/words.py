@@ -16,7 +16,7 @@ def speak_as(name: str) -> None:
 def beside_wrong_words(program: str) -> str:
     """Return where a person who said wrong words to `program` (`inv` or `fab`) finds the right ones."""
     name = _names[program]
-    return f"`{name} --list` names the tasks, `{name} TASK --help` the options of one."
+    return f"See `{name} --list` and `{name} TASK --help`."
 
 
 def inv(*words: str) -> str:

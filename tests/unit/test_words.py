@@ -69,7 +69,7 @@ def test_words_that_no_task_knows(
     assert run(monkeypatch, name, *words.split()) == 2
     said = capsys.readouterr().err
     assert "Traceback" not in said
-    assert words == "--nope" or f"`{name} --list` names the tasks" in said
+    assert words == "--nope" or f"See `{name} --list`" in said
 
 
 @pytest.mark.parametrize("name", ["inv", "fab", "reclog"])
