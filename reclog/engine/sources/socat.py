@@ -47,6 +47,7 @@ def socat_command(program: str, asked: Asked, target: str, one_way: bool = False
         f"backlog={BACKLOG}",
         f"max-children={asked.places}",
         f"keepalive,keepidle={idle},keepintvl={interval},keepcnt={count}",
+        "oobinline",  # else a byte sent as urgent vanishes
     ]
     if six:
         options.insert(2, f"ipv6only={0 if asked.bind == '::' else 1}")

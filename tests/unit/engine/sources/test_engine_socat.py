@@ -6,7 +6,7 @@ from reclog.engine.sources.socat import socat_command, version
 from reclog.engine.sources.source import Asked
 from reclog.engine.system.address import parse_network
 
-KEEPALIVE = "keepalive,keepidle=60,keepintvl=10,keepcnt=6"
+KEEPALIVE = "keepalive,keepidle=60,keepintvl=10,keepcnt=6,oobinline"
 
 
 def test_the_command_for_all_addresses() -> None:

@@ -216,3 +216,16 @@ def test_any_other_failure_names_the_place(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(AddressUnusable, match=r"\[::1\]:514 can't be used \(Input/output error\)"):
         bound_socket("::1", 514)
+
+
+def test_a_byte_sent_as_urgent_stays_where_it_was_sent() -> None:
+    with queue_at() as (queue, port), socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
+        sender.send(b"ab")
+        sender.send(b"!", socket.MSG_OOB)
+        sender.send(b"cd\n")
+        stream, _, _ = accepted(queue)
+        with contextlib.closing(stream):
+            text = b""
+            while not text.endswith(b"\n"):
+                text += heard(stream)
+    assert text == b"ab!cd\n"
