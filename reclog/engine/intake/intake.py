@@ -27,6 +27,8 @@ from .unfinished import Unfinished
 RETRY_AFTER = 0.25
 #: Bytes of one read at most. Fewer calls are cheaper, as long as the processor's cache holds what they bring.
 READ_SIZE = 512 * 1024
+#: Of one whose lines are stamped: each newline may become 90 bytes, and all stand in the batch at once.
+STAMPED_READ_SIZE = 32 * 1024
 
 
 class Intake:
@@ -38,6 +40,8 @@ class Intake:
         self.last_read_at = 0.0
         #: Set while the store can't take more.
         self.paused = False
+        # Set while it is memory that is lacking: a store that takes what it is given says nothing of that.
+        self._starved = False
         self.note = journal.note
         self.roster = Roster(limits, journal, loop.now)
         self._loop = loop
@@ -163,10 +167,23 @@ class Intake:
             self._read(sender)
 
     def _read(self, sender: Sender) -> int | None:
-        """Read once. Return the bytes read: 0 when there are none now, None when the sender is gone."""
+        """Read once. Return the bytes read: 0 when there are none now, None when the sender is gone.
+
+        -1 when there is no memory for any: then it is as if the store had no room.
+        """
         pending, batch, stream = sender.pending, self._batch, sender.stream
+        stamp = self._stamp(sender) if self._stamps else b""
+        size = STAMPED_READ_SIZE if stamp else READ_SIZE
         try:
-            count = stream.receive_into(batch.room(sender.id, len(pending), READ_SIZE))
+            # Room for the stamps, too: once bytes are read there must be a place for them.
+            room = batch.room(sender.id, len(pending), size * (1 + len(stamp)))
+            count = stream.receive_into(room[:size] if stamp else room)
+        except MemoryError:
+            self._store.pause("no memory left")
+            self._starved = True
+            if not self.paused:
+                self._pause()
+            return -1
         except (BlockingIOError, InterruptedError):
             if not sender.leaving:
                 return 0
@@ -181,7 +198,6 @@ class Intake:
         if count > self._largest:
             self._largest = count
         sender.bytes += count
-        stamp = self._stamp(sender) if self._stamps else b""
         came = batch.commit(sender.id, pending, count, sender.framing, stamp)
         if came is None:
             self._unfinished.keep(sender, batch.received(count))
@@ -240,7 +256,8 @@ class Intake:
             self.gate.have_room()
 
     def _end_turn(self) -> None:
-        self._flush()
+        if not self._starved:
+            self._flush()
         self._time = b""
         largest, self._largest = self._largest, 0
         quick, self._quick_newcomers = self._quick_newcomers, 0
@@ -274,6 +291,7 @@ class Intake:
     def _retry(self) -> None:
         if self.paused:
             self._retry_timer.at(self._loop.now() + RETRY_AFTER)
+            self._starved = False
             self._flush()
 
     def _resume(self) -> None:
@@ -303,6 +321,8 @@ class Intake:
             count = self._read(sender)
             if count is None:
                 return True
+            if count < 0:
+                return False
             if count == 0:
                 break
         self._goodbye(sender, "stopped")

@@ -17,3 +17,6 @@ class Store(Protocol):
 
     def flush(self) -> bool:
         """Write what its batch holds; False if that isn't possible now."""
+
+    def pause(self, reason: str) -> None:
+        """Take note that there is no room for more, until the next `flush` works."""

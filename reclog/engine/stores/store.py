@@ -38,21 +38,28 @@ class PausingStore:
 
     def flush(self) -> bool:
         """Write all that is queued; False if that isn't possible now (`paused` says why)."""
-        if not self.batch.queued:
+        if not self.batch.queued and not self.paused:
             return True
         try:
-            self._write()
+            if self.batch.queued:
+                self._write()
         except OSError as error:
-            reason = error.strerror or str(error)
-            if not self.paused:
-                self._paused_at = time.monotonic()
-                self._say("paused", reason=reason)
-            self.paused = reason
+            self.pause(error.strerror or str(error))
+            return False
+        except MemoryError:
+            self.pause("no memory left")
             return False
         if self.paused:
             self.paused = ""
             self._say("resumed", paused_seconds=round(time.monotonic() - self._paused_at, 3))
         return True
+
+    def pause(self, reason: str) -> None:
+        """Take note of why there is no room for more, until the next `flush` works."""
+        if not self.paused:
+            self._paused_at = time.monotonic()
+            self._say("paused", reason=reason)
+        self.paused = reason
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it."""

@@ -71,6 +71,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.full = False
+        self.reasons: list[str] = []
         self.taken = Taken()
         self.batch: Batch = self.taken
         self.written = 0
@@ -87,6 +88,9 @@ class MemoryStore:
             self.written += self.batch.queued
             self.batch.written(self.batch.queued)
         return not self.batch.queued
+
+    def pause(self, reason: str) -> None:
+        self.reasons.append(reason)
 
     @property
     def text(self) -> bytes:
