@@ -61,6 +61,9 @@ class Endpoint:
         self._bell.send(b".")
         return theirs
 
+    def waits(self) -> bool:
+        return False
+
     def accept(self) -> tuple[Plain, str, str]:
         self._sock.recv(1)  # BlockingIOError when nobody waits
         stream, name = self._waiting.popleft()

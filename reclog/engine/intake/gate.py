@@ -32,6 +32,9 @@ class Endpoint(Protocol):
     def fileno(self) -> int:
         """Return the descriptor to watch: once it can be read, a newcomer may be there."""
 
+    def waits(self) -> bool:
+        """Tell whether a newcomer waits to be accepted, as far as is known."""
+
     def accept(self) -> tuple[Stream, str, str]:
         """Return a newcomer's stream, its host (empty: unknown) and its name. Raises OSError."""
 
@@ -55,6 +58,10 @@ class Gate:
     def full(self) -> bool:
         """Tell whether newcomers wait because there is no place for one more."""
         return bool(self._full_since)
+
+    def waits(self) -> bool:
+        """Tell whether newcomers wait."""
+        return any(endpoint.waits() for endpoint in self._endpoints)
 
     def serve(self, endpoint: Endpoint) -> None:
         """Accept the senders of `endpoint` from now on."""

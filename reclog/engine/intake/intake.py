@@ -23,6 +23,7 @@ from .roster import Limits, Roster
 from .sender import Sender
 from .store import Store
 from .unfinished import Unfinished
+from .yielding import LOOK_EVERY, Yielding
 
 RETRY_AFTER = 0.25
 #: Bytes of one read at most. Fewer calls are cheaper, as long as the processor's cache holds what they bring.
@@ -53,6 +54,10 @@ class Intake:
         self.gate = Gate(loop, self._welcome, self._senders.__len__, journal.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
         self._gathering = Gathering()
+        self._yielding = Yielding(self._senders.values, loop.now)
+        self._yield_timer = loop.timer(self._make_room)
+        # When everybody could be heard again after a pause.
+        self._hearing_since = float("-inf")
         self._time = b""
         # Of this turn: bytes of the largest read, lines before it, and who came, as quick as they can, or
         # (with no address) with what they have to say a moment behind them.
@@ -81,6 +86,7 @@ class Intake:
             self._see_off(sender, "its address is not allowed any more (--allow)")
         if self.roster.full:
             self.gate.fill(self.roster.full)
+            self._yield_timer.at(self._yielding.again_at)
         else:
             self.gate.have_room()
 
@@ -137,7 +143,22 @@ class Intake:
         sender = self.roster.admit(stream, host, name, framing)
         if self.roster.full:
             self.gate.fill(self.roster.full)
+            self._yield_timer.at(self._yielding.again_at)
         return sender
+
+    def _make_room(self) -> None:
+        """While all places are taken and somebody waits, have one go who says nothing."""
+        if not self.roster.full:
+            return
+        sender = None
+        if not self.paused and self.gate.waits():
+            sender = self._yielding.next(self._hearing_since)
+        if sender is None:
+            self._yield_timer.at(max(self._yielding.again_at, self._loop.now() + LOOK_EVERY))
+            return
+        seconds = round(self._loop.now() - sender.heard_at, 3)
+        self.note("made room", sender=sender.name, silent_seconds=seconds, senders=self.senders)
+        self._see_off(sender, "silent, and its place was needed")
 
     def _see_off(self, sender: Sender, why: str) -> None:
         """Accept no more of a sender, and disconnect it once all that was accepted is read."""
@@ -198,6 +219,7 @@ class Intake:
         if count > self._largest:
             self._largest = count
         sender.bytes += count
+        sender.heard_at = self._loop.now()
         came = batch.commit(sender.id, pending, count, sender.framing, stamp)
         if came is None:
             self._unfinished.keep(sender, batch.received(count))
@@ -300,7 +322,7 @@ class Intake:
         for sender in self._senders.values():
             self._watch(sender)
         self._unfinished.start_clock()
-        self.last_read_at = self._loop.now()
+        self.last_read_at = self._hearing_since = self._loop.now()
         self.gate.reopen()
 
     # -- the end --------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class Roster:
     def dismiss(self, sender: Sender, why: str) -> None:
         """Close a sender's stream, and forget it."""
         sender.stream.close()
+        sender.gone = True
         del self.senders[sender.id]
         if sender.host:
             left = self._per_address[sender.host] - 1

@@ -14,6 +14,8 @@ class Sender:
     __slots__ = (
         "bytes",
         "framing",
+        "gone",
+        "heard_at",
         "host",
         "id",
         "leaving",
@@ -36,6 +38,10 @@ class Sender:
         self.framing = framing
         #: When it came (seconds of the loop's clock).
         self.since = since
+        #: When it last said something, or came.
+        self.heard_at = since
+        #: Set once it is disconnected.
+        self.gone = False
         self.bytes = 0
         self.lines = 0
         #: The beginning of a message whose end has not come.

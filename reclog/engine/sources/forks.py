@@ -82,6 +82,10 @@ class ForkListener:
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
 
+    def waits(self) -> bool:
+        """Return False: newcomers wait in socat's own queue."""
+        return False
+
     def accept(self) -> tuple[Stream, str, str]:
         """Return the next fork's stream; its sender's host is unknown, its name is the fork's pid."""
         sock, _ = self._sock.accept()

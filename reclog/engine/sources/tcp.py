@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import time
 from typing import Callable, ClassVar
@@ -44,6 +45,12 @@ class Queue:
             if hasattr(socket, name):
                 self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self.sock.listen(BACKLOG)
+
+    def waits(self) -> bool:
+        """Tell whether a connection waits to be accepted."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def accept(self) -> tuple[Stream, str, str]:
         """Return the next connection, its host and its name. Raises OSError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import socket
 from typing import Any, Iterator, Sequence, Union
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -19,6 +20,13 @@ def host_of(peer: Sequence[Any]) -> str:
 def with_port(host: str, port: int) -> str:
     """Return `host:port`, an IPv6 address in brackets (RFC 3986)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def site_of(host: str) -> Union[str, bytes]:
+    """Return what stands for the one who has the address `host`: itself, or of IPv6 its /64."""
+    if ":" not in host:
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]
 
 
 def parse_network(text: str) -> Network:

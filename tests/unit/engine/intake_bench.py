@@ -134,6 +134,9 @@ class Pairs:
     def waiting(self) -> int:
         return len(self._waiting)
 
+    def waits(self) -> bool:
+        return bool(self._waiting)
+
     def accept(self) -> tuple[Stream, str, str]:
         self._sock.recv(1)  # BlockingIOError when nobody waits
         came = self._waiting.popleft()
