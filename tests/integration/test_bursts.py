@@ -126,3 +126,17 @@ def test_a_fork_is_made_as_cheap_as_it_can_be(home: Home) -> None:
     socat = wait_until(lambda: listening_socat(recording))
     assert os.sched_getscheduler(socat.pid) == os.SCHED_BATCH
     assert socat.environ()["LD_BIND_NOW"] == "1"
+
+
+@pytest.mark.parametrize("listener", ["socat", "builtin"])
+def test_the_silent_make_room(home: Home, listener: str) -> None:
+    recording = home.local("--listener", listener, "--max-senders", "3")
+    with contextlib.ExitStack() as silent:
+        for _ in range(3):
+            sock = silent.enter_context(recording.connect())
+            sock.sendall(b"half")
+        with recording.connect() as honest:
+            honest.sendall(b"honest\n")
+            wait_until(lambda: b"honest\n" in recording.read(), 20)
+        wait_until(lambda: recording.events("made room"))
+    wait_until(lambda: recording.read().count(b"half") == 3)

@@ -162,7 +162,9 @@ class Intake:
 
     def _see_off(self, sender: Sender, why: str) -> None:
         """Accept no more of a sender, and disconnect it once all that was accepted is read."""
-        sender.stream.refuse()  # where that can't be done, it goes once it pauses
+        if sender.stream.leave():
+            sender.heard_at = self._loop.now()  # should it not end, it is told again
+            return
         sender.leaving = why
         self._come_back(sender)
 

@@ -4,6 +4,7 @@ Rules kept here:
 
 - Of the busiest address (of IPv6, its /64) the one that has been silent longest, and for `SILENT` seconds at
   least; nobody who has said something that is not read.
+- Those whose address is unknown count as of one.
 - Time in which nobody was read is nobody's silence.
 - All are looked at once in `LOOK_EVERY` seconds at most, and only while somebody waits.
 """
@@ -58,7 +59,7 @@ def _silent_ones(senders: Iterable[Sender], before: float) -> list[Sender]:
     sites: dict[str, object] = {}
     silent = []
     for sender in senders:
-        if not sender.host or sender.leaving:
+        if sender.leaving:
             continue
         site = sites.get(sender.host)
         if site is None:

@@ -21,7 +21,7 @@ from ..streams.plain import Plain
 from ..streams.stream import Stream
 from ..system.kernel import LINUX, sockets_of, unread
 from ..system.loop import Loop
-from .parent import SocatParent
+from .parent import SocatParent, told_to_end
 from .socat import ABILITIES, NAME, socat_command
 from .source import Abilities, Asked, SourceFacts
 from .tcp import BACKLOG, Builtin, Queue
@@ -33,12 +33,14 @@ QUIET_FOR = 1.0
 class Fork(Plain):
     """What a fork passes on of its sender."""
 
-    __slots__ = ("_open", "_pid")
+    __slots__ = ("_open", "_pid", "_told")
 
     def __init__(self, sock: socket.socket, pid: int, open_forks: set[int]) -> None:
         super().__init__(sock)
         self._pid = pid
         self._open = open_forks
+        # Our copy of its sender's socket, once the fork was told to end.
+        self._told: socket.socket | None = None
         open_forks.add(pid)
 
     def unread(self) -> int:
@@ -50,8 +52,15 @@ class Fork(Plain):
                 waiting += unread(sock)
         return waiting + super().unread()
 
+    def leave(self) -> bool:
+        """Have the fork read what its sender's kernel queue holds, pass it on, and end."""
+        self._told = told_to_end(self._pid) or self._told
+        return True
+
     def close(self) -> None:
         """Close it: the fork ends."""
+        if self._told is not None:
+            self._told.close()
         super().close()
         self._open.discard(self._pid)
 
@@ -59,8 +68,11 @@ class Fork(Plain):
 class ForkListener:
     """The UNIX socket of the daemon, to which socat's forks connect."""
 
-    def __init__(self, folder: str, framing: Callable[[], Framing]) -> None:
-        """Listen in `folder`. Raises OSError."""
+    def __init__(
+        self, folder: str, framing: Callable[[], Framing], queue: Callable[[], Queue | None]
+    ) -> None:
+        """Listen in `folder`; `queue` tells of socat's own. Raises OSError."""
+        self._queue = queue
         self.framing = framing
         #: The forks whose streams are open.
         self.open: set[int] = set()
@@ -83,8 +95,9 @@ class ForkListener:
         self._sock.listen(BACKLOG)
 
     def waits(self) -> bool:
-        """Return False: newcomers wait in socat's own queue."""
-        return False
+        """Tell whether a connection waits in socat's queue, where we have it."""
+        queue = self._queue()
+        return queue is not None and queue.waits()
 
     def accept(self) -> tuple[Stream, str, str]:
         """Return the next fork's stream; its sender's host is unknown, its name is the fork's pid."""
@@ -112,7 +125,7 @@ class SocatSource:
         self._intake = intake
         self._asked = asked
         self._taken_over = False
-        self._forks = ForkListener(folder, asked.framing)
+        self._forks = ForkListener(folder, asked.framing, lambda: self._parent.queue)
         command = socat_command(shutil.which("socat") or "socat", asked, f"UNIX-CONNECT:{FORKS}")
         self._parent = SocatParent(loop, asked, command, folder, say, intake.note, self._take_over)
 

@@ -110,18 +110,8 @@ class SocatParent:
         for pid in self.forks():
             if pid in self._doomed:
                 continue
-            for sock in sockets_of(pid):
-                try:
-                    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                        sock.close()  # forked a moment ago, and not yet rid of its parent's
-                        continue
-                    drop_incoming(sock)
-                    # What is queued can still be read, then the fork finds the end (tcp_recvmsg).
-                    sock.shutdown(socket.SHUT_RD)
-                except OSError:
-                    sock.close()
-                    continue
-                reset_on_close(sock)
+            sock = told_to_end(pid)
+            if sock is not None:
                 self._doomed[pid] = sock
 
     def finish(self, until: float, quiet: Callable[[], bool]) -> bool:
@@ -274,6 +264,28 @@ def _prepare() -> None:
 
 def _listens(sock: socket.socket) -> bool:
     return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def told_to_end(pid: int) -> socket.socket | None:
+    """Have fork `pid` read what its sender's kernel queue holds, pass it on, and end.
+
+    Return our copy of its sender's socket; None where there is none.
+    """
+    found = None
+    for sock in sockets_of(pid):
+        try:
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                sock.close()  # forked a moment ago, and not yet rid of its parent's
+                continue
+            drop_incoming(sock)
+            # What is queued can still be read, then the fork finds the end (tcp_recvmsg).
+            sock.shutdown(socket.SHUT_RD)
+        except OSError:
+            sock.close()
+            continue
+        reset_on_close(sock)
+        found = sock
+    return found
 
 
 def listening_copy(pid: int) -> socket.socket | None:

@@ -34,6 +34,11 @@ class Plain:
         reset_on_close(self._sock)
         return drop_incoming(self._sock)
 
+    def leave(self) -> bool:
+        """Accept not a byte more: what is read until there is nothing is all."""
+        self.refuse()
+        return False
+
     def close(self) -> None:
         """Close it."""
         self._sock.close()

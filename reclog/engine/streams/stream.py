@@ -37,5 +37,11 @@ class Stream(Protocol):
         Returns False where that can't be done: more may come.
         """
 
+    def leave(self) -> bool:
+        """Accept no more, and give the end once all that was accepted is read; False if no end will be given.
+
+        Then all is read when a read raises BlockingIOError; where that more can't be refused, once it pauses.
+        """
+
     def close(self) -> None:
         """Let go of it."""

@@ -21,6 +21,7 @@ def who_made_room(bench: Bench) -> list[str]:
         (["192.0.2.2", "192.0.2.1", "192.0.2.1"], 1),
         (["2001:db8::7", "2001:db8:1::1", "2001:db8:1::2"], 1),
         (["192.0.2.1", "192.0.2.2", "192.0.2.3"], 0),
+        (["", "", ""], 0),
     ],
 )
 def test_the_longest_silent_of_the_busiest_goes_after_all_it_said(
