@@ -11,11 +11,12 @@ from reclog.engine.daemons.config import RecorderConfig
 
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
 from ..recordings.again import stop_command
-from ..recordings.choice import keeps_from
+from ..recordings.change import apply, changes, kept, spoken
+from ..recordings.choice import is_file_of, keeps_from
 from ..recordings.launch import launch
 from ..recordings.processes import holder_of
 from ..recordings.registry import Recording, Registry
-from ..recordings.settings import LocalSettings
+from ..recordings.settings import LocalSettings, check_together
 
 
 @dataclasses.dataclass
@@ -23,11 +24,14 @@ class Started:
     """A daemon that works."""
 
     recording: Recording
-    process: subprocess.Popen[bytes]
-    #: What the person should know of this system's limits.
+    #: None where it ran already.
+    process: subprocess.Popen[bytes] | None
+    #: What the person should know, of this system's limits and else.
     notes: list[str]
     #: Recordings of dead processes that were cleaned up on the way.
     cleaned: list[str]
+    #: Options that it has now, and had not before this call.
+    changed: list[str]
 
 
 def start_local(settings: LocalSettings, registry: Registry) -> Started:
@@ -38,6 +42,14 @@ def start_local(settings: LocalSettings, registry: Registry) -> Started:
 
 
 def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
+    for other in registry.here():
+        if other.kind == "local" and other.port == settings.port:
+            if not other.is_alive():
+                if "file" not in settings.said or is_file_of(other, settings.file):
+                    settings = kept(settings, other.facts, but=["listener"])
+                    check_together(settings)
+            elif "bind" not in settings.said or other.bind == settings.bind:
+                return _take_up(other, settings)
     cleaned = _make_way(settings, registry)
     front = os.getpid() if settings.foreground else 0
     config = RecorderConfig.from_json({**dataclasses.asdict(settings), "foreground_of": front})
@@ -47,7 +59,23 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
         recording.clean()
         raise _reason(settings, registry, answer)
     notes = [str(note) for note in answer.get("notes", [])]
-    return Started(Recording(recording.folder), process, notes, cleaned)
+    return Started(Recording(recording.folder), process, notes, cleaned, [])
+
+
+def _take_up(running: Recording, settings: LocalSettings) -> Started:
+    """Have a recording that runs on the port be as it is asked for. Raises ReclogError if it can't."""
+    if running.state == "stopped":
+        assert running.identity is not None
+        raise StartError(f"{running.name} is suspended: `kill -CONT {running.identity.pid}` lets it go on.")
+    wanted = changes(running, settings)
+    if settings.foreground:
+        raise StartError(
+            f"{running.name} is recording already, in the background: `{stop_command(running)}` stops it, or "
+            "leave --foreground out."
+        )
+    notes = apply(running, wanted) if wanted else []
+    changed = [spoken(name, value) for name, value in wanted.items()]
+    return Started(Recording(running.folder), None, notes, [], changed)
 
 
 def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import secrets
 import socket
 import time
 
-from reclog.engine.system.address import reachable, with_port
+from reclog.engine.system.address import parse_network, reachable, with_port
 
 from ..recordings.again import again_command, stop_command
 from ..recordings.registry import Recording
@@ -48,9 +49,19 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
         return [Hop(name, "process", None, f"The recorder is dead: `{again}` starts it again.")]
     hops = [Hop(name, "process", 0.0)]
     paused = recording.word("paused_for")
-    host = reachable(recording.bind or "0.0.0.0")
+    host = own_address(recording)
     hops += probe_path(name, host, port, recording.file, timeout, paused)
     return hops
+
+
+def own_address(recording: Recording) -> str:
+    """Return the address at which its listener is reached on that machine itself."""
+    allow = recording.facts.get("allow")
+    networks = []
+    for word in allow if isinstance(allow, list) else ():
+        with contextlib.suppress(ValueError):
+            networks.append(parse_network(str(word)))
+    return reachable(recording.bind or "0.0.0.0", networks)
 
 
 def probe_path(name: str, host: str, port: int, file: str, timeout: float, paused: str = "") -> list[Hop]:

@@ -20,7 +20,7 @@ from ..errors import UsageError
 DEFAULTS: dict[str, Any] = {
     "port": 55514,
     "file": "file.log",
-    "bind": "0.0.0.0",
+    "bind": None,
     "listener": "auto",
     "stamp": False,
     "allow": [],
@@ -37,6 +37,8 @@ DEFAULTS: dict[str, Any] = {
     "spool_max": "1GiB",
     "take_over": False,
 }
+#: All addresses of this machine, and of a tremplin: there both families, as far as it has them.
+BIND_HERE, BIND_THERE = "0.0.0.0", "::"
 #: The local end of the tunnel, where that port is free.
 PORT_LOCAL = 55514
 #: Bytes of the smallest spool: a few segments.
@@ -66,6 +68,8 @@ class LocalSettings:
     max_senders: int
     max_per_address: int
     foreground: bool
+    #: Which of these were asked for, and are not just the built-in values.
+    said: Sequence[str] = ()
 
 
 def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalSettings:
@@ -74,17 +78,18 @@ def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalS
     settings = LocalSettings(
         port=port_number(words["port"]),
         file=file_path(words["file"]),
-        bind=address(words["bind"]),
+        bind=address(words["bind"] if words["bind"] is not None else BIND_HERE),
         listener=listener(words["listener"]),
-        stamp=bool(words["stamp"]),
+        stamp=yes_or_no("--stamp", words["stamp"]),
         allow=networks(words["allow"]),
         partial_after=seconds("--partial-after", words["partial_after"]),
-        raw=bool(words["raw"]),
+        raw=yes_or_no("--raw", words["raw"]),
         max_senders=count("--max-senders", words["max_senders"]),
         max_per_address=count("--max-per-address", words["max_per_address"]),
-        foreground=bool(words["foreground"]),
+        foreground=yes_or_no("--foreground", words["foreground"]),
+        said=said(flags, config),
     )
-    _check_together(settings)
+    check_together(settings)
     return settings
 
 
@@ -99,11 +104,16 @@ class TremplinSettings:
     port_local_given: bool
     #: Absolute.
     file: str
+    #: An address of the tremplin.
+    bind: str
     listener: str
     stamp: bool
     allow: Sequence[str]
     #: Seconds.
     partial_after: float
+    #: 0: what the tremplin's limits allow.
+    max_senders: int
+    max_per_address: int
     #: Bytes.
     spool_max: int
     take_over: bool
@@ -121,19 +131,24 @@ def resolve_tremplin(
     if hosts > 1 and "{host}" not in file:
         raise UsageError("--file needs {host} in it for several hosts, as logs/{host}.log: one file each.")
     given = words["port_local"] is not None
+    # socat checks networks where it listens to IPv4 alone.
+    everywhere = BIND_HERE if words["listener"] == "socat" and networks(words["allow"]) else BIND_THERE
     settings = TremplinSettings(
         port_remote_in=port_number(words["port_remote_in"], "--port-remote-in"),
         port_remote_out=port_number(words["port_remote_out"], "--port-remote-out"),
         port_local=port_number(words["port_local"], "--port-local") if given else PORT_LOCAL,
         port_local_given=given,
         file=file_path(file.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))),
+        bind=address(words["bind"] if words["bind"] is not None else everywhere),
         listener=listener(words["listener"]),
-        stamp=bool(words["stamp"]),
+        stamp=yes_or_no("--stamp", words["stamp"]),
         allow=networks(words["allow"]),
         partial_after=seconds("--partial-after", words["partial_after"]),
+        max_senders=count("--max-senders", words["max_senders"]),
+        max_per_address=count("--max-per-address", words["max_per_address"]),
         spool_max=byte_size("--spool-max", words["spool_max"]),
-        take_over=bool(words["take_over"]),
-        foreground=bool(words["foreground"]),
+        take_over=yes_or_no("--take-over", words["take_over"]),
+        foreground=yes_or_no("--foreground", words["foreground"]),
         said=said(flags, config),
     )
     if settings.port_remote_in == settings.port_remote_out:
@@ -141,7 +156,7 @@ def resolve_tremplin(
             "--port-remote-in and --port-remote-out are the same: both are the tremplin's, give two."
         )
     if settings.listener == "socat":
-        reason = _lacks(settings, "0.0.0.0")
+        reason = _lacks(settings)
         if reason:
             raise UsageError(f"{reason}: use --listener builtin.")
     return settings
@@ -149,20 +164,30 @@ def resolve_tremplin(
 
 def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for every setting: the flag's if one was given, the config's, the built-in one."""
-    words = {}
-    for name, builtin in DEFAULTS.items():
-        flag, configured = flags.get(name), config.get(name)
-        words[name] = flag if _is_given(flag) else builtin if configured is None else configured
-    return words
+    configured = {name: value for name, value in config.items() if value is not None}
+    words = {**DEFAULTS, **configured, **_given(flags)}
+    return {name: words[name] for name in DEFAULTS}
 
 
 def said(flags: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return the settings that a flag or the config has a value for."""
-    return [name for name in DEFAULTS if _is_given(flags.get(name)) or config.get(name) is not None]
+    given = _given(flags)
+    return [name for name in DEFAULTS if name in given or config.get(name) is not None]
 
 
-def _is_given(flag: Any) -> bool:
-    return flag is not None and flag is not False and flag != []
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the flags of a call say: --no-stamp that `stamp` is False, and one left out nothing."""
+    given = {}
+    for name in DEFAULTS:
+        flag, undone = flags.get(name), bool(flags.get(f"no_{name}"))
+        if flag is None or flag is False or flag == []:
+            given.update({name: False} if undone else {})
+        elif undone:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} and --no-{option} are both there: give one.")
+        else:
+            given[name] = flag
+    return given
 
 
 def port_number(word: Any, option: str = "--port") -> int:
@@ -208,9 +233,19 @@ def listener(word: Any) -> str:
     return str(word)
 
 
+def yes_or_no(option: str, word: Any) -> bool:
+    """Return whether `word` means yes. Raises UsageError."""
+    for means, words in ((True, ("1", "true", "yes", "on")), (False, ("", "0", "false", "no", "off"))):
+        if str(word).lower() in words:
+            return means
+    raise UsageError(f"{option} {_said(word)} is neither yes nor no: give true or false.")
+
+
 def networks(words: Any) -> list[str]:
-    """Return the networks that `words` name. Raises UsageError."""
+    """Return the networks that `words` name; none where one is `any`. Raises UsageError."""
     given = list(words) if isinstance(words, (list, tuple)) else [words]
+    if "any" in given:
+        return []
     for word in given:
         try:
             if not isinstance(word, str):  # 5 would be 0.0.0.5
@@ -218,7 +253,7 @@ def networks(words: Any) -> list[str]:
             parse_network(word)
         except ValueError:
             raise UsageError(
-                f"--allow {_said(word)} is no network: give an address or a CIDR, as 192.168.1.0/24."
+                f"--allow {_said(word)} is no network: give an address, a CIDR as 192.168.1.0/24, or any."
             ) from None
     return given
 
@@ -263,19 +298,20 @@ def _said(word: Any) -> str:
     return repr(text if len(text) <= 100 else text[:100] + "…")
 
 
-def _lacks(settings: LocalSettings | TremplinSettings, bind: str, per_address: int = 0) -> str:
+def _lacks(settings: LocalSettings | TremplinSettings) -> str:
     """Return why socat can't do what is asked; empty if it can."""
     allow = [parse_network(word) for word in settings.allow]
-    return lacks(KINDS["socat"], Asked(bind, 0, allow, settings.stamp, per_address))
+    return lacks(KINDS["socat"], Asked(settings.bind, 0, allow, settings.stamp, settings.max_per_address))
 
 
-def _check_together(settings: LocalSettings) -> None:
+def check_together(settings: LocalSettings) -> None:
+    """See that the settings go together. Raises UsageError."""
     if settings.raw and settings.listener == "builtin":
         raise UsageError("--raw is socat straight into the file: leave --listener builtin out.")
     if settings.raw and settings.stamp:
         raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
     if settings.raw or settings.listener == "socat":
-        reason = _lacks(settings, settings.bind, settings.max_per_address)
+        reason = _lacks(settings)
         if reason:
             remedy = "leave --raw out" if settings.raw else "use --listener builtin"
             raise UsageError(f"{reason}: {remedy}.")

@@ -12,8 +12,8 @@ from reclog.errors import UsageError
 from reclog.recordings.settings import DEFAULTS
 
 #: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a
-#: number, a list): it finds none, and settings.merged supplies the built-in value.
-KNOWN = {"reclog": {name: value if isinstance(value, bool) else None for name, value in DEFAULTS.items()}}
+#: number, a list), and a built-in value was not asked for: it finds none, and settings.merged supplies that.
+KNOWN = {"reclog": dict.fromkeys(DEFAULTS)}
 
 #: As Invoke looks for them; the first that is there counts.
 _SUFFIXES = ("yaml", "yml", "json", "py")

@@ -28,7 +28,8 @@ from .edge import configured, sentences
         "bind": "Numeric address to listen on (default 0.0.0.0: all IPv4; :: for all IPv6 and IPv4).",
         "listener": "socat, builtin, or auto (default): socat where it is installed and can do it.",
         "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",
-        "allow": "Only record senders of this network, as 192.168.1.0/24. May be repeated.",
+        "no-stamp": "Undo --stamp of the config, or of the recording that runs.",
+        "allow": "Only record senders of this network, as 192.168.1.0/24. May be repeated. any: everyone.",
         "partial-after": "Seconds after which text without a newline is written (default 2).",
         "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
         "foreground": "Stay, show counters; Ctrl-C stops the recording.",
@@ -44,6 +45,7 @@ def local(
     bind: Any = None,
     listener: Any = None,
     stamp: bool = False,
+    no_stamp: bool = False,
     allow: Any = None,  # with another default Invoke gives it that one's type, not a list
     partial_after: Any = None,
     raw: bool = False,
@@ -55,7 +57,8 @@ def local(
 
     Starts a recorder in the background and returns when it listens. Whole
     lines only: no line mixes two senders. `status` shows it, `tail` follows
-    it, `kill` stops it without losing a line.
+    it, `kill` stops it without losing a line. Run again it changes what is said
+    anew of the recording on that port.
     """
     settings = resolve_local(locals(), configured(c))
     started = start_local(settings, Registry())
@@ -65,8 +68,10 @@ def local(
         note(sentence)
     recording = started.recording
     listening = recording.fact("listener")
-    say(f"{recording.name}: {with_port(settings.bind, settings.port)} ({listening}) -> {settings.file}")
-    if settings.foreground:
+    say(f"{recording.name}: {with_port(recording.bind, recording.port)} ({listening}) -> {recording.file}")
+    if started.changed:
+        say(f"Changed: {' '.join(started.changed)}")
+    if started.process is not None and settings.foreground:
         front.say_how_it_ended(front.stay_with(recording, started.process, clean=True))
     else:
-        say(f"Follow: tail -f {shlex.quote(settings.file)}   Stop: {stop_command(recording)}")
+        say(f"Follow: tail -f {shlex.quote(recording.file)}   Stop: {stop_command(recording)}")

@@ -28,11 +28,15 @@ from .fabric_words import target_of
         "port-remote-out": "Port on the tremplin's 127.0.0.1 where the tunnel ends (default 55614).",
         "port-local": "Port on 127.0.0.1 here where the tunnel begins (default 55514, or the next free one).",
         "file": "File to append to (default file.log); {host} in it is the host's name.",
+        "bind": "Numeric address of the tremplin to listen on (default ::, all of IPv6 and IPv4).",
         "listener": "On the tremplin: builtin (default; needs python3 alone) or socat.",
         "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",
-        "allow": "Only record senders of this network, as 203.0.113.0/24. May be repeated.",
+        "no-stamp": "Undo --stamp of the config, or of the recording that runs.",
+        "allow": "Only record senders of this network, as 203.0.113.0/24. May be repeated. any: everyone.",
         "partial-after": "Seconds after which text without a newline is passed on (default 2).",
         "spool-max": "Disk space there for lines that wait, as 64MiB (default 1GiB); senders wait when full.",
+        "max-senders": "Senders served at once; others wait (default: what the tremplin allows).",
+        "max-per-address": "Senders of one address at once; others are closed (builtin; default: no cap).",
         "take-over": "Have the relay from now on, though another machine has it.",
         "foreground": "Stay, show counters; Ctrl-C ends the collector here, the relay goes on.",
     },
@@ -44,11 +48,15 @@ def tremplin(
     port_remote_out: Any = None,
     port_local: Any = None,
     file: Any = None,
+    bind: Any = None,
     listener: Any = None,
     stamp: bool = False,
+    no_stamp: bool = False,
     allow: Any = None,  # with another default Invoke gives it that one's type, not a list
     partial_after: Any = None,
     spool_max: Any = None,
+    max_senders: Any = None,
+    max_per_address: Any = None,
     take_over: bool = False,
     foreground: bool = False,
 ) -> None:
@@ -56,7 +64,7 @@ def tremplin(
 
     Starts a relay there, with a spool that keeps lines while this machine is
     away, and a tunnel by ssh; no port is opened here. Run again it takes up the
-    relay that is there. `kill` stops it.
+    relay that is there, with what is said anew of it. `kill` stops it.
     """
     words = locals()
     target, hosts = target_of(c)

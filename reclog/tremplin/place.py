@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 def relay_config(settings: TremplinSettings, known: Relay | None) -> dict[str, Any]:
     """Return what the relay is told; one that is `known` keeps its secret."""
-    told = {**dataclasses.asdict(settings), "port": settings.port_remote_in, "bind": "0.0.0.0"}
+    told = {**dataclasses.asdict(settings), "port": settings.port_remote_in}
     secret = (known.secret if known else "") or secrets.token_hex(32)
     config = RelayConfig.from_json({**told, "secret": secret})
     return {**config.to_json(), "name": str(settings.port_remote_in), "kind": "relay"}

@@ -8,7 +8,7 @@ import socket
 import time
 
 from ..errors import HostError
-from ..look.probe import Hop, find_line, size_of
+from ..look.probe import Hop, find_line, own_address, size_of
 from ..recordings.again import again_command
 from ..recordings.registry import Recording
 from ..words import inv
@@ -37,7 +37,8 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     hops.append(Hop(name, "relay process", 0.0))
     start, nonce = size_of(file), secrets.token_hex(8)
     began = time.monotonic()
-    said = why_not_sent(login(way, shlex.join(send_words(port, f"reclog probe {nonce}"))))
+    words = send_words(own_address(recording), port, f"reclog probe {nonce}")
+    said = why_not_sent(login(way, shlex.join(words)))
     if said:
         trouble = f"Port {port} does not answer on {alias} itself ({said}): see its host's firewall."
         return [*hops, Hop(name, f"port {port} there", None, trouble)]

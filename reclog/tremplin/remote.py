@@ -86,9 +86,9 @@ class RemoteRelay:
         """Leave no file there."""
         self._run(shlex.split(clear_script(self.folder)))
 
-    def send(self, port: int, line: str) -> None:
-        """Send a line to the relay's port, from the tremplin itself. Raises RelayError."""
-        why = why_not_sent(self._run(send_words(port, line), must=False))
+    def send(self, host: str, port: int, line: str) -> None:
+        """Send a line to an address of the tremplin, from itself. Raises RelayError."""
+        why = why_not_sent(self._run(send_words(host, port, line), must=False))
         if why:
             raise RelayError(f"The relay's port {port} does not answer on the tremplin: {why}.")
 

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import re
 import shlex
+from typing import Any
 
 from reclog.engine.records.jsonfile import parse_json
 from reclog.engine.records.names import PROGRAM
@@ -21,6 +22,21 @@ def restart_words(folder: str) -> str:
     return shlex.join(["sh", "-c", f"exec {shlex.join(words)}"])
 
 
+def ask_words(folder: str) -> str:
+    """Return the remote command that asks the relay of `folder` what is on standard input."""
+    words = ["python3", "-I", f"{folder}/{PROGRAM}", "ask", "--folder", folder]
+    return shlex.join(["sh", "-c", f"{shlex.join(words)} || true"])
+
+
+def last_object(said: str) -> dict[str, Any]:
+    """Return the object in the last line of what was printed; any other words are its `message`."""
+    *_, last = said.strip().splitlines() or [""]
+    try:
+        return parse_json(last)
+    except ValueError:
+        return {"message": last or "It says nothing."}
+
+
 @dataclasses.dataclass(frozen=True)
 class StartAnswer:
     """What a relay that was to start said of it; words for a person to read."""
@@ -33,11 +49,7 @@ class StartAnswer:
 
 def start_answer(said: str) -> StartAnswer:
     """Return the answer in the last line of what a start printed; any other words are why it failed."""
-    *_, last = said.strip().splitlines() or [""]
-    try:
-        facts = parse_json(last)
-    except ValueError:
-        facts = {"message": last or "It says nothing."}
+    facts = last_object(said)
     words = {name: brief(str(facts.get(name) or "")) for name in ("cause", "message", "listener")}
     return StartAnswer(ready=facts.get("ready") is True, **words)
 
@@ -69,18 +81,18 @@ def python_words(program: str, *words: str) -> list[str]:
     return ["python3", "-c", f'exec(__import__("base64").b64decode("{packed}"))', *words]
 
 
-def send_words(port: int, line: str) -> list[str]:
-    """Return the remote argv that sends a line to a port of the same host."""
+def send_words(host: str, port: int, line: str) -> list[str]:
+    """Return the remote argv that sends a line to a port, at an address that is the remote's own."""
     program = (
         "import socket, sys\n"
         "try:\n"
-        "    with socket.create_connection(('127.0.0.1', int(sys.argv[1])), timeout=5) as sock:\n"
-        "        sock.sendall(sys.argv[2].encode() + b'\\n')\n"
+        "    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as sock:\n"
+        "        sock.sendall(sys.argv[3].encode() + b'\\n')\n"
         "    print('reclog-sent')\n"
         "except OSError as error:\n"
         "    print(error.strerror or error)\n"
     )
-    return python_words(program, str(port), line)
+    return python_words(program, host, str(port), line)
 
 
 def why_not_sent(said: str) -> str:

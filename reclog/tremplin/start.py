@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import secrets
@@ -16,12 +17,12 @@ from reclog.engine.errors import EngineError
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
 from reclog.engine.stores.file import RecordedFile
-from reclog.engine.system.address import allows, parse_network
+from reclog.engine.system.address import Network, allows, parse_network, reachable
 
 from ..console import size
 from ..errors import AlreadyRecordedError, LinesStayError, ReclogError, RelayError
 from ..look.probe import find_line
-from ..recordings.again import stop_command
+from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import TremplinSettings
@@ -29,18 +30,16 @@ from ..recordings.target import Target
 from ..words import inv
 from .collector import collector_id, end_collector, is_free, local_port, start_collector
 from .connection import connect
-from .login import Way
+from .login import Way, login
 from .place import Say, Undo, have_relay, refuse_foreign, relay_config
 from .probe import answers
 from .remote import RemoteRelay
-from .scripts import restart_words
+from .scripts import ask_words, last_object, restart_words
 from .ssh import Host, resolve, ssh_command, tunnel_command
 from .survey import Relay, survey
 
 #: Bytes of backlog behind which the probe line is not waited for.
 BACKLOG = 1024 * 1024
-#: What can be asked for of a recording that runs, and changes nothing of it.
-_CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")
 #: Seconds for the probe line to come through.
 PROBE_WITHIN = 5.0
 
@@ -64,9 +63,10 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
     with registry.one_at_a_time(_name(host, settings)):
         recording = _own_recording(host, settings, registry)
         if recording is not None and recording.is_alive():
-            _refuse_change(recording, settings)
-            say(f"{recording.name} is recording already, into {recording.file}")
+            _take_up(recording, settings, say)
             return Opened(recording, None)
+        if recording is not None:
+            settings = kept(settings, recording.facts, but=["listener"])
         _refuse_recorded_file(settings.file, registry, recording)
         with contextlib.ExitStack() as undo:
             _try_file(settings.file, undo)
@@ -96,6 +96,9 @@ def _open(
     if not settings.take_over:
         refuse_foreign(known, collector_id(registry), alias)
     _refuse_other_name(known, registry, recording)
+    if known is not None:
+        # What is noted here comes first: a tremplin can say anything.
+        settings = kept(settings, known.config, but=recording.facts.keys() - {"listener"})
     config = relay_config(settings, known)
     with contextlib.closing(connect(host)) as connection, contextlib.ExitStack() as undo:
         relay = RemoteRelay(connection, way, seen.base, config["name"])
@@ -112,8 +115,8 @@ def _open(
         say(f"tunnel: 127.0.0.1:{port_local[0]} here -> {there}")
         if lag > BACKLOG:
             say(f"{size(lag)} were waiting there and are coming now")
-        elif not allows([parse_network(word) for word in settings.allow], "127.0.0.1"):
-            say("note: --allow leaves 127.0.0.1 out, so no line was sent there to prove the path")
+        elif not allows(_allow(settings), own := _own_address(settings)):
+            say(f"note: --allow leaves {own} out, so no line was sent there to prove the path")
         else:
             _prove(relay, settings, say)
         undo.pop_all()
@@ -190,20 +193,18 @@ def _own_recording(host: Host, settings: TremplinSettings, registry: Registry) -
     return None
 
 
-def _refuse_change(running: Recording, settings: TremplinSettings) -> None:
-    """Refuse a call that asks for something else than what runs. Raises ReclogError."""
-    differs = []
-    for name in settings.said:
-        wanted, runs = getattr(settings, name, None), running.facts.get(name)
-        if name in _CHANGES_NOTHING or wanted == runs or (name, wanted) == ("listener", "auto"):
-            continue
-        option = "--" + name.replace("_", "-")
-        differs.append(f"{option} {'none' if runs in ([], False, None) else runs}")
-    if differs:
-        raise ReclogError(
-            f"{running.name} runs with {', '.join(differs)}, and is not changed: "
-            f"`{stop_command(running)}`, then this again."
-        )
+def _take_up(running: Recording, settings: TremplinSettings, say: Say) -> None:
+    """Have a recording that runs be as it is asked for. Raises ReclogError if it can't."""
+    wanted = changes(running, settings)
+    say(f"{running.name} is recording already, into {running.file}")
+    if wanted:
+        told = json.dumps({"set": wanted})
+        answer = last_object(login(Way.of(running), ask_words(running.fact("relay_folder")), told))
+        # The relay first: what is noted here is what it is started with when it has died.
+        notes = [*checked(running, answer), *apply(running, wanted)]
+        say(f"{running.host}: changed: {' '.join(spoken(name, value) for name, value in wanted.items())}")
+        for note in notes:
+            say(f"note: {note}")
 
 
 def _refuse_recorded_file(file: str, registry: Registry, own: Recording | None) -> None:
@@ -257,11 +258,20 @@ def _refuse_other_name(known: Relay | None, registry: Registry, own: Recording) 
             )
 
 
+def _allow(settings: TremplinSettings) -> list[Network]:
+    return [parse_network(word) for word in settings.allow]
+
+
+def _own_address(settings: TremplinSettings) -> str:
+    """Return where the relay is reached on the tremplin itself."""
+    return reachable(settings.bind, _allow(settings))
+
+
 def _prove(relay: RemoteRelay, settings: TremplinSettings, say: Say) -> None:
     nonce = secrets.token_hex(8)
     start = os.path.getsize(settings.file) if os.path.exists(settings.file) else 0
     began = time.monotonic()
-    relay.send(settings.port_remote_in, f"reclog probe {nonce}")
+    relay.send(_own_address(settings), settings.port_remote_in, f"reclog probe {nonce}")
     seen = find_line(settings.file, nonce.encode("ascii"), start, PROBE_WITHIN)
     if seen is None:
         raise RelayError(

@@ -169,14 +169,14 @@ def second_on_the_file(stage: Stage) -> None:
 
 
 def second_on_the_port(stage: Stage) -> None:
-    """A second recording on the same port is refused."""
+    """Another file for the same port is refused."""
     lan = lan_of(stage)
     before = lan.recorder()
     words = [*lan.words]
     words[words.index("--file") + 1] = str(lan.home.path / "another.log")
     done = lan.home.inv(*words)
     assert done.returncode == 1, done.stdout
-    assert f"Port {lan.port} is taken by the recording {lan.folder.name}" in done.stderr
+    assert f"{lan.folder.name} runs with --file {lan.file}, and that does not change" in done.stderr
     assert lan.recorder() == before
 
 

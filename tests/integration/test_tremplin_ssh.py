@@ -226,7 +226,7 @@ def test_two_ports_of_one_name_are_two_hosts(trem: Tremplin) -> None:
     done = trem.home.program(*fab, "-H", host, "tremplin", *words, "--file", str(trem.home.path / "y.log"))
     assert done.returncode == 1
     assert f"runs with --file {recording.file}, " in done.stderr
-    assert "and is not changed: `inv kill --host" in done.stderr
+    assert "and that does not change while it runs: `inv kill --host" in done.stderr
     done = trem.home.program(*fab, "-H", host, "tremplin", *words[:4])
     assert done.returncode == 0, done.stderr
     assert f"is recording already, into {recording.file}" in done.stdout

@@ -13,6 +13,7 @@ from ..records.events import timestamp
 from ..records.names import OWNER, SPOOL, STOPPING
 from ..sources.tcp import PATIENCE
 from ..stores.spool import Spool, SpoolUnusable
+from ..system.address import everywhere
 from ..system.aside import Aside
 from .config import Listening, RelayConfig
 from .daemon import Daemon
@@ -188,9 +189,11 @@ class Relay:
 
 
 def _listening(config: RelayConfig) -> Listening:
-    """Return how to listen: on a host that isn't ours nothing is needed but python3, so auto is builtin."""
+    """Return how to listen on a host that isn't ours: it may have no IPv6, and nothing but python3."""
     listening = config.listening
-    return dataclasses.replace(listening, listener="builtin") if listening.listener == "auto" else listening
+    listener = "builtin" if listening.listener == "auto" else listening.listener
+    bind = everywhere() if listening.bind == "::" else listening.bind
+    return dataclasses.replace(listening, listener=listener, bind=bind)
 
 
 def _remove(path: str) -> None:

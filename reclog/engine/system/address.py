@@ -58,6 +58,21 @@ def short_name(path: str) -> Iterator[str]:
         os.close(folder)
 
 
-def reachable(bind: str) -> str:
-    """Return the address at which a listener bound to `bind` is reached from its own machine."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
+def everywhere() -> str:
+    """Return the address that means all of this machine: of both families, where it has IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.bind(("::", 0))
+    except OSError:
+        return "0.0.0.0"
+    return "::"
+
+
+def reachable(bind: str, allow: Sequence[Network] = ()) -> str:
+    """Return the address at which a listener bound to `bind` is reached from its own machine.
+
+    Whoever connects to it comes from it, too: where there are several, it is one that may send.
+    """
+    own = {"0.0.0.0": ["127.0.0.1"], "::": ["127.0.0.1", "::1"]}.get(bind, [bind])
+    return next((one for one in own if allows(allow, one)), own[0])

@@ -135,3 +135,22 @@ def test_words_that_do_not_go_together(flags: dict[str, Any], reason: str) -> No
 @pytest.mark.parametrize("flags", [{"stamp": True}, {"allow": ["10.0.0.1", "10.0.0.2"]}])
 def test_auto_goes_with_everything(flags: dict[str, Any]) -> None:
     assert resolve_local(flags, {}).listener == "auto"
+
+
+def test_what_undoes_a_word() -> None:
+    assert merged({"no_stamp": True}, {"stamp": True})["stamp"] is False
+    assert resolve_local({"allow": ["10.0.0.0/8", "any"]}, {}).allow == []
+    with pytest.raises(UsageError, match="--stamp and --no-stamp are both there"):
+        resolve_local({"stamp": True, "no_stamp": True}, {})
+
+
+@pytest.mark.parametrize(
+    ("word", "means"), [("1", True), ("No", False), (True, True), ("", False), (0, False)]
+)
+def test_yes_and_no_in_the_environment(word: Any, means: bool) -> None:
+    assert resolve_local({}, {"stamp": word}).stamp is means
+
+
+def test_neither_yes_nor_no_is_refused() -> None:
+    with pytest.raises(UsageError, match="--stamp 'perhaps' is neither yes nor no"):
+        resolve_local({}, {"stamp": "perhaps"})

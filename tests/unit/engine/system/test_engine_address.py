@@ -77,5 +77,7 @@ def test_all_of_ipv4_is_not_all_of_ipv6() -> None:
 
 def test_how_a_listener_is_reached_from_its_own_machine() -> None:
     assert reachable("0.0.0.0") == "127.0.0.1"
-    assert reachable("::") == "::1"
+    assert reachable("::") == "127.0.0.1"
+    assert reachable("::", [parse_network("fd00::/8"), parse_network("::1")]) == "::1"
+    assert reachable("::", [parse_network("fd00::/8")]) == "127.0.0.1"
     assert reachable("192.0.2.7") == "192.0.2.7"

@@ -1,0 +1,89 @@
+"""The same command again: what it says anew of a recording that runs, and what of that can change.
+
+Only words that were said count (a flag, the environment, the config): the rest stays as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from reclog.engine.daemons.asking import request
+from reclog.engine.daemons.config import RelayConfig, is_right
+
+from ..console import brief
+from ..errors import ReclogError
+from .again import stop_command
+from .choice import is_file_of
+from .registry import Recording
+from .settings import DEFAULTS, LocalSettings, TremplinSettings
+
+S = TypeVar("S", LocalSettings, TremplinSettings)
+
+#: What can be asked for of a recording that runs, and changes nothing of it.
+_CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")
+
+
+def changes(running: Recording, settings: S) -> dict[str, Any]:
+    """Return what is said that is not as it is and can change while it runs.
+
+    Raises ReclogError where something else that is said is not as it is.
+    """
+    wanted, differs = {}, []
+    for name in settings.said:
+        value = getattr(settings, name, None)
+        runs = running.facts.get(name, DEFAULTS[name])
+        if value in (None, runs) or name in _CHANGES_NOTHING or (name, value) == ("listener", "auto"):
+            continue
+        if name == "file" and is_file_of(running, value):
+            continue
+        if name in RelayConfig.CHANGEABLE:
+            wanted[name] = value
+        else:
+            differs.append(spoken(name, runs))
+    if differs:
+        raise ReclogError(
+            f"{running.name} runs with {', '.join(differs)}, and that does not change while it runs: "
+            f"`{stop_command(running)}`, then this again."
+        )
+    return wanted
+
+
+def apply(recording: Recording, wanted: Mapping[str, Any]) -> list[str]:
+    """Have a recording that runs here change; return what is to be known of it. Raises ReclogError."""
+    return checked(recording, request(Path(recording.folder), {"set": dict(wanted)}))
+
+
+def checked(recording: Recording, answer: Mapping[str, Any]) -> list[str]:
+    """Return the notes of a daemon that was told to change. Raises ReclogError if it does not."""
+    if not isinstance(answer.get("set"), dict):
+        raise ReclogError(
+            f"{recording.name} is not changed ({brief(str(answer.get('error') or 'it does not answer'))}): "
+            f"`{stop_command(recording)}`, then this again."
+        )
+    notes = answer.get("notes")
+    return [brief(str(note)) for note in notes] if isinstance(notes, list) else []
+
+
+def kept(settings: S, facts: Mapping[str, Any], but: Collection[str] = ()) -> S:
+    """Return `settings` with what was not said as it is in `facts`, of a recording that is taken up again."""
+    there: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        name, value = field.name, facts.get(field.name)
+        if name not in DEFAULTS or name in (*settings.said, *_CHANGES_NOTHING, *but):
+            continue
+        if type(value) is type(getattr(settings, name)) and is_right(name, value):
+            there[name] = value
+    return dataclasses.replace(settings, **there)
+
+
+def spoken(name: str, value: Any) -> str:
+    """Return the option that says so, for a person to read."""
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return option if value else option.replace("--", "--no-", 1)
+    if isinstance(value, list):
+        return " ".join(f"{option} {one}" for one in value or ["any"])
+    return f"{option} {value}"

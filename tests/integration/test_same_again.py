@@ -1,0 +1,73 @@
+"""The same command again: what is said anew changes while it runs, what can't is said."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import psutil
+from bench import Home, wait_until
+
+ADDRESS = "127.0.0.1"
+
+
+def again(home: Home, port: int, *words: str, status: int = 0) -> str:
+    done = home.inv("local", "--port", str(port), *words)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def test_who_is_shut_out_is_gone_at_once_and_at_the_next_start(home: Home) -> None:
+    recording = home.local("--listener", "builtin")
+    port = recording.port
+    assert f"0.0.0.0:{port} (builtin) -> {recording.file}\n" in again(home, port)
+    with recording.connect() as stranger:
+        stranger.sendall(b"accepted\nhalf")
+        assert "Changed: --stamp --allow 127.0.0.2/32\n" in again(
+            home, port, "--stamp", "--allow", "127.0.0.2/32", "--partial-after", "2"
+        )
+        stranger.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            assert stranger.recv(1) == b""
+    wait_until(lambda: recording.read().endswith(b"half"))
+    assert recording.read().startswith(b"accepted\n")
+    (changed,) = recording.events("settings changed")
+    assert (changed["allow"], changed["stamp"]) == (["127.0.0.2/32"], True)
+    recording.daemon.kill()
+    wait_until(lambda: recording.status()["state"] == "dead")
+    assert str(recording.file) in again(home, port)  # it died: what was said stays
+    with socket.socket() as friend:
+        friend.bind(("127.0.0.2", 0))
+        friend.connect((ADDRESS, port))
+        friend.sendall(b"from a friend\n")
+    wait_until(lambda: b"from a friend\n" in recording.read())
+    with contextlib.suppress(ConnectionResetError):
+        recording.send(b"from a stranger\n")
+    wait_until(lambda: recording.status()["refused"] == 1)
+    assert "Changed: --no-stamp --allow any" in again(home, port, "--allow", "any", "--no-stamp")
+    recording.send(b"from anybody\n")
+    wait_until(lambda: recording.read().endswith(b"\nfrom anybody\n"))
+    assert b"stranger" not in recording.read()
+
+
+def test_what_can_not_change_is_said_and_nothing_does(home: Home) -> None:
+    recording = home.local("--listener", "builtin")
+    before = recording.daemon
+    said = again(home, recording.port, "--stamp", "--file", "/another.log", status=1)
+    assert f"runs with --file {recording.file}, and that does not change while it runs" in said
+    assert f"`inv kill --port {recording.port}`, then this again" in said
+    assert "--foreground out" in again(home, recording.port, "--foreground", status=1)
+    before.suspend()
+    wait_until(lambda: before.status() == psutil.STATUS_STOPPED)
+    assert f"kill -CONT {before.pid}" in again(home, recording.port, "--stamp", status=1)
+    before.resume()
+    assert not recording.events("settings changed")
+    assert recording.daemon == before
+
+
+def test_a_socat_is_told_when_it_starts(home: Home) -> None:
+    recording = home.local("--listener", "socat")
+    said = again(home, recording.port, "--allow", "127.0.0.0/8", status=1)
+    assert "is not changed (socat, which listens, lets in whom it was told to when it started)" in said
+    assert "Changed: --partial-after 9.0" in again(home, recording.port, "--partial-after", "9")
+    assert recording.status()["state"] == "recording"
