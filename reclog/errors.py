@@ -47,6 +47,10 @@ class LinesStayError(RelayError):
     """It failed, and the relay that it had started holds lines: they stay there."""
 
 
+class ForbiddenError(RelayError):
+    """The tremplin's sshd does not forward to where the tunnel is to end."""
+
+
 class NotOursError(RelayError):
     """Another machine has the relay."""
 

@@ -38,7 +38,7 @@ def ports_words(port_remote_in: Any, port_remote_out: Any) -> list[str]:
     ports = {"port_remote_in": port_remote_in, "port_remote_out": port_remote_out}
     words = []
     for name, port in ports.items():
-        if port not in (None, DEFAULTS[name]):
+        if port and port != DEFAULTS[name]:
             words += ["--" + name.replace("_", "-"), str(port)]
     return words
 

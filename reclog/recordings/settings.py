@@ -32,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "timeout": 5.0,
     "lines": 10,
     "port_remote_in": 55514,
-    "port_remote_out": 55614,
+    "port_remote_out": None,
     "port_local": None,
     "spool_max": "1GiB",
     "take_over": False,
@@ -98,6 +98,7 @@ class TremplinSettings:
     """A recording through a tremplin, checked."""
 
     port_remote_in: int
+    #: 0: a UNIX socket, where OpenSSH can forward to one.
     port_remote_out: int
     port_local: int
     #: Whether it has to be that port, or may be the next free one.
@@ -130,12 +131,12 @@ def resolve_tremplin(
     file = str(words["file"])
     if hosts > 1 and "{host}" not in file:
         raise UsageError("--file needs {host} in it for several hosts, as logs/{host}.log: one file each.")
-    given = words["port_local"] is not None
+    given, out = words["port_local"] is not None, words["port_remote_out"]
     # socat checks networks where it listens to IPv4 alone.
     everywhere = BIND_HERE if words["listener"] == "socat" and networks(words["allow"]) else BIND_THERE
     settings = TremplinSettings(
         port_remote_in=port_number(words["port_remote_in"], "--port-remote-in"),
-        port_remote_out=port_number(words["port_remote_out"], "--port-remote-out"),
+        port_remote_out=port_number(out, "--port-remote-out") if out is not None else 0,
         port_local=port_number(words["port_local"], "--port-local") if given else PORT_LOCAL,
         port_local_given=given,
         file=file_path(file.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))),

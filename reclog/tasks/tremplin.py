@@ -25,7 +25,8 @@ from .fabric_words import target_of
     iterable=["allow"],
     help={
         "port-remote-in": "Port on the tremplin that senders use (default 55514).",
-        "port-remote-out": "Port on the tremplin's 127.0.0.1 where the tunnel ends (default 55614).",
+        "port-remote-out": "Port on the tremplin's 127.0.0.1 where the tunnel ends (default: a UNIX socket, "
+        "or 55614 where OpenSSH can't forward to one).",
         "port-local": "Port on 127.0.0.1 here where the tunnel begins (default 55514, or the next free one).",
         "file": "File to append to (default file.log); {host} in it is the host's name.",
         "bind": "Numeric address of the tremplin to listen on (default ::, all of IPv6 and IPv4).",

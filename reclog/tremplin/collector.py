@@ -9,7 +9,7 @@ import subprocess
 
 from reclog.engine.records.jsonfile import read_json, write_json
 
-from ..errors import PortBusyError, RelayError
+from ..errors import ForbiddenError, PortBusyError, RelayError
 from ..recordings.launch import launch
 from ..recordings.processes import end, exact, holder_of
 from ..recordings.registry import Recording, Registry
@@ -40,7 +40,8 @@ def start_collector(recording: Recording) -> tuple[subprocess.Popen[bytes], int]
         trouble = Recording(recording.folder).word("paused_for")
         if trouble and "cause" not in answer:
             raise RelayError(f"The tunnel does not come up ({trouble}): see that sshd and the relay can run.")
-        raise RelayError(str(answer.get("message")))
+        kind = ForbiddenError if answer.get("cause") == "forbidden" else RelayError
+        raise kind(str(answer.get("message")))
     return process, int(answer.get("lag_bytes", 0))
 
 

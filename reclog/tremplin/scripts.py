@@ -17,9 +17,9 @@ from ..errors import RelayError
 
 
 def restart_words(folder: str) -> str:
-    """Return the remote command that starts the relay of `folder` again, if it is still to run."""
+    """Return the remote command that starts the relay of `folder` again, and says on stderr how that went."""
     words = ["python3", "-I", f"{folder}/{PROGRAM}", "start", "relay", "--folder", folder, "--again"]
-    return shlex.join(["sh", "-c", f"exec {shlex.join(words)}"])
+    return shlex.join(["sh", "-c", f"exec {shlex.join(words)} 1>&2"])
 
 
 def ask_words(folder: str) -> str:

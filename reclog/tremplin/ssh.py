@@ -147,8 +147,8 @@ def ssh_command(config: Path | str, host: str, *, within: int = CONNECT_WITHIN) 
     ]
 
 
-def tunnel_command(config: Path | str, host: str, port_local: int, port_remote_out: int) -> list[str]:
-    """Return the argv of the tunnel: a local forward, bound to 127.0.0.1 at both ends, and no more."""
+def tunnel_command(config: Path | str, host: str, port_local: int, there: str) -> list[str]:
+    """Return the argv of the tunnel: a local forward, bound to 127.0.0.1 here, to `there`, and no more."""
     *words, end, name = ssh_command(config, host, within=RECONNECT_WITHIN)
     return [
         *words,
@@ -162,7 +162,7 @@ def tunnel_command(config: Path | str, host: str, port_local: int, port_remote_o
         "-o",
         "ControlPath=none",
         "-L",
-        f"127.0.0.1:{port_local}:127.0.0.1:{port_remote_out}",
+        f"127.0.0.1:{port_local}:{there}",
         end,
         name,
     ]

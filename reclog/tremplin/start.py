@@ -20,7 +20,7 @@ from reclog.engine.stores.file import RecordedFile
 from reclog.engine.system.address import Network, allows, parse_network, reachable
 
 from ..console import size
-from ..errors import AlreadyRecordedError, LinesStayError, ReclogError, RelayError
+from ..errors import AlreadyRecordedError, ForbiddenError, LinesStayError, ReclogError, RelayError
 from ..look.probe import find_line
 from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
@@ -30,6 +30,7 @@ from ..recordings.target import Target
 from ..words import inv
 from .collector import collector_id, end_collector, is_free, local_port, start_collector
 from .connection import connect
+from .ends import ends, where
 from .login import Way, login
 from .place import Say, Undo, have_relay, refuse_foreign, relay_config
 from .probe import answers
@@ -104,15 +105,24 @@ def _open(
         relay = RemoteRelay(connection, way, seen.base, config["name"])
         if known is None:
             undo.push(Undo(relay, way, config))
-        have_relay(relay, way, config, known, say)
-        if not is_free(port_local[0]):  # the relay is on this very machine, and has it now
-            port_local = local_port(settings)
         undo.callback(end_collector, recording)
-        told = _collector_config(host, settings, registry, recording, way, relay, port_local[0])
-        write_json(str(recording.folder / CONFIG), {**told, "secret": config["secret"]})
-        process, lag = start_collector(recording)
-        there = f"127.0.0.1:{settings.port_remote_out} there{port_local[1]}"
-        say(f"tunnel: 127.0.0.1:{port_local[0]} here -> {there}")
+        tries = ends(settings, known, relay.folder)
+        for config["port_remote_out"] in tries:
+            have_relay(relay, way, config, known, say)
+            if not is_free(port_local[0]):  # the relay is on this very machine, and has it now
+                port_local = local_port(settings)
+            told = _collector_config(host, settings, registry, recording, way, relay, config, port_local[0])
+            write_json(str(recording.folder / CONFIG), told)
+            try:
+                process, lag = start_collector(recording)
+                break
+            except ForbiddenError:
+                if config["port_remote_out"] == tries[-1]:
+                    raise
+                say(f"{alias}: its sshd forwards to no UNIX socket, so the tunnel is to end at a port")
+                known = survey(way).relays.get(config["name"])
+        there = where(config["port_remote_out"], relay.folder.replace(seen.home, "~", 1))
+        say(f"tunnel: 127.0.0.1:{port_local[0]} here -> {there} there{port_local[1]}")
         if lag > BACKLOG:
             say(f"{size(lag)} were waiting there and are coming now")
         elif not allows(_allow(settings), own := _own_address(settings)):
@@ -144,9 +154,10 @@ def _collector_config(
     recording: Recording,
     way: Way,
     relay: RemoteRelay,
+    config: dict[str, Any],
     port_local: int,
 ) -> dict[str, Any]:
-    alias = host.target.host
+    alias, port_out = host.target.host, config["port_remote_out"]
     told = dataclasses.asdict(settings)
     del told["said"]
     return {
@@ -161,8 +172,11 @@ def _collector_config(
         "port_local": port_local,
         "listener": settings.listener if settings.listener != "auto" else "builtin",
         "collector": collector_id(registry),
+        "secret": config["secret"],
         "relay_folder": relay.folder,
-        "ssh_command": tunnel_command(way.config, alias, port_local, settings.port_remote_out),
+        "relay_listens": not port_out,
+        "port_remote_out": port_out,
+        "ssh_command": tunnel_command(way.config, alias, port_local, where(port_out, relay.folder)),
         "start_command": [*ssh_command(way.config, alias), restart_words(relay.folder)],
         **({"foreground_of": os.getpid()} if settings.foreground else {}),
     }

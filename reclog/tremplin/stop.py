@@ -179,7 +179,7 @@ def _ask(recording: Recording, since: str) -> LastWord:
     _have_relay(recording)
     # Not who ran, nor whose terminal it belonged to: with that it would end. Nor what was asked for once: the
     # relay may have been taken over since, and then it is not ours to stop.
-    past = ("identity", "started", "foreground_of", "take_over")
+    past = ("identity", "started", "foreground_of", "take_over", "relay_listens")
     facts = {key: value for key, value in recording.facts.items() if key not in past}
     write_json(str(recording.folder / CONFIG), {**facts, "stop_at_once": True})
     _, answer = launch("collector", recording, within=PATIENCE + 3.0)
@@ -211,7 +211,7 @@ def _have_relay(recording: Recording) -> None:
             raise RelayError(f"{recording.name} has no relay on {host} any more: it is cleaned up here, too.")
         if relay.pid:
             return
-        answer = start_answer(login(way, shlex.join(["sh", "-c", f"{restart_words(folder)} || true"])))
+        answer = start_answer(login(way, shlex.join(["sh", "-c", f"{restart_words(folder)} 2>&1 || true"])))
     except HostError as error:
         raise HostError(f"{error} What the relay there has stays there; {_try_again(recording)}") from error
     # Meanwhile somebody else may have started it.

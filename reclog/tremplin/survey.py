@@ -62,6 +62,12 @@ class Relay:
         )
 
     @property
+    def port_out(self) -> int:
+        """The port where its tunnel ends; 0 if it ends at its UNIX socket, or is not known."""
+        port = self.config.get("port_remote_out")
+        return port if type(port) is int and 0 < port < 65536 else 0
+
+    @property
     def secret(self) -> str:
         """What its owner and it prove to each other that they know; empty if it has none."""
         secret = self.config.get("secret")

@@ -17,7 +17,6 @@ from relay_end import OURS, SECRET, RelayEnd
 from reclog.engine.daemons.asking import Reached
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.daemons.config import CollectorConfig
-from reclog.engine.daemons.control import Control
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.feed import handshake
 from reclog.engine.feed.protocol import DATA, Frame
@@ -100,8 +99,7 @@ class Here:
         self.tunnel = tunnel
         tunnel._ssh = SimpleNamespace(pid=1, listens_on=lambda port: True, signal=lambda number: None)
         tunnel._starter = SimpleNamespace(pid=1)  # it starts nothing
-        with mock.patch.object(Control, "open"):  # nobody would answer there, in this one thread
-            self.daemon.announce()
+        self.daemon.announce()
 
     def dial(self, pieces: Sequence[bytes], closes: bool = True) -> Wire:
         """Connect to a relay that says `pieces`; turn until all of it was heard or the wire was cut."""

@@ -122,7 +122,9 @@ class World:
         self.spool = spool
         loop: Any = StubLoop()
         owner = Owner("/relay/owner.json", self._relay_says, SimDisk())
-        self.feed = Feed(loop, spool, "", owner, self._relay_says, dict, self._asked_to_stop)
+        self.feed = Feed(
+            loop, spool, "", owner, self._relay_says, self._relay_says, dict, self._asked_to_stop
+        )
         self._check_limit()
 
     def _relay_says(self, event: str, **facts: Any) -> None:

@@ -90,7 +90,7 @@ class Through:
         # Before it waits for its sshd: a cut leaves sessions that it would keep for hours.
         stack.callback(self._end_sessions)
         file = self.disk_here.path / "file.log"
-        ports = free_port(), free_port(), free_port()
+        ports = free_port(), 0, free_port()
         self.recording = TremplinRecording(self.home, ports[0], file, self.trem, *ports[1:])
         self.files = [file]
 
@@ -147,8 +147,7 @@ class Through:
         left = [*self.home.processes(), *self.trem.processes()]
         assert not left, f"left behind: {[' '.join(one.cmdline()) for one in left]}"
         assert not self.trem.files(), f"left there: {self.trem.files()}"
-        ports = [(self.jump, self.recording.port), (self.jump, self.recording.port_out)]
-        for host, port in [*ports, (self.laptop, self.recording.port_local)]:
+        for host, port in ((self.jump, self.recording.port), (self.laptop, self.recording.port_local)):
             assert not _listens(host, port), f"port {port} still listens"
 
     def connect(self) -> socket.socket:

@@ -99,7 +99,7 @@ def nothing_is_left(trem: Tremplin) -> None:
 
 def test_the_main_job(trem: Tremplin) -> None:
     home = trem.home
-    recording = TremplinRecording(home, free_port(), home.path / "a b.log", trem, free_port(), free_port())
+    recording = TremplinRecording(home, free_port(), home.path / "a b.log", trem, 0, free_port())
     began = time.monotonic()
     done = recording.again()
     took = time.monotonic() - began
@@ -109,7 +109,7 @@ def test_the_main_job(trem: Tremplin) -> None:
         rf"{ALIAS}: reachable, logged in as {trem.account.pw_name}",
         rf"{ALIAS}: Python 3\.\d+\.\d+, .* free",
         rf"{ALIAS}: relay listens on port {recording.port} \(builtin\)",
-        rf"tunnel: 127\.0\.0\.1:{recording.port_local} here -> 127\.0\.0\.1:{recording.port_out} there",
+        rf"tunnel: 127\.0\.0\.1:{recording.port_local} here -> ~/\.local/state/.*/{recording.port}/feed there",
         rf"proved: a line sent there is in {re.escape(str(recording.file))} after \d+ ms",
         rf"Follow: tail -f '{re.escape(str(recording.file))}'   Stop: inv kill --host {ALIAS}",
     ]
@@ -183,7 +183,7 @@ def broken_hop(home: Home, *words: str) -> tuple[str, str]:
 def test_a_broken_hop_is_named(trem: Tremplin) -> None:
     recording = trem.open()
     again = f"fab -S {trem.config} -H {ALIAS} tremplin --file {recording.file} "
-    again += f"--port-remote-in {recording.port} --port-remote-out {recording.port_out}"
+    again += f"--port-remote-in {recording.port}"
 
     recording.ssh.suspend()
     hop, said = broken_hop(trem.home, "--timeout", "0.5")
@@ -387,7 +387,7 @@ def test_fab_kill_with_and_without_a_local_record(trem: Tremplin, laptop2: Home)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "holds 70 B" in done.stderr
-    again = f" -H {ALIAS} tremplin --port-remote-in {recording.port} --port-remote-out"
+    again = f" -H {ALIAS} tremplin --port-remote-in {recording.port}`"
     assert again in done.stderr
     assert "--discard drops them" in done.stderr
     assert trem.processes() == []
@@ -451,8 +451,7 @@ def test_another_laptop_takes_over(trem: Tremplin, laptop2: Home) -> None:
 
 def started(recording: TremplinRecording, output: Path, *words: str) -> subprocess.Popen[bytes]:
     """Start `fab tremplin` and do not wait for it."""
-    ports = ["--port-remote-in", str(recording.port), "--port-remote-out", str(recording.port_out)]
-    ports += ["--port-local", str(recording.port_local), "--file", str(recording.file)]
+    ports = [*recording.ports, "--file", str(recording.file)]
     with output.open("wb") as out:
         return subprocess.Popen(
             [str(BIN / "fab"), "-S", str(recording.tremplin.config), "-H", ALIAS, "tremplin", *ports, *words],

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import getpass
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -65,16 +66,15 @@ def works(trem: Tremplin, host: str, text: str | None = None, *core: str) -> str
     """Record through `host` by the ssh config `text`, and stop; what the start printed."""
     config = trem.folder / "variant"
     config.write_text(trem.config.read_text() if text is None else text)
-    port, out, local = free_port(), free_port(), free_port()
+    port, local = free_port(), free_port()
     file = trem.home.path / f"{port}.log"
-    ports = ["--port-remote-in", str(port), "--port-remote-out", str(out), "--port-local", str(local)]
+    ports = ["--port-remote-in", str(port), "--port-local", str(local)]
     fab = ["fab", "-S", str(config), *core, "-H", host]
     done = trem.home.program(*fab, "tremplin", *ports, "--file", str(file))
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stderr == ""
     assert "proved: a line sent there" in done.stdout
     assert listening(local) == {"127.0.0.1"}
-    assert listening(out) == {"127.0.0.1"}
     (state,) = trem.home.status()
     assert state["state"] == "recording"
     assert len(state["pids"]) >= 2  # a proxy belongs to the tunnel
@@ -218,8 +218,7 @@ def test_two_ports_of_one_name_are_two_hosts(trem: Tremplin) -> None:
     recording = trem.open()
     config = trem.folder / "variant"
     config.write_text(text)
-    words = ["--port-remote-in", str(recording.port), "--port-remote-out", str(recording.port_out)]
-    words += ["--port-local", str(free_port())]
+    words = ["--port-remote-in", str(recording.port), "--port-local", str(free_port())]
     fab = ["fab", "-S", str(config)]
     # The same account by another name is the same recording.
     host = f"{user}@127.0.0.1:{trem.port}"
@@ -227,7 +226,7 @@ def test_two_ports_of_one_name_are_two_hosts(trem: Tremplin) -> None:
     assert done.returncode == 1
     assert f"runs with --file {recording.file}, " in done.stderr
     assert "and that does not change while it runs: `inv kill --host" in done.stderr
-    done = trem.home.program(*fab, "-H", host, "tremplin", *words[:4])
+    done = trem.home.program(*fab, "-H", host, "tremplin", *words[:2])
     assert done.returncode == 0, done.stderr
     assert f"is recording already, into {recording.file}" in done.stdout
     with sshd(trem, "other") as port:
@@ -294,6 +293,23 @@ def test_several_hosts_in_one_call(trem: Tremplin) -> None:
                 assert [path for path in there.rglob("*") if path.is_file()] == []
     finally:
         shutil.rmtree(there)
+
+
+@pytest.mark.parametrize(
+    ("option", "end"),
+    [
+        ("AllowTcpForwarding no", r"~/\.local/state/reclog/relay/\d+/feed there"),
+        ("AllowStreamLocalForwarding no", r"127\.0\.0\.1:\d+ there"),
+    ],
+)
+def test_a_tunnel_ends_where_sshd_lets_it(trem: Tremplin, option: str, end: str) -> None:
+    with sshd(trem, "half", option) as port:
+        text = trem.config.read_text().replace(f"Port {trem.port}", f"Port {port}")
+        began = time.monotonic()
+        said = works(trem, ALIAS, text)
+        assert time.monotonic() - began < 10
+    assert re.search(rf"\ntunnel: 127\.0\.0\.1:\d+ here -> {end}\n", said), said
+    assert ("forwards to no UNIX socket, so the tunnel is to end at a port" in said) == ("127" in end)
 
 
 # -- what does not ------------------------------------------------------------------------------------
@@ -412,7 +428,7 @@ def test_hosts_on_which_no_relay_can_live(trem: Tremplin) -> None:
         shutil.rmtree(tools)
     with sshd(trem, "deaf", "ForceCommand echo hello") as port:
         refused(trem, call(trem, ALIAS, at(port)), "does not run commands as expected: try `ssh -F ")
-    with sshd(trem, "closed", "AllowTcpForwarding no") as port:
+    with sshd(trem, "closed", "DisableForwarding yes") as port:
         began = time.monotonic()
         refused(trem, call(trem, ALIAS, at(port)), "sshd forbids the tunnel", "AllowTcpForwarding local")
         assert time.monotonic() - began < 10

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import stat
+import subprocess
+import sys
 import time
 
 import psutil
@@ -34,15 +37,33 @@ def said_to(sock: socket.socket, words: bytes) -> bytes:
 
 
 def test_both_ports_are_for_this_host_alone(trem: Tremplin) -> None:
-    recording = trem.open()
+    recording = trem.open(at_port=True)
     ours = (recording.port_out, recording.port_local)
     listening = [c.laddr for c in psutil.net_connections("tcp") if c.laddr and c.status == psutil.CONN_LISTEN]
     found = sorted((address.ip, address.port) for address in listening if address.port in ours)
     assert found == sorted(("127.0.0.1", port) for port in ours)
 
 
-def test_a_stranger_reads_nothing_of_the_spool(trem: Tremplin) -> None:
+def test_the_tunnels_end_is_for_its_own_user_alone(trem: Tremplin) -> None:
     recording = trem.open()
+    feed = trem.relays / str(recording.port) / "feed"
+    assert stat.S_IMODE(feed.stat().st_mode) == 0o600
+    ours = {recording.port, recording.port_local}
+    listening = {
+        address.port
+        for role in (recording.relay, recording.ssh)
+        for one in role.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN
+        for address in [one.laddr]
+    }
+    assert listening == ours
+    program = f"import os, socket; os.setuid(65534); socket.socket(socket.AF_UNIX).connect({str(feed)!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "PermissionError" in done.stderr
+
+
+def test_a_stranger_reads_nothing_of_the_spool(trem: Tremplin) -> None:
+    recording = trem.open(at_port=True)
     with frozen(recording.daemon):
         recording.send(b"a secret of the sender\n" * 100)
         hello = b'{"collector": "me", "spool": null, "offset": 0, "take_over": true}\n'
@@ -58,7 +79,7 @@ def test_a_stranger_reads_nothing_of_the_spool(trem: Tremplin) -> None:
 
 
 def test_a_stranger_in_the_relays_place_learns_and_feeds_nothing(trem: Tremplin) -> None:
-    recording = trem.open()
+    recording = trem.open(at_port=True)
     config = json.loads((recording.folder / "config.json").read_text())
     recorded = recording.read()
     heard: list[bytes] = []
@@ -89,7 +110,7 @@ def test_a_stranger_in_the_relays_place_learns_and_feeds_nothing(trem: Tremplin)
 
 
 def test_strangers_in_numbers_do_not_keep_the_owner_out(trem: Tremplin) -> None:
-    recording = trem.open()
+    recording = trem.open(at_port=True)
     with contextlib.ExitStack() as open_ones:
         for number in range(200):
             sock = open_ones.enter_context(socket.create_connection(("127.0.0.1", recording.port_out)))

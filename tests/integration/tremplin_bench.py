@@ -76,9 +76,12 @@ class Tremplin:
         """Run `fab -S config -H alias …`."""
         return self.home.program("fab", "-S", str(self.config), "-H", host, *words, **kwargs)
 
-    def open(self, *words: str, file: Path | None = None) -> TremplinRecording:
-        """Start `fab tremplin` on ports of its own; fail with its own words if it does not start."""
-        port, out, local = free_port(), free_port(), free_port()
+    def open(self, *words: str, file: Path | None = None, at_port: bool = False) -> TremplinRecording:
+        """Start `fab tremplin` on ports of its own; fail with its own words if it does not start.
+
+        The tunnel ends at a UNIX socket there, or `at_port`.
+        """
+        port, out, local = free_port(), free_port() if at_port else 0, free_port()
         file = file or self.home.path / f"{port}.log"
         recording = TremplinRecording(self.home, port, file, self, out, local)
         done = recording.again(*words)
@@ -115,14 +118,19 @@ class TremplinRecording(Running):
     """A recording through a tremplin; `port` is the one that senders use."""
 
     tremplin: Tremplin
+    #: 0: the tunnel ends at a UNIX socket.
     port_out: int
     port_local: int
 
     def again(self, *words: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run the same `fab tremplin` (once more)."""
-        ports = ["--port-remote-in", str(self.port), "--port-remote-out", str(self.port_out)]
-        ports += ["--port-local", str(self.port_local)]
-        return self.tremplin.fab("tremplin", *ports, "--file", str(self.file), *words, **kwargs)
+        return self.tremplin.fab("tremplin", *self.ports, "--file", str(self.file), *words, **kwargs)
+
+    @property
+    def ports(self) -> list[str]:
+        """The options that name its ports."""
+        out = ["--port-remote-out", str(self.port_out)] if self.port_out else []
+        return ["--port-remote-in", str(self.port), *out, "--port-local", str(self.port_local)]
 
     @property
     def folder(self) -> Path:

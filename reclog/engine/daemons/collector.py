@@ -56,7 +56,7 @@ class Collector:
         self._answered = False
         self._lost_at = self._heard_at = _now()
         self._last_came = False
-        self.tunnel = Tunnel(self.loop, vars(config), daemon.folder, self.say, self)
+        self.tunnel = Tunnel(self.loop, vars(config), daemon.folder, daemon.log.mention, self)
         self.acks = Acks(self.loop, self.outlet, daemon.disk, self.say, self._send, self._retry)
         self._look_timer = self.loop.timer(self._look)
         self._retry_timer = self.loop.timer(self._retry)

@@ -119,6 +119,8 @@ class CollectorConfig(Config):
     ssh_command: Sequence[str]
     #: Starts the relay again.
     start_command: Sequence[str]
+    #: The relay was just seen to listen at its UNIX socket: what does not open there is forbidden.
+    relay_listens: bool = False
     #: Have the relay, whosoever it is.
     take_over: bool = False
     #: Only bring what the relay has, and end it.

@@ -21,9 +21,8 @@ import socket
 from typing import Any, Callable, Dict
 
 from ..records.jsonfile import parse_json
-from ..system.address import short_name
-from ..system.kernel import peer_uid
 from ..system.loop import Loop
+from ..system.private import is_own, listen_at
 
 #: Connections at once, and bytes of a request.
 MOST, LONGEST = 16, 65536
@@ -53,15 +52,7 @@ class Control:
 
     def open(self) -> None:
         """Listen, in the place of a daemon that is dead: the folder's lock is ours. Raises OSError."""
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass
-        with short_name(self._path) as name:
-            self._sock.bind(name)
-        os.chmod(self._path, 0o600)
-        self._sock.setblocking(False)
-        self._sock.listen(MOST)
+        listen_at(self._path, MOST, self._sock)
         self._watch()
 
     def end(self, final: Facts) -> None:
@@ -96,7 +87,7 @@ class Control:
                 self._loop.unwatch(self._sock)
                 self._again.at(self._loop.now() + AGAIN)
                 return
-            if peer_uid(asker) not in (None, os.geteuid(), 0):
+            if not is_own(asker):
                 asker.close()
                 continue
             asker.setblocking(False)

@@ -179,7 +179,9 @@ class Daemon:
         self._answer({"ready": True, **facts, "notes": [*facts.get("notes", ()), *self._notes()]})
 
     def failed(self, cause: str, message: str) -> None:
-        """Tell whoever started us why we can't."""
+        """Tell whoever started us why we can't; where that is a program, the log, too."""
+        if self.again and cause != FolderTaken.cause:
+            self.log.mention("not started", cause=cause, reason=message)
         self._answer({"ready": False, "cause": cause, "message": message})
 
     def leave(self) -> None:

@@ -7,10 +7,11 @@ import os
 from typing import Any
 
 from ..errors import EngineError, PortTaken
+from ..feed.end import End
 from ..feed.owner import Owner
 from ..feed.server import Feed
 from ..records.events import timestamp
-from ..records.names import OWNER, SPOOL, STOPPING
+from ..records.names import FEED, OWNER, SPOOL, STOPPING
 from ..sources.tcp import PATIENCE
 from ..stores.spool import Spool, SpoolUnusable
 from ..system.address import everywhere
@@ -43,8 +44,9 @@ class Relay:
         self.spool = Spool(daemon.path(SPOOL), config.spool_max, say, disk, beside=lambda: Aside(self.loop))
         self.entrance = Entrance(self.loop, self.spool, _listening(config), daemon.folder, daemon.log)
         self.owner = Owner(daemon.path(OWNER), say, disk)
+        note = self.entrance.journal.note
         self.feed = Feed(
-            self.loop, self.spool, config.secret, self.owner, say, self._facts, self._asked_to_stop
+            self.loop, self.spool, config.secret, self.owner, say, note, self._facts, self._asked_to_stop
         )
         #: Why senders can't connect; empty when they can.
         self.waiting_for = ""
@@ -62,7 +64,7 @@ class Relay:
         self.stop()
 
     def start(self) -> None:
-        """Open the spool, serve the feed, listen to senders."""
+        """Open the spool, serve the feed, and only then listen to senders: who can send is recorded."""
         if os.path.exists(self.daemon.path(STOPPING)):
             self._stop_asked = True  # it was stopping when it died: it only gives the rest away
         try:
@@ -71,15 +73,11 @@ class Relay:
             raise SpoolError(str(error)) from error
         for jump in jumps:
             self.daemon.log.say("gap", reason="power lost", start=jump.start, end=jump.end)
+        self.feed.serve(End(self.daemon.path(FEED), self.port_out))
         if not self._stop_asked:
             # The first time a person waits for an answer; later nobody does, and we try for ever.
             self._listen(first_time=not self.daemon.again)
         listener = self.entrance.listener
-        try:
-            self.feed.listen(self.port_out)
-        except EngineError:
-            self._close_entrance()
-            raise
         self.daemon.listen_for_stop()
         self.daemon.announce(listener=listener, spool=self.spool.id)
         self.daemon.counters.write()

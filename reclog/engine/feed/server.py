@@ -18,13 +18,13 @@ from itertools import islice
 from typing import Any, Callable
 
 from ..records.events import Say
-from ..sources.tcp import bound_socket
 from ..stores.cursor import Cursor
 from ..stores.recovery import Jump
 from ..stores.spool import Spool
 from ..system.kernel import reset_on_close
 from ..system.loop import Loop
 from . import protocol as frames
+from .end import End
 from .handshake import AsRelay
 from .owner import Owner
 from .protocol import Decoder, FeedError, Frame, why
@@ -57,8 +57,6 @@ class Peer:
         #: Bytes of it.
         self.backlog = 0
         self.queue(self.hands.greeting)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         feed.loop.watch(sock, self._ready, writing=True)
         self._writing = True
 
@@ -143,7 +141,7 @@ class Peer:
 
 
 class Feed:
-    """Listen on 127.0.0.1 and serve the spool to its owner."""
+    """Serve the spool to its owner."""
 
     def __init__(
         self,
@@ -152,10 +150,11 @@ class Feed:
         secret: str,
         owner: Owner,
         say: Say,
+        note: Say,
         counters: Callable[[], dict[str, Any]],
         stop: Callable[[], None],
     ) -> None:
-        """`counters` is told with each beat; `stop` is called when the owner asks to stop."""
+        """`note` hears of strangers, `counters` is told with each beat, `stop` is what the owner asks for."""
         self.loop = loop
         self.secret = secret
         self.owner = owner
@@ -165,9 +164,10 @@ class Feed:
         self.finished = False
         self._spool = spool
         self._say = say
+        self._note = note
         self._counters = counters
         self._stop = stop
-        self._sock: socket.socket | None = None
+        self._end: End | None = None
         self._strangers: list[Peer] = []
         self._peer: Peer | None = None
         self._beat = loop.timer(self._tick)
@@ -178,12 +178,10 @@ class Feed:
         """Tell whether the collector is there."""
         return self._peer is not None
 
-    def listen(self, port: int) -> None:
-        """Listen on 127.0.0.1. Raises PortTaken, AddressUnusable."""
-        self._sock = bound_socket("127.0.0.1", port)
-        self._sock.listen(128)
-        self._sock.setblocking(False)
-        self.loop.watch(self._sock, self._accept)
+    def serve(self, end: End) -> None:
+        """Serve those who come out there."""
+        self._end = end
+        self.loop.watch(end.sock, self._accept)
         self._tick()
 
     def close(self) -> None:
@@ -191,9 +189,9 @@ class Feed:
         self._beat.off()
         for peer in [*self._strangers, *([self._peer] if self._peer else [])]:
             peer.close()
-        if self._sock is not None:
-            self.loop.unwatch(self._sock)
-            self._sock.close()
+        if self._end is not None:
+            self.loop.unwatch(self._end.sock)
+            self._end.close()
 
     # -- what a peer asks -----------------------------------------------------------------------
 
@@ -262,16 +260,14 @@ class Feed:
         elif peer in self._strangers:
             self._strangers.remove(peer)
             if reason != "closed":
-                self._say("feed connection ended", why=reason)
+                self._note("feed connection ended", why=reason)
         peer.close()
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _accept(self) -> None:
-        assert self._sock is not None
-        try:
-            sock, _ = self._sock.accept()
-        except OSError:
+        sock = self._end.accept() if self._end is not None else None
+        if sock is None:
             return
         if len(self._strangers) >= STRANGERS:
             # One that has proved to know the secret is about to be served: it keeps its place.

@@ -16,10 +16,11 @@ from typing import Any, Mapping, Protocol
 
 from ..errors import EngineError
 from ..records.events import Say
+from ..records.jsonfile import parse_json
 from ..system.child import Child
 from ..system.loop import Loop
 from .client import FeedClient
-from .handshake import OtherVersion, Refused
+from .handshake import WORD_MAX, OtherVersion, Refused
 from .protocol import FeedError, checked_secret
 
 #: Seconds between dials while the tunnel is up and the relay does not answer.
@@ -39,7 +40,10 @@ LOGIN_AGAIN, NETWORK_AGAIN = 60.0, 1.0
 #: Lines a second of what ssh says that become events: they may be the tremplin's own words.
 LINES_A_SECOND = 10
 #: What to do where sshd does not forward.
-FORBIDDEN = "The tremplin's sshd forbids the tunnel: have `AllowTcpForwarding local` in its sshd_config."
+FORBIDDEN = (
+    "The tremplin's sshd forbids the tunnel: have `AllowStreamLocalForwarding local`, "
+    "or `AllowTcpForwarding local`, in its sshd_config."
+)
 
 
 class Forbidden(EngineError):
@@ -77,6 +81,7 @@ class Tunnel:
         #: Why there is no connection; empty while there is one.
         self.trouble = ""
         self._port = int(config["port_local"])
+        self._relay_listens = bool(config["relay_listens"])
         self._secret = checked_secret(config["secret"])
         self._loop = loop
         self._user = user
@@ -106,6 +111,8 @@ class Tunnel:
             lines_a_second=LINES_A_SECOND,
         )
         self._starter_not_before = 0.0
+        # Why the relay did not start, in its own words.
+        self._not_started = ""
         self._dial_timer = loop.timer(self._dial)
         self._late_timer = loop.timer(lambda: self._failed(FeedError("it says nothing")))
 
@@ -162,7 +169,9 @@ class Tunnel:
         self._ssh.start_later(LOGIN_AGAIN if refused else 0.0)
 
     def _ssh_says(self, words: str) -> None:
-        if "administratively prohibited" in words and not self._connected_once:
+        # Of a UNIX socket sshd does not say that it is forbidden, only that it does not open.
+        sign = "open failed" if self._relay_listens else "administratively prohibited"
+        if sign in words and not self._connected_once:
             self._user.refused(Forbidden(FORBIDDEN))
         if "open failed" not in words:  # the relay is not there yet: the dial says it better
             self._say("ssh says", text=words)
@@ -204,12 +213,14 @@ class Tunnel:
                 self._client = None
                 self._connected = self._connected_once = True
                 self._connected_at = self._loop.now()
+                self._not_started = ""
                 self.trouble = ""
                 self._user.connected(client, client.hands.answer or {})
 
     def _failed(self, error: Exception) -> None:
         self._hang_up()
-        self.trouble = f"the relay does not answer ({error})"
+        why = f"does not start: {self._not_started}" if self._not_started else f"does not answer ({error})"
+        self.trouble = f"the relay {why}"
         self._dial_timer.at(self._loop.now() + DIAL_AGAIN)
         self._start_relay()
 
@@ -232,8 +243,14 @@ class Tunnel:
                 self._say("relay does not start", reason=error.strerror)
 
     def _starter_says(self, words: str) -> None:
-        self._say("relay's start says", text=words)
+        try:
+            answer = parse_json(words)
+        except ValueError:
+            self._say("relay's start says", text=words)
+        else:
+            self._not_started = "" if answer.get("ready") else str(answer.get("message"))[:WORD_MAX]
 
     def _starter_ended(self, status: int) -> None:
         if status:
-            self._say("relay does not start", wait_status=status, said=self._starter.last_words)
+            said = self._not_started or self._starter.last_words
+            self._say("relay does not start", wait_status=status, said=said)

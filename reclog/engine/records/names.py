@@ -20,7 +20,9 @@ FORKS = "senders"
 #: A collector's: what the file held of the spool, and how ssh reaches the tremplin.
 CHECKPOINT = "checkpoint.json"
 SSH_CONFIG = "ssh_config"
-#: A relay's: its program, its spool's folder, whose it is, and that it was asked to stop.
+#: A relay's: the UNIX socket where the tunnel ends, its program, its spool's folder, whose it is, and that it
+#: was asked to stop.
+FEED = "feed"
 PROGRAM = "reclog.pyz"
 SPOOL = "spool"
 OWNER = "owner.json"

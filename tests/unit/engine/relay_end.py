@@ -9,10 +9,12 @@ from typing import Any, Callable, Dict, List
 
 from reclog.engine.feed import handshake
 from reclog.engine.feed import protocol as frames
+from reclog.engine.feed.end import End
 from reclog.engine.feed.owner import Owner
 from reclog.engine.feed.protocol import DATA, Decoder, Frame
 from reclog.engine.feed.server import Feed
 from reclog.engine.stores.spool import Spool
+from reclog.engine.system.address import short_name
 from reclog.engine.system.disk import DISK, Disk
 from reclog.engine.system.loop import Loop
 
@@ -32,10 +34,10 @@ class RelayEnd:
         self.spool = Spool(folder, 1 << 20, self.say, disk, boot="this")
         self.spool.open()
         self.owner = Owner(f"{folder}-owner.json", self.say, disk)
-        self.feed = Feed(loop, self.spool, SECRET, self.owner, self.say, self._counters, self._stop)
-        self.feed.listen(0)
-        assert self.feed._sock is not None
-        self.port = int(self.feed._sock.getsockname()[1])
+        self.feed = Feed(loop, self.spool, SECRET, self.owner, self.say, self.say, self._counters, self._stop)
+        #: Where the tunnel ends.
+        self.end = f"{folder}-feed"
+        self.feed.serve(End(self.end))
 
     def say(self, event: str, **facts: Any) -> None:
         self.events.append(event)
@@ -74,9 +76,10 @@ class Caller:
 
     def __init__(self, relay: RelayEnd) -> None:
         self.relay = relay
-        self.sock = socket.create_connection(("127.0.0.1", relay.port), timeout=5)
+        self.sock = socket.socket(socket.AF_UNIX)
+        with short_name(relay.end) as name:
+            self.sock.connect(name)
         self.sock.setblocking(False)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its pieces come one by one
         self.heard = b""
         self.closed = False
         self.answer: Dict[str, Any] = {}

@@ -139,7 +139,7 @@ def test_no_jump() -> None:
 
 
 def test_the_tunnel() -> None:
-    assert tunnel_command("/state/ssh_config", "trem", 7001, 7002) == [
+    assert tunnel_command("/state/ssh_config", "trem", 7001, "/relay/7/feed") == [
         "ssh",
         "-F", "/state/ssh_config",
         "-o", "BatchMode=yes",
@@ -152,7 +152,7 @@ def test_the_tunnel() -> None:
         "-o", "ForkAfterAuthentication=no",
         "-o", "ControlMaster=no",
         "-o", "ControlPath=none",
-        "-L", "127.0.0.1:7001:127.0.0.1:7002",
+        "-L", "127.0.0.1:7001:/relay/7/feed",
         "--",
         "trem",
     ]  # fmt: skip

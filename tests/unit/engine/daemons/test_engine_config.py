@@ -75,6 +75,7 @@ FITS: dict[str, list[Any]] = {
     "stamp": [True],
     "raw": [True],
     "take_over": [True],
+    "relay_listens": [True],
     "stop_at_once": [True],
     "partial_after": [0.5],
     "file": ["x"],

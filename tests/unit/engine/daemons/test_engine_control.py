@@ -12,6 +12,7 @@ import pytest
 
 from reclog.engine.daemons import control as module
 from reclog.engine.daemons.control import LONGEST, MOST, Control, Facts
+from reclog.engine.system import private
 from reclog.engine.system.address import short_name
 from reclog.engine.system.loop import Loop
 
@@ -109,7 +110,7 @@ def test_nobody_else_finds_it(bench: Bench) -> None:
 def test_another_user_is_not_heard(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, uid: int | None, heard: bool
 ) -> None:
-    monkeypatch.setattr(module, "peer_uid", lambda sock: uid)
+    monkeypatch.setattr(private, "peer_uid", lambda sock: uid)
     assert bench.answers(bench.ask(b'{"ask": "status"}\n')) == ([STATUS] if heard else [None])
 
 

@@ -35,6 +35,7 @@ class Bench:
             "secret": SECRET,
             "ssh_command": ["true"],
             "start_command": ["true"],
+            "relay_listens": False,
         }
         tunnel: Any = Tunnel(loop, config, "/", Said(), self)
         tunnel._ssh = SimpleNamespace(pid=1, listens_on=lambda port: True, stop=lambda: None)
