@@ -109,7 +109,7 @@ def test_the_main_job(trem: Tremplin) -> None:
         rf"{ALIAS}: reachable, logged in as {trem.account.pw_name}",
         rf"{ALIAS}: Python 3\.\d+\.\d+, .* free",
         rf"{ALIAS}: relay listens on port {recording.port} \(builtin\)",
-        rf"tunnel: 127\.0\.0\.1:{recording.port_local} here -> ~/\.local/state/.*/{recording.port}/feed there",
+        rf"tunnel: 127\.0\.0\.1:{recording.port_local} here -> ~/\.local/.*/{recording.port}/feed there",
         rf"proved: a line sent there is in {re.escape(str(recording.file))} after \d+ ms",
         rf"Follow: tail -f '{re.escape(str(recording.file))}'   Stop: inv kill --host {ALIAS}",
     ]
