@@ -324,7 +324,8 @@ def test_lines_for_a_relay_that_comes_to_nothing_stay(trem: Tremplin, then: str)
         refused = recording.kill()
         assert refused.returncode == 1
         assert "can't be drained: The tremplin's sshd forbids the tunnel" in refused.stderr
-        assert [one["state"] for one in recording.home.status()] == ["dead"]
+        # It has said why, and ends a moment later.
+        wait_until(lambda: [one["state"] for one in recording.home.status()] == ["dead"])
         assert recording.home.inv("kill", "--host", ALIAS, "--discard").returncode == 0
     else:
         settings.write_text(text)
