@@ -41,6 +41,7 @@ if [ "$what" != . ]; then
     need tc iproute2
     need cc 'gcc libc6-dev'
     need mount mount
+    need mkfs.ext4 e2fsprogs
 fi
 if [ "${1:-}" = bench ]; then
     need ncat ncat
