@@ -144,6 +144,7 @@ def say(sentence: str) -> None:
 @contextlib.contextmanager
 def for_whoever_reads() -> Iterator[None]:
     """Print what a terminal has no character for as `\\u2192`; end in peace if nobody reads (`| head`)."""
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -155,6 +156,14 @@ def for_whoever_reads() -> Iterator[None]:
         if not _has_no_reader(sys.stdout):
             raise  # it was another pipe, or a socket
         _mute()
+
+
+def _open_what_is_closed() -> None:
+    """Have nobody read and write where a standard stream is closed: files would get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            fd = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            setattr(sys, name, os.fdopen(fd, "w" if number else "r", closefd=False))
 
 
 def _has_no_reader(stream: TextIO) -> bool:

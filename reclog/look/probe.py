@@ -48,10 +48,21 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
             return [Hop(name, "process", None, f"The recorder's state is lost: `{stop}`, then `{again}`.")]
         return [Hop(name, "process", None, f"The recorder is dead: `{again}` starts it again.")]
     hops = [Hop(name, "process", 0.0)]
-    paused = recording.word("paused_for")
+    paused = why_not_recorded(recording)
     host = own_address(recording)
     hops += probe_path(name, host, port, recording.file, timeout, paused)
     return hops
+
+
+def why_not_recorded(recording: Recording) -> str:
+    """Return why a line may wait, as its recorder or relay says; empty if it says nothing."""
+    paused = recording.word("paused_for")
+    if paused:
+        return f"recording is paused ({paused}): make room"
+    if recording.counters.get("listener_full") is True:
+        since = recording.word("full_since")
+        return f"all places for senders are taken since {since}, others wait: see --max-per-address"
+    return ""
 
 
 def own_address(recording: Recording) -> str:
@@ -95,11 +106,7 @@ def probe_path(name: str, host: str, port: int, file: str, timeout: float, pause
             trouble = f"{target} closed the connection: is this address allowed (--allow)?"
             return [*hops, Hop(name, f"file {file}", None, trouble)]
     if took is None:
-        why = (
-            f"recording is paused ({paused}): make room"
-            if paused
-            else f"see `{inv('status')}`, and {file} itself"
-        )
+        why = paused if paused else f"see `{inv('status')}`, and {file} itself"
         trouble = f"The line did not reach the file within {timeout:g} s: {why}."
         return [*hops, Hop(name, f"file {file}", None, trouble)]
     return [*hops, Hop(name, f"file {file}", took - sent_at)]

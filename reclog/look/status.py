@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reclog.engine.daemons.asking import Reached
@@ -44,6 +44,8 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "last_line_at": _known(recording, "last_line_at", float, int),
                 "paused_for": _trouble(recording) or None,
                 "listener_full": recording.counters.get("listener_full") is True and alive,
+                "full_since": (recording.word("full_since") if alive else "") or None,
+                "made_room": recording.count("made_room"),
                 "connects": recording.count("connects"),
                 "refused": recording.count("refused"),
                 "bind": recording.bind or None,
@@ -80,15 +82,24 @@ def _known(recording: Recording, name: str, *types: type) -> Any:
     return value if isinstance(value, types) and not isinstance(value, bool) else None
 
 
+def _state(one: Mapping[str, Any]) -> str:
+    if one["paused_for"]:
+        return f"{one['state']}: {one['paused_for']}"
+    if one["listener_full"]:
+        return f"{one['state']}, full since {one['full_since']}"
+    made_room = f", {one['made_room']} silent ones made room" if one["made_room"] else ""
+    return f"{one['state']}{made_room}"
+
+
 def rows(described: Sequence[dict[str, Any]]) -> list[list[Any]]:
     """Return the table's rows, in the order of `COLUMNS`."""
     return [
         [
             one["name"],
-            f"{one['state']}: {one['paused_for']}" if one["paused_for"] else one["state"],
+            _state(one),
             one["file"],
             one["port"],
-            f"{one['listener']} (full)" if one["listener_full"] else one["listener"] or "-",
+            one["listener"] or "-",
             one["senders"],
             "-" if one["lines"] is None else one["lines"],
             size(one["bytes"]),

@@ -8,7 +8,7 @@ import socket
 import time
 
 from ..errors import HostError
-from ..look.probe import Hop, find_line, own_address, size_of
+from ..look.probe import Hop, find_line, own_address, size_of, why_not_recorded
 from ..recordings.again import again_command
 from ..recordings.registry import Recording
 from ..words import inv
@@ -54,7 +54,8 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     took = find_line(file, nonce.encode("ascii"), start, timeout)
     if took is None:
         why = (
-            recording.word("paused_for") or f"{recording.count('lag_bytes')} bytes are on their way before it"
+            why_not_recorded(Recording(recording.folder))
+            or f"{recording.count('lag_bytes')} bytes are on their way before it"
         )
         trouble = f"The line did not reach the file within {timeout:g} s ({why})."
         return [*hops, Hop(name, f"file {file}", None, trouble)]

@@ -94,6 +94,9 @@ def test_one_too_many_waits_and_is_recorded_later(home: Home, listener: str) -> 
         assert full[0]["senders"] == 5
         stays(lambda: b"sixth" not in recording.read(), 0.5)
         wait_until(lambda: recording.status()["listener_full"])
+        assert "recording, full since 20" in home.inv("status").stdout
+        probe = home.inv("test-connection", "--port", str(recording.port), "--timeout", "0.2")
+        assert "all places for senders are taken since 20" in probe.stderr
         first[0].close()
         wait_until(lambda: recording.read().endswith(b"\nsixth\n"))
         first[1].sendall(b"goes on\n")

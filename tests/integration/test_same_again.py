@@ -6,7 +6,7 @@ import contextlib
 import socket
 
 import psutil
-from bench import Home, wait_until
+from bench import BIN, Home, Running, free_port, wait_until
 
 ADDRESS = "127.0.0.1"
 
@@ -71,3 +71,35 @@ def test_a_socat_is_told_when_it_starts(home: Home) -> None:
     assert "is not changed (socat, which listens, lets in whom it was told to when it started)" in said
     assert "Changed: --partial-after 9.0" in again(home, recording.port, "--partial-after", "9")
     assert recording.status()["state"] == "recording"
+
+
+def test_a_start_without_standard_streams_starts(home: Home) -> None:
+    port = free_port()
+    home.ports.append(port)
+    file = home.path / "closed.log"
+    words = [str(BIN / "inv"), "local", "--port", str(port), "--file", str(file)]
+    done = home.run("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words)
+    assert done.returncode == 0
+    Running(home, port, file).send(b"line\n")
+    wait_until(lambda: file.read_bytes() == b"line\n")
+
+
+def test_a_path_is_proved_from_an_address_that_may_send(home: Home) -> None:
+    recording = home.local("--bind", "::", "--allow", "127.0.0.0/8", "--listener", "builtin")
+    done = home.inv("test-connection", "--port", str(recording.port))
+    assert done.returncode == 0, done.stderr
+    assert f"port 127.0.0.1:{recording.port}" in done.stdout
+
+
+def test_few_open_files_serve_as_many_as_is_said(home: Home) -> None:
+    port = free_port()
+    home.ports.append(port)
+    words = [str(BIN / "inv"), "local", "--port", str(port), "--file", str(home.path / "few.log")]
+    done = home.run("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *words, "--listener", "builtin")
+    assert done.returncode == 0, done.stderr
+    assert "At most 16 senders are served at once" in done.stderr
+    recording = Running(home, port, home.path / "few.log")
+    with contextlib.ExitStack() as stack:
+        for _ in range(17):
+            stack.enter_context(recording.connect())
+        wait_until(lambda: recording.status()["senders"] == 16 and recording.status()["listener_full"])

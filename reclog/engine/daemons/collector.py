@@ -257,7 +257,8 @@ class Collector:
     def _changes(self) -> object:
         outlet = self.outlet
         here = outlet.offset, outlet.queued, outlet.paused, outlet.settled, self._client is None
-        there = [self.remote.facts.get(name) for name in ("senders", "refused", "paused_for")]
+        names = ("senders", "refused", "paused_for", "listener_full", "made_room")
+        there = [self.remote.facts.get(name) for name in names]
         return here, there, self.end, self.tunnel.trouble
 
     def _facts(self) -> dict[str, Any]:
@@ -275,6 +276,9 @@ class Collector:
             "senders": remote.count("senders"),
             "connects": remote.count("connects"),
             "refused": remote.count("refused"),
+            "listener_full": remote.facts.get("listener_full") is True,
+            "full_since": remote.word("full_since"),
+            "made_room": remote.count("made_room"),
             "lag_bytes": max(0, self.end - self.outlet.settled),
             "reconnects": self.reconnects,
             "gaps": self.gaps.count,

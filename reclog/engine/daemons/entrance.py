@@ -137,6 +137,8 @@ class Entrance:
             "refused": intake.roster.refused,
             "splits": intake.splits,
             "listener_full": intake.gate.full,
+            "full_since": intake.gate.full_at,
+            "made_room": intake.made_room,
         }
 
     def _facts_of_sources(self) -> list[SourceFacts]:

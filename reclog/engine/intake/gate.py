@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from typing import Callable, Protocol
 
-from ..records.events import Say
+from ..records.events import Say, timestamp
 from ..streams.stream import Stream
 from ..system.loop import Loop
 from .framing import Framing
@@ -51,6 +51,8 @@ class Gate:
         self._endpoints: dict[Endpoint, Callable[[], None]] = {}
         # Two reasons to be closed, and both have to end: no place (since when), a store that takes nothing.
         self._full_since = 0.0
+        #: The same as an event's time; empty while there is room.
+        self.full_at = ""
         self._shut = False
         self._room_timer = loop.timer(self.have_room)
 
@@ -78,6 +80,7 @@ class Gate:
         """Close until there is room again."""
         if not self._full_since:
             self._full_since = self._loop.now()
+            self.full_at = timestamp()
             self._say("listener full", reason=why, senders=self._senders())
             self._unwatch()
 
@@ -85,7 +88,7 @@ class Gate:
         """Open again if it was closed for want of room."""
         if self._full_since:
             seconds = round(self._loop.now() - self._full_since, 3)
-            self._full_since = 0.0
+            self._full_since, self.full_at = 0.0, ""
             self._room_timer.off()
             self._say("listener has room again", full_seconds=seconds)
             self._watch()

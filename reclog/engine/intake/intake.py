@@ -37,6 +37,8 @@ class Intake:
 
     def __init__(self, loop: Loop, store: Store, journal: Journal, limits: Limits) -> None:
         self.splits = 0
+        #: Senders that had to go because their places were needed.
+        self.made_room = 0
         #: When senders were last heard, or could be again (seconds of the loop's clock).
         self.last_read_at = 0.0
         #: Set while the store can't take more.
@@ -156,6 +158,7 @@ class Intake:
         if sender is None:
             self._yield_timer.at(max(self._yielding.again_at, self._loop.now() + LOOK_EVERY))
             return
+        self.made_room += 1
         seconds = round(self._loop.now() - sender.heard_at, 3)
         self.note("made room", sender=sender.name, silent_seconds=seconds, senders=self.senders)
         self._see_off(sender, "silent, and its place was needed")

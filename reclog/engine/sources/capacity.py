@@ -44,7 +44,7 @@ class Capacity(NamedTuple):
 
 def most_senders(capacity: Capacity, process_each: bool) -> int:
     """Return how many senders a source can serve at once; with `process_each` it takes a process for each."""
-    places = capacity.open_files - SPARE_FILES
+    places = _places(capacity)
     return max(1, min(places, capacity.processes // 2, MOST_PROCESSES) if process_each else places)
 
 
@@ -56,7 +56,7 @@ def shortages(capacity: Capacity, process_each: bool) -> list[str]:
             f"This system lets {capacity.somaxconn} connections wait; more at once are put off or refused: "
             f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
         )
-    places = capacity.open_files - SPARE_FILES
+    places = _places(capacity)
     if places < BURST:
         said.append(
             f"At most {places} senders are served at once, the limit of open files; "
@@ -68,6 +68,11 @@ def shortages(capacity: Capacity, process_each: bool) -> list[str]:
             f"listener takes one each); others wait: --listener builtin takes none"
         )
     return said
+
+
+def _places(capacity: Capacity) -> int:
+    """Return how many senders may have a descriptor: a part of few, too."""
+    return max(1, capacity.open_files // 4, capacity.open_files - SPARE_FILES)
 
 
 def _processes() -> int:

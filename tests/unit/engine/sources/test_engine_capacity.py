@@ -58,7 +58,8 @@ def test_it_is_bound_by_open_files() -> None:
         (65536, 1 << 22, MOST_PROCESSES),
         (65536, 1, 1),
         (65536, -5, 1),
-        (10, 32768, 1),
+        (64, 32768, 16),
+        (3, 32768, 1),
     ],
 )
 def test_a_process_each_is_bound_by_files_and_processes(open_files: int, processes: int, most: int) -> None:
