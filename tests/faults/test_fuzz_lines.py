@@ -16,7 +16,7 @@ from fuzz import ShakyDisk, cases, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reclog.engine.intake import intake, unfinished
+from reclog.engine.intake import reading, unfinished, valve
 from reclog.engine.intake.framing import Lines
 from reclog.engine.intake.intake import Intake
 from reclog.engine.intake.roster import Limits
@@ -187,11 +187,10 @@ def check(written: bytes, sent: list[bytes], stamp: bool) -> None:
 
 
 def play(steps: list[Step], into: str, stamp: bool, at_once: bool, writes: list[int]) -> None:
-    patched = mock.patch.multiple(
-        intake, READ_SIZE=READ_SIZE, RETRY_AFTER=0.0, GATHER=0.0, timestamp=lambda: "TIME"
-    )
+    patched = mock.patch.multiple(reading, READ_SIZE=READ_SIZE, GATHER=0.0, timestamp=lambda: "TIME")
+    eager = mock.patch.object(valve, "RETRY_AFTER", 0.0)
     smaller = mock.patch.multiple(unfinished, LINE_MAX=LINE_MAX, PENDING_MAX=PENDING_MAX)
-    with patched, smaller, tempfile.TemporaryDirectory() as folder:
+    with patched, eager, smaller, tempfile.TemporaryDirectory() as folder:
         chain = Chain(Path(folder), into, stamp, at_once, writes)
         for who, what, text in steps:
             chain.do(who, what, of_sender(who, text))

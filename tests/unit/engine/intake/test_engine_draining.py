@@ -7,7 +7,7 @@ import errno
 import pytest
 from intake_bench import Bench, MemoryStore
 
-from reclog.engine.intake.intake import READ_SIZE
+from reclog.engine.intake.reading import READ_SIZE
 from reclog.engine.intake.unfinished import LINE_MAX
 from reclog.engine.streams.plain import Plain
 from reclog.engine.system.kernel import LINUX

@@ -9,7 +9,8 @@ import pytest
 from intake_bench import Bench, MemoryStore
 
 from reclog.engine.intake.gate import ROOM_AGAIN
-from reclog.engine.intake.intake import READ_SIZE, RETRY_AFTER
+from reclog.engine.intake.reading import READ_SIZE
+from reclog.engine.intake.valve import RETRY_AFTER
 from reclog.engine.system.address import parse_network
 
 # -- who may send -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from intake_bench import Bench, Heard, Pairs
 
-from reclog.engine.intake import intake as module
+from reclog.engine.intake import reading as module
 from reclog.engine.intake.batch import Bytes
 from reclog.engine.intake.intake import Intake
 from reclog.engine.intake.roster import Limits

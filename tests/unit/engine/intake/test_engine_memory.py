@@ -8,7 +8,7 @@ import pytest
 from intake_bench import Bench
 
 from reclog.engine.intake.batch import Batch
-from reclog.engine.intake.intake import RETRY_AFTER
+from reclog.engine.intake.valve import RETRY_AFTER
 from reclog.engine.stores.store import PausingStore
 
 

@@ -8,7 +8,7 @@ import pytest
 from intake_bench import Bench, MemoryStore
 
 from reclog.engine.intake import unfinished
-from reclog.engine.intake.intake import READ_SIZE
+from reclog.engine.intake.reading import READ_SIZE
 from reclog.engine.intake.unfinished import LINE_MAX, PENDING_MAX
 from reclog.engine.streams.plain import Plain
 

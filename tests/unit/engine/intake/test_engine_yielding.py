@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from intake_bench import Bench
 
-from reclog.engine.intake.intake import RETRY_AFTER
+from reclog.engine.intake.valve import RETRY_AFTER
 from reclog.engine.intake.yielding import LOOK_EVERY, SILENT, Yielding
 from reclog.engine.system.address import site_of
 

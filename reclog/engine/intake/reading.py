@@ -1,0 +1,260 @@
+"""The senders' side of a daemon: admit them, assemble their messages, hand whole ones to a store.
+
+Rules kept here:
+
+- A sender is read only while the store takes what it says; while it takes nothing, TCP holds the sender back.
+- What is no whole message is handed on when its sender closes, and when `unfinished` says that it is due.
+- A stream's readiness is a reason to read it, and no promise that there is something, or all of it.
+- At the cap newcomers wait (`gate`); who may not send is closed (`roster`).
+"""
+
+from __future__ import annotations
+
+from ..records.events import timestamp
+from ..records.journal import Journal
+from ..streams.stream import Stream
+from ..system.loop import Loop
+from .framing import Framing
+from .gate import Gate
+from .gathering import GATHER, LARGE, Gathering
+from .roster import Limits, Roster
+from .sender import Sender
+from .store import Store
+from .unfinished import Unfinished
+from .valve import Valve
+from .yielding import LOOK_EVERY, Yielding
+
+#: Bytes of one read at most. Fewer calls are cheaper, as long as the processor's cache holds what they bring.
+READ_SIZE = 512 * 1024
+#: Of one whose lines are stamped: each newline may become 90 bytes, and all stand in the batch at once.
+STAMPED_READ_SIZE = 32 * 1024
+
+
+class Reading:
+    """Read every sender of every endpoint in one loop."""
+
+    def __init__(self, loop: Loop, store: Store, journal: Journal, limits: Limits) -> None:
+        self.splits = 0
+        #: Senders that had to go because their places were needed.
+        self.made_room = 0
+        #: When senders were last heard, or could be again (seconds of the loop's clock).
+        self.last_read_at = 0.0
+        self.note = journal.note
+        self.roster = Roster(limits, journal, loop.now)
+        self._loop = loop
+        self._valve = Valve(loop, store, self._stop_reading, self._read_again)
+        self._batch = store.batch
+        self._flush_at = store.FLUSH_AT
+        self._stamps = limits.stamp
+        self._senders = self.roster.senders
+        self.gate = Gate(loop, self._welcome, self._senders.__len__, journal.note)
+        self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
+        self._gathering = Gathering()
+        self._yielding = Yielding(self._senders.values, loop.now)
+        self._yield_timer = loop.timer(self._make_room)
+        self._time = b""
+        # Of this turn: bytes of the largest read, lines before it, and who came, as quick as they can, or
+        # (with no address) with what they have to say a moment behind them.
+        self._largest = 0
+        self._lines = 0
+        self._quick_newcomers = 0
+        self._other_newcomers = 0
+        # Those whose streams hold more than was read: the kernel will not wake us for it.
+        self._more: dict[Sender, None] = {}
+        self._more_timer = loop.timer(self._read_more)
+        loop.after_turn(self._end_turn)
+
+    @property
+    def paused(self) -> bool:
+        """Tell whether nobody is read now, for the store takes nothing."""
+        return self._valve.shut
+
+    @property
+    def senders(self) -> int:
+        """Connections open now."""
+        return len(self._senders)
+
+    # -- a turn ---------------------------------------------------------------------------------
+
+    def _welcome(self, stream: Stream, host: str, name: str, framing: Framing) -> None:
+        sender = self._admit(stream, host, name, framing)
+        if sender is None:
+            return
+        # A sender of one line has said it, and closed, by now: then there is nothing to watch. A process
+        # that passes on what another says connects first and says it later.
+        if host:
+            self._read_twice(sender)
+        if sender.id in self._senders:
+            self._watch(sender)
+
+    def _admit(self, stream: Stream, host: str, name: str, framing: Framing) -> Sender | None:
+        if host:
+            self._quick_newcomers += 1
+        else:
+            self._other_newcomers += 1
+        sender = self.roster.admit(stream, host, name, framing)
+        if self.roster.full:
+            self.gate.fill(self.roster.full)
+            self._yield_timer.at(self._yielding.again_at)
+        return sender
+
+    def _make_room(self) -> None:
+        """While all places are taken and somebody waits, have one go who says nothing."""
+        if not self.roster.full:
+            return
+        sender = None
+        if not self._valve.shut and self.gate.waits():
+            sender = self._yielding.next(self._valve.open_since)
+        if sender is None:
+            self._yield_timer.at(max(self._yielding.again_at, self._loop.now() + LOOK_EVERY))
+            return
+        self.made_room += 1
+        seconds = round(self._loop.now() - sender.heard_at, 3)
+        self.note("made room", sender=sender.name, silent_seconds=seconds, senders=self.senders)
+        self._see_off(sender, "silent, and its place was needed")
+
+    def _see_off(self, sender: Sender, why: str) -> None:
+        """Accept no more of a sender, and disconnect it once all that was accepted is read."""
+        if sender.stream.leave():
+            sender.heard_at = self._loop.now()  # should it not end, it is told again
+            return
+        sender.leaving = why
+        self._come_back(sender)
+
+    def _watch(self, sender: Sender) -> None:
+        if sender.on_ready is None:
+            sender.on_ready = lambda: self._on_ready(sender)
+        if not self._valve.shut:
+            self._loop.watch(sender.stream.fileno(), sender.on_ready)
+            if sender.stream.holds or sender.leaving:
+                self._come_back(sender)
+
+    def _on_ready(self, sender: Sender) -> None:
+        if self._valve.shut:
+            return
+        if sender.bytes:
+            self._read(sender)
+        else:
+            self._read_twice(sender)
+
+    def _read_twice(self, sender: Sender) -> None:
+        """Read what may be a sender's only line, and whether it has closed then."""
+        if self._read(sender) and not self._valve.shut:
+            self._read(sender)
+
+    def _read(self, sender: Sender) -> int | None:
+        """Read once. Return the bytes read: 0 when there are none now, None when the sender is gone.
+
+        -1 when there is no memory for any: then it is as if the store had no room.
+        """
+        pending, batch, stream = sender.pending, self._batch, sender.stream
+        stamp = self._stamp(sender) if self._stamps else b""
+        size = STAMPED_READ_SIZE if stamp else READ_SIZE
+        try:
+            # Room for the stamps, too: once bytes are read there must be a place for them.
+            room = batch.room(sender.id, len(pending), size * (1 + len(stamp)))
+            count = stream.receive_into(room[:size] if stamp else room)
+        except MemoryError:
+            self._valve.starve()
+            return -1
+        except (BlockingIOError, InterruptedError):
+            if not sender.leaving:
+                return 0
+            self._goodbye(sender, sender.leaving)
+            return None
+        except OSError as error:
+            self._goodbye(sender, error.strerror or str(error))
+            return None
+        if count == 0:
+            self._goodbye(sender, "closed")
+            return None
+        if count > self._largest:
+            self._largest = count
+        sender.bytes += count
+        sender.heard_at = self._loop.now()
+        came = batch.commit(sender.id, pending, count, sender.framing, stamp)
+        if came is None:
+            self._unfinished.keep(sender, batch.received(count))
+        else:
+            lines, rest = came
+            sender.lines += lines
+            if pending:
+                self._unfinished.give(sender)
+            if rest:
+                self._unfinished.keep(sender, rest)
+        if stream.holds or sender.leaving:
+            self._come_back(sender)
+        if batch.queued >= self._flush_at:
+            self._valve.flush()
+        return count
+
+    def _come_back(self, sender: Sender) -> None:
+        self._more[sender] = None
+        self._more_timer.at(self._loop.now())
+
+    def _read_more(self) -> None:
+        more, self._more = self._more, {}
+        for sender in more:
+            if sender.id in self._senders and not self._valve.shut:
+                self._read(sender)
+
+    def _hand_on(self, sender: Sender) -> None:
+        """Give the store what the sender has not finished; its line stays open there."""
+        text = self._unfinished.give(sender)
+        if text:
+            self.splits += 1
+            self._batch.add(sender.id, sender.framing.part(text), self._stamp(sender))
+            if self._batch.queued >= self._flush_at:
+                self._valve.flush()
+
+    def _ask(self, sender: Sender) -> None:
+        """Hand on what a silent sender has not finished, unless more of it waits unread."""
+        if self._read(sender) == 0:
+            if sender.stream.unread():
+                self._unfinished.delay(sender)
+            else:
+                self._hand_on(sender)
+
+    def _stamp(self, sender: Sender) -> bytes:
+        if not self._stamps:
+            return b""
+        if not self._time:
+            self._time = timestamp().encode("ascii")
+        return self._time + b" " + sender.name.encode("utf-8") + b" "
+
+    def _goodbye(self, sender: Sender, why: str) -> None:
+        self._hand_on(sender)
+        self._loop.unwatch(sender.stream.fileno())
+        self.roster.dismiss(sender, why)
+        if self.gate.full and not self.roster.full:
+            self.gate.have_room()
+
+    def _end_turn(self) -> None:
+        self._valve.flush()
+        self._time = b""
+        largest, self._largest = self._largest, 0
+        quick, self._quick_newcomers = self._quick_newcomers, 0
+        others, self._other_newcomers = self._other_newcomers, 0
+        if largest or others:
+            now = self._loop.now()
+            count = self._batch.lines - self._lines + others
+            self._lines = self._batch.lines
+            if self._gathering.pays(now, count, LARGE if quick else largest):
+                self._loop.rest(GATHER)
+            if largest:
+                self.last_read_at = now
+
+    # -- a store that takes nothing -------------------------------------------------------------
+
+    def _stop_reading(self) -> None:
+        self._unfinished.stop_clock()
+        self.gate.shut()
+        for sender in self._senders.values():
+            self._loop.unwatch(sender.stream.fileno())
+
+    def _read_again(self) -> None:
+        for sender in self._senders.values():
+            self._watch(sender)
+        self._unfinished.start_clock()
+        self.last_read_at = self._loop.now()
+        self.gate.reopen()
