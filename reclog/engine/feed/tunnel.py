@@ -40,10 +40,7 @@ LOGIN_AGAIN, NETWORK_AGAIN = 60.0, 1.0
 #: Lines a second of what ssh says that become events: they may be the tremplin's own words.
 LINES_A_SECOND = 10
 #: What to do where sshd does not forward.
-FORBIDDEN = (
-    "The tremplin's sshd forbids the tunnel: have `AllowStreamLocalForwarding local`, "
-    "or `AllowTcpForwarding local`, in its sshd_config."
-)
+FORBIDDEN = "The tremplin's sshd forbids the tunnel: have `AllowTcpForwarding local` in its sshd_config."
 
 
 class Forbidden(EngineError):
