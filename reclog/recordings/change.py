@@ -86,4 +86,4 @@ def spoken(name: str, value: Any) -> str:
         return option if value else option.replace("--", "--no-", 1)
     if isinstance(value, list):
         return " ".join(f"{option} {one}" for one in value or ["any"])
-    return f"{option} {value}"
+    return f"{option} {value}" if value else f"no {option}"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ..errors import NoSuchRecordingError
 from ..words import inv
+from .checks import file_path, port_number
 from .registry import Recording
-from .settings import file_path, port_number
 
 
 def meant(

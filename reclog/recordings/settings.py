@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
-import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +12,7 @@ from reclog.engine.sources.source import Asked, lacks
 from reclog.engine.system.address import parse_network
 
 from ..errors import UsageError
+from .checks import address, byte_size, count, file_path, listener, networks, port_number, seconds, yes_or_no
 
 #: The built-in values; `reclog:` in invoke.yaml or fabric.yaml replaces any of them.
 DEFAULTS: dict[str, Any] = {
@@ -41,13 +39,6 @@ DEFAULTS: dict[str, Any] = {
 BIND_HERE, BIND_THERE = "0.0.0.0", "::"
 #: The local end of the tunnel, where that port is free.
 PORT_LOCAL = 55514
-#: Bytes of the smallest spool: a few segments.
-SPOOL_LEAST = 1024 * 1024
-#: Bytes of the largest: an offset takes 63 bits, and there is none twice.
-SPOOL_MOST = 1 << 60
-#: Seconds of the longest wait that can be asked for: 11 days. A socket's timeout takes 24.
-LONGEST = 1_000_000
-LISTENERS = ("auto", *KINDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,114 +180,6 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
         else:
             given[name] = flag
     return given
-
-
-def port_number(word: Any, option: str = "--port") -> int:
-    """Return the TCP port that `word` names. Raises UsageError."""
-    try:
-        port = int(str(word))
-    except ValueError:
-        port = -1
-    if not 1 <= port <= 65535:
-        raise UsageError(f"{option} {_said(word)} is no TCP port: give a number from 1 to 65535.")
-    return port
-
-
-def file_path(word: Any) -> str:
-    """Return the absolute path that `word` names. Raises UsageError."""
-    text = str(word)
-    if not text or "\0" in text:
-        raise UsageError("--file is empty: name the file to record to.")
-    try:
-        os.fsencode(text)
-    except ValueError:
-        raise UsageError(f"--file {_said(word)} can be no file's name: name the file to record to.") from None
-    return os.path.abspath(os.path.expanduser(text))
-
-
-def address(word: Any) -> str:
-    """Return the numeric address that `word` is. Raises UsageError."""
-    text = str(word).strip("[]")
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        raise UsageError(
-            f"--bind {_said(word)} is no numeric address: 0.0.0.0 means all of IPv4, :: all of both, "
-            "127.0.0.1 this machine alone."
-        ) from None
-    return text
-
-
-def listener(word: Any) -> str:
-    """Return `word` if it names a kind of listener. Raises UsageError."""
-    if word not in LISTENERS:
-        raise UsageError(f"--listener {_said(word)} is unknown: give one of {', '.join(LISTENERS)}.")
-    return str(word)
-
-
-def yes_or_no(option: str, word: Any) -> bool:
-    """Return whether `word` means yes. Raises UsageError."""
-    for means, words in ((True, ("1", "true", "yes", "on")), (False, ("", "0", "false", "no", "off"))):
-        if str(word).lower() in words:
-            return means
-    raise UsageError(f"{option} {_said(word)} is neither yes nor no: give true or false.")
-
-
-def networks(words: Any) -> list[str]:
-    """Return the networks that `words` name; none where one is `any`. Raises UsageError."""
-    given = list(words) if isinstance(words, (list, tuple)) else [words]
-    if "any" in given:
-        return []
-    for word in given:
-        try:
-            if not isinstance(word, str):  # 5 would be 0.0.0.5
-                raise ValueError(word)
-            parse_network(word)
-        except ValueError:
-            raise UsageError(
-                f"--allow {_said(word)} is no network: give an address, a CIDR as 192.168.1.0/24, or any."
-            ) from None
-    return given
-
-
-def seconds(option: str, word: Any) -> float:
-    """Return a positive number of seconds. Raises UsageError."""
-    try:
-        value = float(word)
-    except (TypeError, ValueError, OverflowError):
-        value = math.nan
-    if not 0 < value <= LONGEST:
-        raise UsageError(f"{option} {_said(word)} is no time: give seconds above 0, at most {LONGEST}.")
-    return value
-
-
-def count(option: str, word: Any) -> int:
-    """Return a number from 0 on. Raises UsageError."""
-    try:
-        value = int(str(word))
-    except ValueError:
-        value = -1
-    if value < 0:
-        raise UsageError(f"{option} {_said(word)} is no number: give one from 0 on.")
-    return value
-
-
-def byte_size(option: str, word: Any) -> int:
-    """Return the bytes that `word` (as 64MiB, 1GiB, 1000000) names. Raises UsageError."""
-    # Eighteen digits: Python refuses to read thousands. ASCII: the Kelvin sign is no K.
-    match = re.fullmatch(r"(\d{1,18})\s*([KMGT]?)(i?)B?", str(word).strip(), re.IGNORECASE | re.ASCII)
-    value = (
-        int(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ") if match else 0
-    )
-    if not SPOOL_LEAST <= value <= SPOOL_MOST:
-        raise UsageError(f"{option} {_said(word)} is no size from 1 MiB on: give it as 64MiB or 1GiB.")
-    return value
-
-
-def _said(word: Any) -> str:
-    """Return a wrong word for a sentence, which is to stay one."""
-    text = str(word)
-    return repr(text if len(text) <= 100 else text[:100] + "…")
 
 
 def _lacks(settings: LocalSettings | TremplinSettings) -> str:

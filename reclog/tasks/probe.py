@@ -10,9 +10,10 @@ from invoke.tasks import task
 from reclog.console import print_table
 from reclog.errors import BrokenPathError
 from reclog.look.probe import Hop, probe_local, probe_path
+from reclog.recordings.checks import file_path, port_number, seconds
 from reclog.recordings.choice import meant
 from reclog.recordings.registry import Registry
-from reclog.recordings.settings import file_path, merged, port_number, seconds
+from reclog.recordings.settings import merged
 from reclog.tremplin.probe import probe_tremplin
 from reclog.words import inv
 

@@ -9,9 +9,10 @@ from invoke.tasks import task
 
 from reclog.errors import ReclogError
 from reclog.look.tail import follow as follow_file
+from reclog.recordings.checks import count
 from reclog.recordings.choice import the_one
 from reclog.recordings.registry import Registry
-from reclog.recordings.settings import count, merged
+from reclog.recordings.settings import merged
 from reclog.words import inv
 
 from .edge import configured, sentences

@@ -47,7 +47,7 @@ def test_only_what_is_said_changes(
     ("flags", "differs"),
     [
         ({"file": "/c.log", "allow": ["10.0.0.0/8"]}, "--file /b.log"),
-        ({"bind": "127.0.0.1", "port_remote_out": 9}, "--bind ::, --port-remote-out 55614"),
+        ({"bind": "127.0.0.1", "port_remote_out": 9}, "--bind ::, no --port-remote-out"),
     ],
 )
 def test_what_can_not_change_is_no_success(running: Recording, flags: dict[str, Any], differs: str) -> None:
@@ -83,6 +83,7 @@ def test_what_was_not_said_stays_where_it_makes_sense() -> None:
         ("allow", ["a", "b"], "--allow a --allow b"),
         ("allow", [], "--allow any"),
         ("spool_max", 5, "--spool-max 5"),
+        ("port_remote_out", 0, "no --port-remote-out"),
     ],
 )
 def test_options_as_a_person_says_them(name: str, value: object, words: str) -> None:

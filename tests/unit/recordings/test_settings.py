@@ -9,16 +9,8 @@ from typing import Any
 import pytest
 
 from reclog.errors import UsageError
-from reclog.recordings.settings import (
-    DEFAULTS,
-    count,
-    file_path,
-    merged,
-    networks,
-    port_number,
-    resolve_local,
-    seconds,
-)
+from reclog.recordings.checks import count, file_path, networks, port_number, seconds
+from reclog.recordings.settings import DEFAULTS, merged, resolve_local
 
 
 def test_a_flag_beats_the_config_which_beats_the_built_in_value() -> None:
