@@ -151,7 +151,8 @@ def started_twice_at_once(stage: Stage) -> None:
     stop(stage)
     started = at_once(lan, lan.words, lan.words)
     said = "; ".join(one.stdout + one.stderr for one in started)
-    assert sorted(one.returncode for one in started) == [0, 1], said
+    # Whoever comes second finds it on its way (1), or running, as it wants it (0).
+    assert sorted(one.returncode for one in started) in ([0, 1], [0, 0]), said
     recorder = lan.recorder()
     assert recorder is not None, said
 

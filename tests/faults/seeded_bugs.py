@@ -176,7 +176,7 @@ BUGS = [
     ),
     SeededBug(
         "short write repeated",
-        "PausingStore.flush",
+        "PausingStore.pause",
         "self.paused = reason",
         "self.paused = reason; self.batch._done = 0",
         death(stories.cramped, "laptop"),

@@ -124,7 +124,7 @@ class StubDaemon:
         self.disk = disk
         self.folder = STATE
         self.counters = SimpleNamespace(write=lambda: None)
-        self.log = SimpleNamespace(say=say)
+        self.log = SimpleNamespace(say=say, mention=say)
         self.stopping = False
         self.keep_state = self.keep_config = False
 

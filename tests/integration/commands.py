@@ -76,8 +76,11 @@ def _read(fd: int) -> str:
 
 
 def serve(address: str, ready: int) -> None:
-    """Fork for each that connects, until killed."""
+    """Fork for each that connects, until killed, or until the tests that it serves end."""
     sys.path.insert(0, str(ROOT))
+    from reclog.engine.system.kernel import die_with_parent
+
+    die_with_parent(os.getppid())
     for name in ("fabric.main", "invoke.main", "reclog.program", "rich.console"):
         importlib.import_module(name)
     for name in ("bench", "faults", "kill", "local", "probe", "status", "tail", "tremplin"):
