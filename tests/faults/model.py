@@ -29,6 +29,7 @@ its file away. It stands there broken, and the line stands whole after it, or go
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -382,7 +383,9 @@ class World:
 
     def _start_collector(self) -> None:
         daemon: Any = StubDaemon(self.laptop, self._collector_says)
-        collector = Collector(daemon, daemon.config)
+        # While a stop is under way, whoever starts another one is a second `inv kill`.
+        config = dataclasses.replace(daemon.config, stop_at_once=self.stopping)
+        collector = Collector(daemon, config)
         try:
             collector.start()
         except EngineError:
