@@ -97,7 +97,12 @@ def test_a_stranger_in_the_relays_place_learns_and_feeds_nothing(trem: Tremplin)
                 sock.sendall(b"reclog-feed %d " % PROTOCOL + b"0" * 32 + b"\n")
                 heard.append(sock.recv(4096))
                 heard.append(said_to(sock, b"0" * 64 + b"\n" + answer + b"intruder\n" * 100))
+        # Senders are let in when the feed has its place, not before; and whoever looks sees why.
+        taken = f"does not start: Port {recording.port_out} is in use already."
+        wait_until(lambda: taken in str(counters(recording)["paused_for"]), 15, "why is said")
         assert counters(recording)["state"] == "reconnecting"
+        assert recording.relay_events("not started")[-1]["cause"] == "port-taken"
+        assert not listens(recording)
     everything = b"".join(heard)
     assert len(everything) == 3 * (32 + 1 + 64 + 1)  # its nonce and its proof, and not a word more
     assert config["secret"].encode() not in everything

@@ -11,6 +11,7 @@ from scripted import Clock, Said
 from reclog.engine.errors import EngineError
 from reclog.engine.feed.client import FeedClient
 from reclog.engine.feed.handshake import HANDSHAKE_WITHIN, AsRelay
+from reclog.engine.feed.protocol import FeedError
 from reclog.engine.feed.tunnel import DIAL_AGAIN, LASTED, LOST_AGAIN, Tunnel
 from reclog.engine.system.loop import Loop
 
@@ -116,6 +117,35 @@ def test_a_relay_of_another_version_ends_what_begins(
         turn_until(lambda: bench.tunnel.trouble != "")
     assert "its feed is 1, ours" in bench.tunnel.trouble
     assert getattr(bench.refusal, "cause", "") == ("" if before else "version")
+
+
+def test_why_the_relay_does_not_start_is_seen(bench: Bench) -> None:
+    bench.tunnel._starter_says('{"ready": false, "message": "Port 7 is in use already.' + "x" * 1000 + '"}')
+    bench.tunnel._failed(FeedError("the connection was closed"))
+    assert bench.tunnel.trouble.startswith("the relay does not start: Port 7 is in use already.x")
+    assert len(bench.tunnel.trouble) < 300
+    for words in ('{"ready": true}', "no JSON", '{"ready": []}'):
+        bench.tunnel._starter_says(words)
+    bench.tunnel._starter_says('{"ready": true}')
+    bench.tunnel._failed(FeedError("the connection was closed"))
+    assert bench.tunnel.trouble == "the relay does not answer (the connection was closed)"
+
+
+@pytest.mark.parametrize(
+    ("words", "forbidden"),
+    [
+        ("channel 2: open failed: connect failed: open failed", [True, False]),
+        ("channel 2: open failed: administratively prohibited: open failed", [True, True]),
+        ("Connection to trem closed", [False, False]),
+    ],
+)
+def test_what_forbids_the_tunnel(bench: Bench, words: str, forbidden: list[bool]) -> None:
+    for listens, expected in zip((True, False), forbidden):
+        for before in (False, True):
+            bench.refusal = None
+            bench.tunnel._relay_listens, bench.tunnel._connected_once = listens, before
+            bench.tunnel._ssh_says(words)
+            assert (bench.refusal is not None) == (expected and not before)
 
 
 def test_what_broke_off_at_once_is_not_dialled_at_once(bench: Bench, turn_until: TurnUntil) -> None:
