@@ -156,7 +156,7 @@ def test_a_port_of_another_recording(home: Home, listener: str) -> None:
         "local", "--port", str(running.port), "--file", str(home.path / "b.log"), "--listener", listener
     )
     said = refused(home, done, left=family)
-    assert f"local-{running.port} ({running.file})" in said
+    assert f"local-{running.port} runs with --file {running.file}" in said
     assert f"inv kill --port {running.port}" in said
     assert [one["name"] for one in home.status()] == [f"local-{running.port}"]
     running.send(b"still here\n")
