@@ -31,7 +31,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "file": recording.file,
                 "host": recording.host or None,
                 "port": recording.port,
-                "listener": recording.fact("listener") or None,
+                "listener": recording.word("listener") or recording.fact("listener") or None,
                 "pids": [process.pid for process in families.get(recording.folder, [])],
                 # Nobody counts where it is null: the recording is a raw one.
                 "lines": None if recording.counters.get("lines", 0) is None else recording.count("lines"),

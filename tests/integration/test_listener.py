@@ -61,7 +61,8 @@ def test_socat_dies_and_nobody_loses_a_line_or_is_turned_away(home: Home) -> Non
     wait_until(lambda: recording.read().count(b"\n") >= len(lines))
     assert sorted(recording.read().splitlines()) == lines
     assert recording.events("listener died")
-    assert recording.status()["state"] == "recording"
+    status = recording.status()
+    assert (status["state"], status["listener"]) == ("recording", "builtin")
     assert listening_socat(recording) is None
     assert recording.kill().returncode == 0
     assert sorted(recording.read().splitlines()) == lines

@@ -68,7 +68,7 @@ def test_what_can_not_change_is_said_and_nothing_does(home: Home) -> None:
 def test_a_socat_is_told_when_it_starts(home: Home) -> None:
     recording = home.local("--listener", "socat")
     said = again(home, recording.port, "--allow", "127.0.0.0/8", status=1)
-    assert "is not changed (socat, which listens, lets in whom it was told to when it started)" in said
+    assert "is not changed (while socat listens only --partial-after changes)" in said
     assert "Changed: --partial-after 9.0" in again(home, recording.port, "--partial-after", "9")
     assert recording.status()["state"] == "recording"
 

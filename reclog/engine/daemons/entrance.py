@@ -72,7 +72,7 @@ class Entrance:
         kind = type(self.sources[0]) if self.sources else self._kinds[0]
         limits, known = self._limits(config), self._limits(self._config)
         if not kind.ABILITIES.changes and limits._replace(partial_after=known.partial_after) != known:
-            raise ListenerUnusable(f"{kind.NAME}, which listens, lets in whom it was told to when it started")
+            raise ListenerUnusable(f"while {kind.NAME} listens only --partial-after changes")
         self._config = config
         self.intake.adopt(limits)
 
@@ -126,12 +126,15 @@ class Entrance:
 
     def changes(self) -> object:
         """Return what is different when `facts` are; cheap."""
-        return tuple(self.facts().values()), self.down, self.restarts
+        intake, roster = self.intake, self.intake.roster  # each turn: what `facts` are made of, and no more
+        senders = roster.connects, roster.refused, intake.senders, intake.splits
+        return senders, intake.gate.full_at, intake.made_room, self._facts_of_sources()
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it."""
         intake = self.intake
         return {
+            "listener": self.listener,
             "senders": intake.senders,
             "connects": intake.roster.connects,
             "refused": intake.roster.refused,
