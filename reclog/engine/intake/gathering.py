@@ -25,13 +25,17 @@ class Gathering:
     def __init__(self) -> None:
         self._last = 0.0
         self._thick = 0
+        self._rested = False
 
     def pays(self, now: float, count: int, largest: int) -> bool:
         """Tell whether to rest after a turn that ended `now` and brought so many lines and newcomers.
 
         `largest`: bytes of its largest read.
         """
-        goes_on = count >= WORTH if self._thick >= THICK_FOR else now - self._last < THICK_WITHIN
+        goes_on = not self._rested and now - self._last < THICK_WITHIN
+        if self._thick >= THICK_FOR:
+            goes_on = goes_on or count >= WORTH
         self._thick = self._thick + 1 if goes_on else 0
         self._last = now
-        return self._thick >= THICK_FOR and largest < LARGE
+        self._rested = self._thick >= THICK_FOR and largest < LARGE
+        return self._rested

@@ -31,11 +31,14 @@ class Journal:
     def connected(self, name: str) -> None:
         """A sender came."""
         self._hosts[name.rpartition(":")[0]] += 1
-        self.note("connect", sender=name)
+        if self._counts("connect"):
+            self._keep("connect", sender=name)
 
     def disconnected(self, name: str, why: str, seconds: float, size: int, lines: int) -> None:
         """A sender went, after `seconds`, having sent `size` bytes in `lines` lines."""
-        self.note("disconnect", sender=name, why=why, seconds=round(seconds, 3), bytes=size, lines=lines)
+        if self._counts("disconnect"):
+            facts = {"why": why, "seconds": round(seconds, 3), "bytes": size, "lines": lines}
+            self._keep("disconnect", sender=name, **facts)
 
     def refused(self, name: str, why: str) -> None:
         """A sender was turned away."""
@@ -44,11 +47,18 @@ class Journal:
 
     def note(self, event: str, **facts: Any) -> None:
         """Anything else happened that strangers can cause."""
+        if self._counts(event):
+            self._keep(event, **facts)
+
+    def _counts(self, event: str) -> bool:
+        """Count an event; tell whether it may still be written by itself: a flood is not composed."""
         if not self._kinds:
             self._timer.at(self._loop.now() + COLLECT)
         self._kinds[event] += 1
-        if len(self._events) <= EACH_UP_TO:
-            self._events.append((event, {"at": timestamp(), **facts}))
+        return len(self._events) <= EACH_UP_TO
+
+    def _keep(self, event: str, **facts: Any) -> None:
+        self._events.append((event, {"at": timestamp(), **facts}))
 
     def write(self) -> None:
         """Write what was collected."""
