@@ -131,14 +131,14 @@ class Lan:
         return someone_listens(self.port)
 
     def events(self, event: str, since: str) -> list[dict[str, Any]]:
-        """Return the events of a name since a time, as the event log writes it."""
+        """Return the events of a name since a time, or sums with it, as the event log writes them."""
         found = []
         for name in ("events.log.1", "events.log"):
             path = self.folder / name
             for line in path.read_bytes().splitlines() if path.exists() else []:
                 with contextlib.suppress(ValueError):  # a line that was cut
                     one = json.loads(line)
-                    if one["event"] == event and one["time"] >= since:
+                    if event in (one["event"], *one.get("counts", ())) and one["time"] >= since:
                         found.append(one)
         return found
 

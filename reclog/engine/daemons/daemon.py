@@ -21,7 +21,7 @@ from ..system.loop import Loop
 from .config import C, Config
 from .control import Control
 
-#: Seconds between two attempts to write the state.
+#: Seconds between two attempts to write the state, or the event log.
 STATE_AGAIN = 1.0
 
 
@@ -50,7 +50,8 @@ class Daemon:
         self.again = again
         self.disk = disk()
         self.loop = Loop()
-        self.log = EventLog(self.path(EVENTS), self.path(HOLES))
+        self.log = EventLog(self.path(EVENTS), self.path(HOLES), self._owe)
+        self._log_timer = self.loop.timer(self.log.pay)
         self.stopping = False
         #: Set when the same daemon is to be started again with what it was told.
         self.keep_config = False
@@ -167,6 +168,9 @@ class Daemon:
             self._save_timer.at(self.loop.now() + STATE_AGAIN)
         else:
             self._save_failed = False
+
+    def _owe(self) -> None:
+        self._log_timer.at(self.loop.now() + STATE_AGAIN)
 
     def _notes(self) -> list[str]:
         """Return what is to be known by whoever has just started or changed it."""

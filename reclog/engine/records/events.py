@@ -5,6 +5,7 @@ Rules kept here:
 - What a stranger can cause at will rotates nothing else away: `events` has all that happened, `holes` has all
   but that.
 - No log grows without bound, in memory neither, and none stops the recording.
+- What can't be written now, for want of a descriptor or of room, is written later, whatever happens then.
 """
 
 from __future__ import annotations
@@ -22,21 +23,33 @@ Say = Callable[..., None]
 class EventLog:
     """State events in two logs: all in the one, in the other those that strangers can't cause at will."""
 
-    def __init__(self, events: str, holes: str = "") -> None:
-        """`events` and `holes` are paths; without `holes` there is one log only."""
+    def __init__(self, events: str, holes: str = "", owes: Callable[[], None] = lambda: None) -> None:
+        """`events` and `holes` are paths; without `holes` there is one log only.
+
+        `owes` is called when a line could not be written: it sees that `pay` is, some time later.
+        """
         self.events = Rotated(events)
         self.holes = Rotated(holes) if holes else None
+        self._owes = owes
 
     def say(self, event: str, **facts: Any) -> None:
         """Log `event` with its facts; times and lengths in seconds, sizes in bytes."""
         line = _line(event, facts)
-        self.events.append(line)
         if self.holes is not None:
             self.holes.append(line)
+        self.events.append(line)
+        self.pay()
 
     def mention(self, event: str, **facts: Any) -> None:
         """Log an event that a stranger can cause at will, as `journal` does."""
         self.events.append(_line(event, facts))
+        self.pay()
+
+    def pay(self) -> None:
+        """Write what could not be written before."""
+        written = [log.write() for log in (self.events, self.holes) if log is not None]
+        if not all(written):
+            self._owes()
 
 
 class Rotated:
@@ -53,12 +66,17 @@ class Rotated:
         self._waiting: deque[bytes] = deque(maxlen=self.KEPT)
 
     def append(self, line: bytes) -> None:
-        """Append a line."""
+        """Have a line written by the next `write`."""
         self._waiting.append(line)
+
+    def write(self) -> bool:
+        """Write what waits; tell whether nothing is left: what can't be written is kept."""
         try:
-            self._write()
+            if self._waiting or self._cut:
+                self._write()
         except OSError:
-            pass  # kept, and tried again with the next one
+            return False
+        return not self._waiting and not self._cut
 
     def _write(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC

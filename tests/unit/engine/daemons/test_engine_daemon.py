@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 from pathlib import Path
 from typing import Callable
 
@@ -48,6 +49,27 @@ def test_a_full_disk_keeps_no_daemon_from_its_work(
     assert (state["unknown"], state["listener"]) == (1, "builtin")
     said = [json.loads(line)["event"] for line in (tmp_path / "events.log").read_text().splitlines()]
     assert said == ["state not saved"]
+
+
+def test_an_event_for_which_no_descriptor_is_left_is_written_once_there_is_one(
+    daemon: Daemon,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    turn_until: Callable[[Callable[[], bool]], None],
+) -> None:
+    monkeypatch.setattr(module, "STATE_AGAIN", 0.01)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        daemon.log.mention("listener full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    events = tmp_path / "events.log"
+    assert not events.exists()
+    turn_until(events.exists)  # nothing else happens
+    assert json.loads(events.read_text())["event"] == "listener full"
 
 
 TOLD = {

@@ -80,6 +80,19 @@ def test_what_can_not_be_written_is_kept_for_later(tmp_path: Path) -> None:
     assert [event["event"] for event in events_in(path)] == ["one", "two", "three"]
 
 
+def test_what_can_not_be_written_is_owed(tmp_path: Path) -> None:
+    path, owed = tmp_path / "folder" / "events.log", []
+    log = EventLog(str(path), owes=lambda: owed.append(True))
+    log.mention("listener full")
+    assert owed == [True]
+    log.pay()
+    assert owed == [True, True]
+    path.parent.mkdir()
+    log.pay()
+    assert [event["event"] for event in events_in(path)] == ["listener full"]
+    assert owed == [True, True]
+
+
 def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "events.log"
     log = EventLog(str(path))
