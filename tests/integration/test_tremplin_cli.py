@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -69,10 +70,14 @@ def kill_9(process: psutil.Process) -> None:
     wait_until(lambda: not runs(process))
 
 
+def delivered(counters: dict[str, Any]) -> bool:
+    """Tell whether there was something to deliver, and all of it is settled: seen in one look."""
+    return bool(counters["acked"] == counters["end"] > 0)
+
+
 def undelivered(recording: TremplinRecording, end: int) -> None:
     """Kill the collector and send lines up to `end` that only the relay has then."""
-    wait_until(lambda: recording.relay_counters()["lines"] >= 1, what="the probe")
-    wait_until(lambda: recording.relay_counters()["acked"] == recording.relay_counters()["end"])
+    wait_until(lambda: delivered(recording.relay_counters()), what="the probe is settled")
     kill_9(recording.daemon)
     before = recording.relay_counters()["lines"]
     send(recording, 0, end)
