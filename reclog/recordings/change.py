@@ -18,9 +18,9 @@ from ..errors import ReclogError
 from .again import stop_command
 from .choice import is_file_of
 from .registry import Recording
-from .settings import DEFAULTS, LocalSettings, TremplinSettings
+from .settings import DEFAULTS, Settings
 
-S = TypeVar("S", LocalSettings, TremplinSettings)
+S = TypeVar("S", bound=Settings)
 
 #: What can be asked for of a recording that runs, and changes nothing of it.
 _CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")

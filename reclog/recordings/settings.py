@@ -41,20 +41,19 @@ BIND_HERE, BIND_THERE = "0.0.0.0", "::"
 PORT_LOCAL = 55514
 
 
-@dataclasses.dataclass(frozen=True)
-class LocalSettings:
-    """A recording on this machine, checked."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is asked of any recording that senders come to, checked."""
 
-    port: int
     #: Absolute.
     file: str
+    #: Of this machine, or of the tremplin.
     bind: str
     listener: str
     stamp: bool
     allow: Sequence[str]
     #: Seconds.
     partial_after: float
-    raw: bool
     #: 0: what the system's limits allow.
     max_senders: int
     max_per_address: int
@@ -63,29 +62,16 @@ class LocalSettings:
     said: Sequence[str] = ()
 
 
-def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalSettings:
-    """Return the settings of `inv local`. Raises UsageError."""
-    words = merged(flags, config)
-    settings = LocalSettings(
-        port=port_number(words["port"]),
-        file=file_path(words["file"]),
-        bind=address(words["bind"] if words["bind"] is not None else BIND_HERE),
-        listener=listener(words["listener"]),
-        stamp=yes_or_no("--stamp", words["stamp"]),
-        allow=networks(words["allow"]),
-        partial_after=seconds("--partial-after", words["partial_after"]),
-        raw=yes_or_no("--raw", words["raw"]),
-        max_senders=count("--max-senders", words["max_senders"]),
-        max_per_address=count("--max-per-address", words["max_per_address"]),
-        foreground=yes_or_no("--foreground", words["foreground"]),
-        said=said(flags, config),
-    )
-    check_together(settings)
-    return settings
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LocalSettings(Settings):
+    """A recording on this machine, checked."""
+
+    port: int
+    raw: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class TremplinSettings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TremplinSettings(Settings):
     """A recording through a tremplin, checked."""
 
     port_remote_in: int
@@ -94,24 +80,21 @@ class TremplinSettings:
     port_local: int
     #: Whether it has to be that port, or may be the next free one.
     port_local_given: bool
-    #: Absolute.
-    file: str
-    #: An address of the tremplin.
-    bind: str
-    listener: str
-    stamp: bool
-    allow: Sequence[str]
-    #: Seconds.
-    partial_after: float
-    #: 0: what the tremplin's limits allow.
-    max_senders: int
-    max_per_address: int
     #: Bytes.
     spool_max: int
     take_over: bool
-    foreground: bool
-    #: Which of these were asked for, and are not just the built-in values.
-    said: Sequence[str] = ()
+
+
+def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalSettings:
+    """Return the settings of `inv local`. Raises UsageError."""
+    words = merged(flags, config)
+    settings = LocalSettings(
+        **_of_any(words, said(flags, config), BIND_HERE),
+        port=port_number(words["port"]),
+        raw=yes_or_no("--raw", words["raw"]),
+    )
+    check_together(settings)
+    return settings
 
 
 def resolve_tremplin(
@@ -122,26 +105,18 @@ def resolve_tremplin(
     file = str(words["file"])
     if hosts > 1 and "{host}" not in file:
         raise UsageError("--file needs {host} in it for several hosts, as logs/{host}.log: one file each.")
+    words["file"] = file.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))
     given, out = words["port_local"] is not None, words["port_remote_out"]
     # socat checks networks where it listens to IPv4 alone.
     everywhere = BIND_HERE if words["listener"] == "socat" and networks(words["allow"]) else BIND_THERE
     settings = TremplinSettings(
+        **_of_any(words, said(flags, config), everywhere),
         port_remote_in=port_number(words["port_remote_in"], "--port-remote-in"),
         port_remote_out=port_number(out, "--port-remote-out") if out is not None else 0,
         port_local=port_number(words["port_local"], "--port-local") if given else PORT_LOCAL,
         port_local_given=given,
-        file=file_path(file.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))),
-        bind=address(words["bind"] if words["bind"] is not None else everywhere),
-        listener=listener(words["listener"]),
-        stamp=yes_or_no("--stamp", words["stamp"]),
-        allow=networks(words["allow"]),
-        partial_after=seconds("--partial-after", words["partial_after"]),
-        max_senders=count("--max-senders", words["max_senders"]),
-        max_per_address=count("--max-per-address", words["max_per_address"]),
         spool_max=byte_size("--spool-max", words["spool_max"]),
         take_over=yes_or_no("--take-over", words["take_over"]),
-        foreground=yes_or_no("--foreground", words["foreground"]),
-        said=said(flags, config),
     )
     if settings.port_remote_in == settings.port_remote_out:
         raise UsageError(
@@ -152,6 +127,22 @@ def resolve_tremplin(
         if reason:
             raise UsageError(f"{reason}: use --listener builtin.")
     return settings
+
+
+def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> dict[str, Any]:
+    """Return the fields of `Settings`; `everywhere` is where it listens if nothing else is asked for."""
+    return {
+        "file": file_path(words["file"]),
+        "bind": address(words["bind"] if words["bind"] is not None else everywhere),
+        "listener": listener(words["listener"]),
+        "stamp": yes_or_no("--stamp", words["stamp"]),
+        "allow": networks(words["allow"]),
+        "partial_after": seconds("--partial-after", words["partial_after"]),
+        "max_senders": count("--max-senders", words["max_senders"]),
+        "max_per_address": count("--max-per-address", words["max_per_address"]),
+        "foreground": yes_or_no("--foreground", words["foreground"]),
+        "said": said,
+    }
 
 
 def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +173,7 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _lacks(settings: LocalSettings | TremplinSettings) -> str:
+def _lacks(settings: Settings) -> str:
     """Return why socat can't do what is asked; empty if it can."""
     allow = [parse_network(word) for word in settings.allow]
     return lacks(KINDS["socat"], Asked(settings.bind, 0, allow, settings.stamp, settings.max_per_address))

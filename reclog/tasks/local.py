@@ -17,24 +17,20 @@ from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local
 
 from .edge import configured, sentences
+from .options import SHARED
 
 
 @task(
     auto_shortflags=False,
     iterable=["allow"],
     help={
+        **SHARED,
         "port": "TCP port to listen on (default 55514).",
         "file": "File to append to (default file.log).",
         "bind": "Numeric address to listen on (default 0.0.0.0: all IPv4; :: for all IPv6 and IPv4).",
         "listener": "socat, builtin, or auto (default): socat where it is installed and can do it.",
-        "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",
-        "no-stamp": "Undo --stamp of the config, or of the recording that runs.",
-        "allow": "Only record senders of this network, as 192.168.1.0/24. May be repeated. any: everyone.",
-        "partial-after": "Seconds after which text without a newline is written (default 2).",
         "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
         "foreground": "Stay, show counters; Ctrl-C stops the recording.",
-        "max-senders": "Senders served at once; others wait (default: what this system allows).",
-        "max-per-address": "Senders of one address at once; others are closed (builtin; default: no cap).",
     },
 )
 @sentences

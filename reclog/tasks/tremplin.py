@@ -18,12 +18,14 @@ from reclog.tremplin.stop import stop_host
 
 from .edge import configured, sentences
 from .fabric_words import target_of
+from .options import SHARED
 
 
 @task(
     auto_shortflags=False,
     iterable=["allow"],
     help={
+        **SHARED,
         "port-remote-in": "Port on the tremplin that senders use (default 55514).",
         "port-remote-out": "Port on the tremplin's 127.0.0.1 where the tunnel ends (default: a UNIX socket, "
         "or 55614 where OpenSSH can't forward to one).",
@@ -31,13 +33,7 @@ from .fabric_words import target_of
         "file": "File to append to (default file.log); {host} in it is the host's name.",
         "bind": "Numeric address of the tremplin to listen on (default ::, all of IPv6 and IPv4).",
         "listener": "On the tremplin: builtin (default; needs python3 alone) or socat.",
-        "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",
-        "no-stamp": "Undo --stamp of the config, or of the recording that runs.",
-        "allow": "Only record senders of this network, as 203.0.113.0/24. May be repeated. any: everyone.",
-        "partial-after": "Seconds after which text without a newline is passed on (default 2).",
         "spool-max": "Disk space there for lines that wait, as 64MiB (default 1GiB); senders wait when full.",
-        "max-senders": "Senders served at once; others wait (default: what the tremplin allows).",
-        "max-per-address": "Senders of one address at once; others are closed (builtin; default: no cap).",
         "take-over": "Have the relay from now on, though another machine has it.",
         "foreground": "Stay, show counters; Ctrl-C ends the collector here, the relay goes on.",
     },
