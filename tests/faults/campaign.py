@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 from bench import Home
+from checker import VERDICTS
 from stage import Fault, Stage, System
 
 #: What a deadline that passed raises (bench.wait_until); pytest keeps it apart from Exception.
@@ -116,7 +117,7 @@ def _round(lane: Lane, seed: int, names: list[str], until: float) -> dict[str, A
             verdict = stage.finish()
             _account(rows, windows, stage, verdict)
             if not verdict.good:
-                failure = str(verdict)
+                failure = f"{verdict}; {_blame(rows)}"
     except FAILURES:
         failure = traceback.format_exc()
         if stage is not None:
@@ -159,6 +160,15 @@ def _account(rows: dict[str, Row], windows: list[tuple[float, str]], stage: Stag
     for what, at, count in verdict.blamed:
         one = row(at)
         setattr(one, what, getattr(one, what) + count)
+
+
+def _blame(rows: dict[str, Row]) -> str:
+    """Say during which faults what is not as it should be had been accepted."""
+    found = {
+        name: {what: count for what in VERDICTS if (count := getattr(row, what))}
+        for name, row in rows.items()
+    }
+    return ", ".join(f"during {name!r}: {counts}" for name, counts in found.items() if counts)
 
 
 def complain(lane: Lane, seed: int, result: dict[str, Any]) -> None:
