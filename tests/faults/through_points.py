@@ -5,13 +5,17 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 from bench import wait_until
 from checker import SETTLES_WITHIN, Moment
 from stage import Fault, Stage
 from through_acts import end_collector, events, pressing, stating, system_of
+
+from reclog.engine.records.events import timestamp
 
 
 def _around(what: str, *operations: str) -> tuple[str, ...]:
@@ -82,6 +86,31 @@ def reached_at(path: Path) -> float:
     return time.monotonic() - (time.time() - path.stat().st_ctime)
 
 
+def held_since(stage: Stage, at: float) -> float:
+    """Return when the relay had last read all that came, up to `at` (monotonic): then, if it did."""
+    ahead = time.time() - time.monotonic()
+    for one in reversed(events(stage, "resumed", there=True) + _unended(stage)):
+        ended = _when(one) - ahead
+        if ended < at - SETTLES_WITHIN:
+            break
+        at = min(at, ended - one["paused_seconds"])
+    return at
+
+
+def _unended(stage: Stage) -> list[dict[str, Any]]:
+    """Return the pause that has not ended, as if it did now."""
+    paused, resumed = (events(stage, name, there=True)[-1:] for name in ("paused", "resumed"))
+    if not paused or (resumed and resumed[0]["time"] >= paused[0]["time"]):
+        return []
+    now = time.time()
+    return [{"time": timestamp(now), "paused_seconds": now - _when(paused[0])}]
+
+
+def _when(event: dict[str, Any]) -> float:
+    """Return an event's time, as time.time() tells it."""
+    return datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
+
+
 def _await(stage: Stage, reached: Path) -> None:
     wait_until(reached.exists, 20, f"{reached.stem} is reached")
 
@@ -100,8 +129,10 @@ def relay_dies(point: str) -> Fault:
             reached = arm(system.points_there, point, "kill")
             _await(stage, reached)
             _ends(stage, relay)
-            # What it died of was reached a moment before we know it: what was accepted until then is owed.
-            stage.moments.append(Moment(reached_at(reached), time.monotonic(), SETTLES_WITHIN))
+            # What it died of was reached a moment before we know it: what was accepted until then is owed,
+            # unless the pressure had filled the spool: then it waited, unread, in the kernel that lost it.
+            at = held_since(stage, reached_at(reached))
+            stage.moments.append(Moment(at, time.monotonic(), SETTLES_WITHIN))
 
     return fault
 
