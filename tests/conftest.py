@@ -52,8 +52,7 @@ def turn_until(loop: Loop) -> Callable[[Callable[[], bool]], None]:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     """Give a test its home; afterwards stop what runs there and see that nothing is left."""
-    import psutil
-    from bench import Home
+    from bench import Home, listening
 
     home = Home(tmp_path)
     yield home
@@ -62,8 +61,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     for process in left:
         process.kill()
     assert not left, f"left behind: {[' '.join(p.cmdline()) for p in left]}"
-    listening = [one.laddr for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
-    assert not set(home.ports) & {address.port for address in listening if address}
+    assert not listening(*home.ports)
 
 
 @pytest.fixture

@@ -22,13 +22,11 @@ def marked(root: Path) -> dict[Path, Family]:
     A daemon sets the mark in its own environment, so all that it starts inherits it (environ(7)).
     """
     found: dict[Path, Family] = {}
-    for process in psutil.process_iter(["uids"]):
-        uids = process.info["uids"]
-        if uids is None or uids.real != os.getuid() or process.pid == os.getpid():
-            continue
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
+            # Whose it is is asked of the few that have a mark.
             mark = process.environ().get(MARK)
-            if mark and Path(mark).parent == root:
+            if mark and Path(mark).parent == root and _is_mine(process):
                 found.setdefault(Path(mark), []).append(process)
     for family in found.values():
         family.sort(key=_age)
@@ -102,6 +100,10 @@ def holder_of(port: int) -> str:
             with contextlib.suppress(psutil.Error):
                 return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
     return ""
+
+
+def _is_mine(process: psutil.Process) -> bool:
+    return process.pid != os.getpid() and process.uids().real == os.getuid()
 
 
 def _age(process: psutil.Process) -> tuple[float, int]:

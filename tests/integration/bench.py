@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,19 @@ BIN = Path(sys.executable).parent
 
 def wait_until(condition: Callable[[], Any], within: float = 10.0, what: str = "") -> Any:
     """Return the first true value of `condition`; fail after `within` seconds."""
-    until = time.monotonic() + within
+    now = time.monotonic()
+    until = now + within
     while True:
+        began = now
         value = condition()
         if value:
             return value
-        if time.monotonic() > until:
+        now = time.monotonic()
+        if now > until:
             pytest.fail(f"not within {within} s: {what or condition}")
-        time.sleep(0.01)
+        # A look that is dear is taken less often: other tests share these cores.
+        time.sleep(min(0.1, max(0.01, 2 * (now - began))))
+        now = time.monotonic()
 
 
 @functools.cache
@@ -69,6 +74,24 @@ def free_port() -> int:
                 _given.add(port)
                 return port
     raise AssertionError("no free port")
+
+
+def tcp_sockets() -> Iterator[tuple[str, int, str]]:
+    """Yield the address, the port and the state (proc(5): 0A listens) of each TCP socket of this host.
+
+    psutil.net_connections finds out whose each is, too, by looking at every descriptor of the machine.
+    """
+    for family, name in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            _, here, _, state, *_ = line.split()
+            address, _, port = here.partition(":")
+            words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
+            yield socket.inet_ntop(family, b"".join(words)), int(port, 16), state
+
+
+def listening(*ports: int) -> set[tuple[str, int]]:
+    """Return the addresses and ports, of these, on which somebody listens."""
+    return {(address, port) for address, port, state in tcp_sockets() if port in ports and state == "0A"}
 
 
 SLOTS = 12

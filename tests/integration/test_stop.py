@@ -14,14 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-import psutil
 import pytest
-from bench import BIN, ROOT, Home, Running, free_port, wait_until
+from bench import BIN, ROOT, Home, Running, free_port, tcp_sockets, wait_until
 from swarm import Crowd, in_threads, listening_socat, runs, stays, unacknowledged
 
 from reclog.engine.system.identity import Identity
 
 Popen = subprocess.Popen[bytes]
+TIME_WAIT = "06"
 
 
 class Accepted:
@@ -87,7 +87,7 @@ def assert_gone(recording: Running) -> None:
     """See that no process, no listening port and no state of `recording` is left."""
     assert recording.home.processes() == []
     # Half a handshake outlives its listener: the kernel drops it when its own timer finds the listener gone.
-    wait_until(lambda: states_of(recording.port) <= {psutil.CONN_TIME_WAIT}, 10, "its kernel has none")
+    wait_until(lambda: states_of(recording.port) <= {TIME_WAIT}, 10, "its kernel has none")
     with pytest.raises(ConnectionRefusedError):
         recording.connect()
     left = {path.name for path in (recording.home.recordings / f"local-{recording.port}").iterdir()}
@@ -97,7 +97,7 @@ def assert_gone(recording: Running) -> None:
 
 def states_of(port: int) -> set[str]:
     """Return the states of the TCP connections that have `port` here."""
-    return {c.status for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port}
+    return {state for _, at, state in tcp_sockets() if at == port}
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench import BIN, ROOT, Home, free_port, slot, wait_until
+from bench import BIN, ROOT, Home, free_port, listening, slot, wait_until
 from tremplin_bench import ALIAS, Tremplin, is_sshd, run_sshd
 
 
@@ -53,15 +53,6 @@ def keygen(*words: str) -> None:
     subprocess.run(["ssh-keygen", "-q", *words], check=True, capture_output=True)
 
 
-def listening(port: int) -> set[str]:
-    """Return the addresses on which somebody listens on `port`."""
-    return {
-        one.laddr.ip
-        for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
-    }
-
-
 def works(trem: Tremplin, host: str, text: str | None = None, *core: str) -> str:
     """Record through `host` by the ssh config `text`, and stop; what the start printed."""
     config = trem.folder / "variant"
@@ -74,7 +65,7 @@ def works(trem: Tremplin, host: str, text: str | None = None, *core: str) -> str
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stderr == ""
     assert "proved: a line sent there" in done.stdout
-    assert listening(local) == {"127.0.0.1"}
+    assert listening(local) == {("127.0.0.1", local)}
     (state,) = trem.home.status()
     assert state["state"] == "recording"
     assert len(state["pids"]) >= 2  # a proxy belongs to the tunnel

@@ -11,14 +11,10 @@ import sys
 import time
 
 import psutil
-from bench import wait_until
+from bench import listening, wait_until
 from swarm import frozen, is_closed
 from tremplin_bench import Tremplin
-from tremplin_streams import (
-    counters,
-    listens,
-    relay_died,
-)
+from tremplin_streams import counters, listens, relay_died
 
 from reclog.engine.feed.handshake import PROTOCOL
 
@@ -39,9 +35,7 @@ def said_to(sock: socket.socket, words: bytes) -> bytes:
 def test_both_ports_are_for_this_host_alone(trem: Tremplin) -> None:
     recording = trem.open(at_port=True)
     ours = (recording.port_out, recording.port_local)
-    listening = [c.laddr for c in psutil.net_connections("tcp") if c.laddr and c.status == psutil.CONN_LISTEN]
-    found = sorted((address.ip, address.port) for address in listening if address.port in ours)
-    assert found == sorted(("127.0.0.1", port) for port in ours)
+    assert listening(*ours) == {("127.0.0.1", port) for port in ours}
 
 
 def test_the_tunnels_end_is_for_its_own_user_alone(trem: Tremplin) -> None:
@@ -49,14 +43,13 @@ def test_the_tunnels_end_is_for_its_own_user_alone(trem: Tremplin) -> None:
     feed = trem.relays / str(recording.port) / "feed"
     assert stat.S_IMODE(feed.stat().st_mode) == 0o600
     ours = {recording.port, recording.port_local}
-    listening = {
-        address.port
+    theirs = {
+        one.laddr.port
         for role in (recording.relay, recording.ssh)
         for one in role.net_connections("tcp")
         if one.status == psutil.CONN_LISTEN
-        for address in [one.laddr]
     }
-    assert listening == ours
+    assert theirs == ours
     program = f"import os, socket; os.setuid(65534); socket.socket(socket.AF_UNIX).connect({str(feed)!r})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "PermissionError" in done.stderr
