@@ -310,6 +310,15 @@ def nothing_goes_to_a_new_file_before_a_checkpoint_says_so(world: World) -> None
     world.drain()
 
 
+def a_checkpoint_that_can_not_be_read_is_not_lost(world: World) -> None:
+    world.laptop.fail_at(1)  # nothing is settled, so that the relay has it still
+    go(world, b"one\n")
+    world.end_collector()
+    world.laptop.fail_at(2, reads=True)
+    go(world)
+    world.drain()
+
+
 def a_line_behind_a_strangers_is_not_written_twice(world: World) -> None:
     go(world)
     world.kill_collector()
@@ -411,6 +420,7 @@ SHORT = [
     nothing_is_taken_before_a_checkpoint_of_that_spool_is_saved,
     a_stop_whose_last_ack_gets_lost_can_be_tried_again,
     nothing_goes_to_a_new_file_before_a_checkpoint_says_so,
+    a_checkpoint_that_can_not_be_read_is_not_lost,
     a_line_behind_a_strangers_is_not_written_twice,
     a_removal_cut_short_leaves_a_spool_that_opens,
     a_checkpoint_on_the_way_over_a_gap_is_right,

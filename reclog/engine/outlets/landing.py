@@ -190,7 +190,9 @@ class Landing:
             saved = Checkpoint.from_json(read_json(self._checkpoint_path, self._disk))
         except FileNotFoundError:
             return
-        except (OSError, ValueError) as error:
+        except OSError as error:  # whoever went on without it would write twice what it covers
+            raise FileUnusable(f"{self._checkpoint_path} can't be read ({error.strerror}).") from error
+        except ValueError as error:
             self._say("checkpoint lost", reason=str(error))
             return
         self.spool, self.offset, self.settled = saved.spool, saved.offset, saved.offset
