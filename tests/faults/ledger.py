@@ -22,6 +22,8 @@ class Stream:
         self.id = ""
         #: Every byte ever written, by its offset.
         self.data: dict[int, int] = {}
+        #: The labels of these.
+        self.labels: set[int] = set()
         #: Where the next byte is to go.
         self.next = 0
         #: Offsets that went with the tremplin's power.
@@ -31,6 +33,13 @@ class Stream:
 
     def label(self, offset: int) -> int:
         return (self.number + 1) * SPAN + offset
+
+    def add(self, data: bytes) -> None:
+        """Take note of what is spooled next."""
+        end = self.next + len(data)
+        self.data.update(zip(range(self.next, end), data))
+        self.labels.update(range(self.label(self.next), self.label(end)))
+        self.next = end
 
 
 class Ledger:
@@ -91,8 +100,7 @@ class Ledger:
     def must_be_on_platter(self, start: int, end: int, why: str) -> None:
         """Check that the laptop's platter holds the stream from `start` to `end`. Raises Broken."""
         stream = self.stream
-        there = self.accounted(platter=True)
-        for offset in range(start, end):
-            if offset in stream.data and offset not in stream.lost and stream.label(offset) not in there:
-                what = self.text(stream.label(offset))
-                raise Broken(f"not on disk: {why}, and the laptop's disk lacks {what}")
+        wanted = stream.labels.intersection(range(stream.label(start), stream.label(end)))
+        for label in sorted(wanted - self.accounted(platter=True)):
+            if label % SPAN not in stream.lost:
+                raise Broken(f"not on disk: {why}, and the laptop's disk lacks {self.text(label)}")

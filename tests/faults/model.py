@@ -234,8 +234,7 @@ class World:
             if not self._pending.startswith(data):
                 raise Broken(_unlike(data, self._pending, bytes(stream.data.values())))
             self._pending = self._pending[len(data) :]
-            stream.data.update(zip(range(first, first + len(data)), data))
-            stream.next += len(data)
+            stream.add(data)
         return [FOREIGN] * len(data)
 
     def _deleting(self, path: str, inode: Inode) -> None:

@@ -40,7 +40,11 @@ class Reader:
         present = ledger.labels()
         accounted = ledger.accounted()
         self._why = ""
-        ways = [_Way(before, self._starts(accounted, landing))]
+        starts = self._starts(accounted, landing)
+        tags = self._plain(before, data, newline, starts)
+        if tags and not self._wrong(inode, before, tags, present, accounted):
+            return tags
+        ways = [_Way(before, starts)]
         for byte in data:
             ways = [more for way in ways for more in self._go_on(way, byte, newline, empty)]
             if not ways:
@@ -53,6 +57,16 @@ class Reader:
                 return tags
             self._why = self._why or wrong
         raise Broken(self._why if ways else self._name(inode, data, present))
+
+    def _plain(self, before: list[int], data: bytes, newline: bool, starts: list[int]) -> list[int]:
+        """Return the tags of what goes on as the first of `starts`, with nothing between; else nothing."""
+        for label in starts[:1]:
+            last, end = before[-1] if before else FOREIGN, label + len(data)
+            said = last == label - 1 or (newline and last != CLOSING)
+            gap = any(start < end and label < stop for start, stop in self._ledger.gaps)
+            if said and not gap and all(self._byte(label + at) == data[at] for at in range(len(data))):
+                return list(range(label, end))
+        return []
 
     def _go_on(self, way: _Way, byte: int, newline: bool, empty: bool) -> Iterator[_Way]:
         last = way.tags[-1] if way.tags else FOREIGN
@@ -83,9 +97,7 @@ class Reader:
                     starts += [stream.label(landing.offset), *back][:-4:-1]
         starts += self._after(ledger.last) if ledger.last >= 0 else []
         for stream in ledger.streams:
-            first = next((at for at in stream.data if stream.label(at) not in accounted), None)
-            if first is not None:
-                starts.append(stream.label(first))
+            starts += sorted(stream.labels - accounted)[:1]
         starts = [ledger.behind_gap(label) for label in starts]
         return list(dict.fromkeys([*starts, *(self._line_start(label) for label in starts)]))
 
@@ -124,13 +136,10 @@ class Reader:
                 return f"doubled: {ledger.text(label)} is in the file already"
             if label != last + 1:
                 stream = ledger.stream_of(label)
-                for at in stream.data:
-                    if at >= label % SPAN:
-                        break
-                    if stream.label(at) not in known:
-                        later = stream.label(at) in tags
-                        how = "reordered" if later else "lost"
-                        return f"{how}: {ledger.text(label)} is written, and not {at}"
+                for missing in sorted(stream.labels - known)[:1]:
+                    if missing < label:
+                        how = "reordered" if missing in tags else "lost"
+                        return f"{how}: {ledger.text(label)} is written, and not {missing % SPAN}"
             known.add(label)
             last = label
         return ""

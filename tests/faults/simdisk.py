@@ -178,6 +178,8 @@ class SimDisk(Disk):
         self.dead = False
         #: Changes asked for so far: writes, creations, syncs, replacements, removals.
         self.changes = 0
+        #: Which of them were writes of more than a byte.
+        self.writes: list[int] = []
         self.reads = 0
         self.failed_reads = 0
         self.deaths = 0
@@ -326,6 +328,8 @@ class SimDisk(Disk):
             if death == WITHIN:  # a write of several pages can be killed between two of them
                 whole = whole[: len(whole) // 2]
             tags = self.on_write(opened, position, whole)
+        if len(whole) > 1:
+            self.writes.append(self.changes)
         inode.change(Change(position, whole, tags))
         opened.position = position + len(whole)
         self._after(death)

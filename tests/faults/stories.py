@@ -28,11 +28,18 @@ def told(story: Story) -> None:
 def told_with_deaths(story: Story, where: str) -> None:
     """Kill the process there at each of its changes, or cut the power. Raises Broken."""
     with small():
-        for when, kept in (WITHIN, None), (AFTER, None), (AFTER, []):
-            for nth in range(1, 1000):
+        world = World()
+        disk = getattr(world, where)
+        begun = disk.changes
+        story(world)
+        changes = range(begun + 1, disk.changes + 1)
+        writes = [change for change in disk.writes if change > begun]
+        world.drain()
+        for when, kept, victims in (WITHIN, None, writes), (AFTER, None, changes), (AFTER, [], changes):
+            for change in victims:
                 world = World()
                 disk = getattr(world, where)
-                world.kill_at(disk, nth, when, None if kept is None else choice(kept))
+                world.kill_at(disk, change - begun, when, None if kept is None else choice(kept))
                 story(world)
                 world.drain()
                 if not disk.deaths:
