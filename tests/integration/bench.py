@@ -107,6 +107,11 @@ class Running:
     port: int
     file: Path
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of `inv` that start it."""
+        return "local", "--port", str(self.port), "--file", str(self.file)
+
     def connect(self, host: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection((host, self.port), timeout=10)
 
@@ -196,12 +201,15 @@ class Home:
 
     def local(self, *words: str, file: Path | None = None, **kwargs: Any) -> Running:
         """Start `inv local` on a free port; fail with its own words if it does not start."""
-        port = free_port()
-        self.ports.append(port)
-        file = file or self.path / f"{port}.log"
-        done = self.inv("local", "--port", str(port), "--file", str(file), *words, **kwargs)
+        running = self.to_be(file)
+        done = self.inv(*running.words, *words, **kwargs)
         assert done.returncode == 0, done.stderr
-        return Running(self, port, file)
+        return running
+
+    def to_be(self, file: Path | None = None) -> Running:
+        """Return a recording on a free port that is still to be started."""
+        self.ports.append(free_port())
+        return Running(self, self.ports[-1], file or self.path / f"{self.ports[-1]}.log")
 
     def status(self) -> list[dict[str, Any]]:
         """Return what `inv status --json` says."""

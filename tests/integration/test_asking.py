@@ -49,7 +49,7 @@ def fill(path: Path) -> None:
 
 
 def again(recording: Running) -> None:
-    done = recording.home.inv("local", "--port", str(recording.port), "--file", str(recording.file))
+    done = recording.home.inv(*recording.words)
     assert done.returncode == 0, done.stderr
 
 
@@ -78,7 +78,7 @@ def test_a_recording_that_starts_on_a_full_disk_is_seen(small: Home) -> None:
     recording = small.local()
     recording.kill()
     fill(small.path / "ballast")
-    done = small.inv("local", "--port", str(recording.port), "--file", str(recording.file))
+    done = small.inv(*recording.words)
     assert done.returncode == 1
     assert f"({FULL}): make room there" in done.stderr
     assert not small.processes()

@@ -175,16 +175,13 @@ def outgoing(port: int) -> Iterator[socket.socket]:
 
 
 def test_a_port_that_an_outgoing_connection_holds_for_a_moment(home: Home, listener: str) -> None:
-    port = free_port()
-    home.ports.append(port)
-    file = home.path / "x.log"
-    with outgoing(port) as sock:
+    running = home.to_be()
+    with outgoing(running.port) as sock:
         end = threading.Timer(1.0, sock.close)
         end.start()
-        done = home.inv("local", "--port", str(port), "--file", str(file), "--listener", listener)
+        done = home.inv(*running.words, "--listener", listener)
         end.join()
     assert done.returncode == 0, done.stderr
-    running = Running(home, port, file)
     running.send(b"in the end\n")
     wait_until(lambda: running.read() == b"in the end\n")
 

@@ -8,7 +8,7 @@ import resource
 import threading
 
 import pytest
-from bench import BIN, Home, Running, free_port, wait_until
+from bench import BIN, Home, Running, wait_until
 from swarm import in_threads, is_turned_away, listening_socat, stays
 
 SENDERS, THREADS = 2000, 200
@@ -51,11 +51,8 @@ def test_2000_senders_at_once_are_2000_lines(home: Home, listener: str) -> None:
 
 
 def test_a_limit_of_open_files_is_said_and_loses_nothing(home: Home, listener: str) -> None:
-    port = free_port()
-    home.ports.append(port)
-    recording = Running(home, port, home.path / "limited.log")
-    command = [str(BIN / "inv"), "local", "--port", str(port), "--file", str(recording.file)]
-    command += ["--listener", listener]
+    recording = home.to_be()
+    command = [str(BIN / "inv"), *recording.words, "--listener", listener]
     done = home.run("sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *command)
     assert done.returncode == 0, done.stderr
     assert "At most 236 senders are served at once, the limit of open files" in done.stderr
@@ -71,10 +68,7 @@ def test_a_limit_of_open_files_is_said_and_loses_nothing(home: Home, listener: s
 
 
 def test_no_limit_no_note(home: Home, listener: str) -> None:
-    port = free_port()
-    home.ports.append(port)
-    file = str(home.path / "file.log")
-    done = home.inv("local", "--port", str(port), "--file", file, "--listener", listener)
+    done = home.inv(*home.to_be().words, "--listener", listener)
     assert done.returncode == 0
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard >= SENDERS + 100:

@@ -87,11 +87,9 @@ def test_completion(home: Home) -> None:
 
 
 def test_the_program_works_outside_the_checkout(home: Home) -> None:
-    port = free_port()
-    home.ports.append(port)
-    done = reclog_program(home, "local", "--port", str(port), "--file", "x.log")
+    running = home.to_be(home.path / "elsewhere" / "x.log")
+    done = reclog_program(home, "local", "--port", str(running.port), "--file", "x.log")
     assert done.returncode == 0, done.stderr
-    running = Running(home, port, home.path / "elsewhere" / "x.log")
     assert str(running.file) in done.stdout
     running.send(b"hello\n")
     wait_until(lambda: running.read() == b"hello\n")
@@ -112,17 +110,14 @@ def test_version(home: Home) -> None:
 def test_an_engine_does_not_take_modules_from_where_it_is_started(home: Home) -> None:
     for name in ("json", "socket", "selectors"):
         (home.path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
-    port = free_port()
-    home.ports.append(port)
     folder = {"PYTHONPATH": str(ROOT)}
-    words = ("local", "--port", str(port), "--file", "x.log")
     script = BIN / "reclog"
     if not script.exists():  # `python -c` looks into its folder first
         script = home.path / "bin" / "reclog"
         script.parent.mkdir()
         script.write_text(f"#!{sys.executable}\nfrom reclog.program import main\nmain()\n")
         script.chmod(0o700)
-    done = home.run(str(script), *words, cwd=home.path, env=folder)
+    done = home.run(str(script), *home.to_be().words, cwd=home.path, env=folder)
     assert done.returncode == 0, done.stderr
 
 

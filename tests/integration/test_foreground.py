@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from bench import BIN, ROOT, Home, Running, free_port, wait_until
+from bench import BIN, ROOT, Home, Running, wait_until
 from terminal import ready_for_ctrl_c, terminal
 
 from reclog.console import size
@@ -27,11 +27,9 @@ def recording(home: Home) -> bool:
 @contextlib.contextmanager
 def foreground(home: Home, *words: str) -> Iterator[tuple[Running, subprocess.Popen[str]]]:
     """Run `inv local --foreground` without a terminal, its output in a pipe."""
-    port = free_port()
-    home.ports.append(port)
-    running = Running(home, port, home.path / "x.log")
+    running = home.to_be()
     process = subprocess.Popen(
-        [INV, "local", "--foreground", "--port", str(port), "--file", str(running.file), *words],
+        [INV, *running.words, "--foreground", *words],
         cwd=ROOT,
         env=home.env,
         stdin=subprocess.DEVNULL,
@@ -99,11 +97,8 @@ def test_inv_kill_ends_a_foreground(home: Home) -> None:
 
 
 def test_live_counters_on_a_terminal_and_ctrl_c(home: Home, listener: str) -> None:
-    port = free_port()
-    home.ports.append(port)
-    running = Running(home, port, home.path / "x.log")
-    words = ("--foreground", "--port", str(port), "--file", str(running.file), "--listener", listener)
-    with terminal(home, INV, "local", *words) as window:
+    running = home.to_be()
+    with terminal(home, INV, *running.words, "--foreground", "--listener", listener) as window:
         window.see(b"recording, 0 lines, 0 B, 0 senders")
         with running.connect() as sock:
             sock.sendall(b"one\ntwo\n")
@@ -119,24 +114,19 @@ def test_live_counters_on_a_terminal_and_ctrl_c(home: Home, listener: str) -> No
 
 
 def test_a_closed_window_stops_a_foreground(home: Home) -> None:
-    port = free_port()
-    home.ports.append(port)
-    words = ("--foreground", "--port", str(port), "--file", str(home.path / "x.log"))
-    with terminal(home, INV, "local", *words) as window:
+    running = home.to_be()
+    with terminal(home, INV, *running.words, "--foreground") as window:
         window.see(b"0 senders")
-        Running(home, port, home.path / "x.log").send(BURST)
+        running.send(BURST)
     wait_until(lambda: home.processes() == [])
-    assert (home.path / "x.log").read_bytes() == BURST
+    assert running.read() == BURST
     assert home.status() == []
 
 
 def test_a_recorder_in_the_background_outlives_its_terminal(home: Home, listener: str) -> None:
-    port = free_port()
-    home.ports.append(port)
-    running = Running(home, port, home.path / "x.log")
+    running = home.to_be()
     with terminal(home, "sh") as window:
-        words = ["local", "--port", str(port), "--file", str(running.file), "--listener", listener]
-        window.type(shlex.join([INV, *words]).encode() + b"\n")
+        window.type(shlex.join([INV, *running.words, "--listener", listener]).encode() + b"\n")
         window.see(b"Follow: tail -f")
     before = {process.pid for process in running.family()}
     running.send(b"still here\n")
@@ -147,12 +137,10 @@ def test_a_recorder_in_the_background_outlives_its_terminal(home: Home, listener
 
 
 def test_the_live_counters_do_not_obey_a_sender(home: Home) -> None:
-    port = free_port()
-    home.ports.append(port)
-    words = ("local", "--foreground", "--port", str(port), "--file", str(home.path / "x.log"))
-    with terminal(home, INV, *words) as window:
+    running = home.to_be()
+    with terminal(home, INV, *running.words, "--foreground") as window:
         window.see(b"0 senders")
-        Running(home, port, home.path / "x.log").send(HOSTILE + b"\n")
+        running.send(HOSTILE + b"\n")
         window.see(SHOWN.encode())
         assert b"\x1b[31m" not in window.shown
         assert b"\x1b]0;" not in window.shown

@@ -6,7 +6,7 @@ import statistics
 import time
 
 import psutil
-from bench import Home, Running, free_port, wait_until
+from bench import Home, Running, wait_until
 
 #: Seconds of idleness that are looked at, and of CPU that may be used in them (0.1 %).
 WINDOW, AT_MOST = 10.0, 0.010
@@ -17,14 +17,12 @@ WAKE_UPS = 5
 def test_a_start_takes_less_than_a_second(home: Home, listener: str) -> None:
     took = []
     for _ in range(10):
-        port = free_port()
-        words = ("--port", str(port), "--file", str(home.path / f"{port}.log"), "--listener", listener)
+        running = home.to_be()
         began = time.monotonic()
-        done = home.inv("local", *words)
+        done = home.inv(*running.words, "--listener", listener)
         took.append(time.monotonic() - began)
         assert done.returncode == 0, done.stderr
-        home.ports.append(port)
-        home.inv("kill", "--port", str(port))
+        running.kill()
     assert statistics.median(took) < 1.0, took
 
 

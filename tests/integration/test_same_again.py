@@ -6,7 +6,7 @@ import contextlib
 import socket
 
 import psutil
-from bench import BIN, Home, Running, free_port, wait_until
+from bench import BIN, Home, wait_until
 
 ADDRESS = "127.0.0.1"
 
@@ -74,14 +74,11 @@ def test_a_socat_is_told_when_it_starts(home: Home) -> None:
 
 
 def test_a_start_without_standard_streams_starts(home: Home) -> None:
-    port = free_port()
-    home.ports.append(port)
-    file = home.path / "closed.log"
-    words = [str(BIN / "inv"), "local", "--port", str(port), "--file", str(file)]
-    done = home.run("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words)
+    running = home.to_be()
+    done = home.run("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", str(BIN / "inv"), *running.words)
     assert done.returncode == 0
-    Running(home, port, file).send(b"line\n")
-    wait_until(lambda: file.read_bytes() == b"line\n")
+    running.send(b"line\n")
+    wait_until(lambda: running.read() == b"line\n")
 
 
 def test_a_path_is_proved_from_an_address_that_may_send(home: Home) -> None:
@@ -92,13 +89,11 @@ def test_a_path_is_proved_from_an_address_that_may_send(home: Home) -> None:
 
 
 def test_few_open_files_serve_as_many_as_is_said(home: Home) -> None:
-    port = free_port()
-    home.ports.append(port)
-    words = [str(BIN / "inv"), "local", "--port", str(port), "--file", str(home.path / "few.log")]
-    done = home.run("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *words, "--listener", "builtin")
+    recording = home.to_be()
+    words = [str(BIN / "inv"), *recording.words, "--listener", "builtin"]
+    done = home.run("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *words)
     assert done.returncode == 0, done.stderr
     assert "At most 16 senders are served at once" in done.stderr
-    recording = Running(home, port, home.path / "few.log")
     with contextlib.ExitStack() as stack:
         for _ in range(17):
             stack.enter_context(recording.connect())

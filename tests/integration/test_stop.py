@@ -317,7 +317,7 @@ def test_the_recorder_killed(home: Home, listener: str) -> None:
             wait_until(lambda sock=sock: _fails(sock), 1, "a send that fails")  # type: ignore[misc]
     assert recording.status()["state"] == "dead"
     assert home.processes() == []
-    done = home.inv("local", "--port", str(recording.port), "--file", str(recording.file))
+    done = home.inv(*recording.words)
     assert done.returncode == 0, done.stderr
     assert f"Cleaned up local-{recording.port}" in done.stderr
     recording.send(b"after\n")
@@ -331,8 +331,7 @@ def test_a_start_right_after_the_recorder_was_killed(home: Home, listener: str) 
         sock.sendall(b"before\n")
         wait_until(lambda: recording.read() == b"before\n")
         recording.daemon.kill()
-        words = ("--port", str(recording.port), "--file", str(recording.file), "--listener", listener)
-        done = home.inv("local", *words)
+        done = home.inv(*recording.words, "--listener", listener)
         assert done.returncode == 0, done.stderr
         assert "Cleaned up" in done.stderr
         recording.send(b"after\n")
