@@ -29,6 +29,7 @@ PATH="$PATH:/usr/sbin:/sbin"
 if [ "$what" != . ]; then
     need socat socat
     need nc netcat-openbsd
+    need openssl openssl
     need telnet telnet
     need curl curl
     need logger bsdutils

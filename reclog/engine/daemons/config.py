@@ -65,6 +65,8 @@ class Listening(Config):
     """Who may send, where, and how that becomes lines."""
 
     CHANGEABLE = frozenset({"allow", "stamp", "partial_after", "max_senders", "max_per_address"})
+    #: Changes, too, where the daemon is on the machine of its files.
+    CERTIFICATE = frozenset({"tls_cert", "tls_key", "fingerprint"})
 
     port: int
     bind: str
@@ -76,13 +78,20 @@ class Listening(Config):
     #: 0: what the system's limits allow.
     max_senders: int = 0
     max_per_address: int = 0
+    tls: bool = False
+    #: Files (PEM), those of a relay in its folder; no clients: nobody is asked for a certificate.
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_clients: str = ""
+    #: The certificate's SHA-256 (hex): another one is read anew.
+    fingerprint: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class RecorderConfig(Config):
     """A recording on this machine."""
 
-    CHANGEABLE = Listening.CHANGEABLE
+    CHANGEABLE = Listening.CHANGEABLE | Listening.CERTIFICATE
 
     listening: Listening
     file: str
@@ -176,6 +185,8 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "file": (_word(lambda word: word and _passes(word)), "a file's name"),
     "spool_max": (_whole(1, 1 << 62), "a number of bytes"),
     "secret": (_word(checked_secret), "16 bytes in hex"),
+    **dict.fromkeys(("tls_cert", "tls_key", "tls_clients"), (_word(_passes), "a file's name")),
+    "fingerprint": (_word(lambda word: not word or len(bytes.fromhex(word)) == 32), "32 bytes in hex"),
     "bool": (lambda value: isinstance(value, bool), "true or false"),
     "int": (_whole(0, 1 << 31), "a number of things"),
     "str": (_word(bool), "a word"),

@@ -9,6 +9,9 @@ from .reading import Reading
 from .roster import Limits
 from .sender import Sender
 
+#: Seconds within which the rest of what was accepted in part has to come: it is sent again after 0.2.
+REST_WITHIN = 1.5
+
 
 class Intake(Reading):
     """Serve every sender of every endpoint, and bring in at the end what they have sent."""
@@ -45,8 +48,18 @@ class Intake(Reading):
         return False
 
     def drain_senders(self, until: float) -> bool:
-        """Take in all that the connected senders have sent so far, then disconnect them."""
-        return all(self._finish(sender, until) for sender in list(self._senders.values()))
+        """Take in all that the connected senders have sent so far, then disconnect them.
+
+        What was accepted in part, and can't be read so, has its rest awaited.
+        """
+        for sender in list(self._senders.values()):
+            self._finish(sender, until)
+        waiting, until = list(self._senders.values()), min(until, self._loop.now() + REST_WITHIN)
+        while any(sender.stream.half for sender in waiting) and self._loop.now() < until:
+            self._loop.turn(at_most=0.02)
+            waiting = [sender for sender in waiting if not sender.gone]
+        finished = [self._finish(sender, until) for sender in waiting]
+        return all(finished)
 
     def hand_on_all(self, until: float) -> bool:
         """Hand every unfinished message on and write all; False if the store did not take it by `until`."""
@@ -55,7 +68,8 @@ class Intake(Reading):
 
     def left_behind(self) -> tuple[int, int]:
         """Return how many senders are still connected, and the bytes they sent that were not read."""
-        return len(self._senders), sum(sender.stream.unread() for sender in self._senders.values())
+        streams = [sender.stream for sender in self._senders.values()]
+        return len(streams), sum(stream.unread() + stream.half for stream in streams)
 
     def _finish(self, sender: Sender, until: float) -> bool:
         """Take in what was accepted from `sender`, not a byte more, and disconnect it."""
@@ -77,5 +91,8 @@ class Intake(Reading):
                 return False
             if count == 0:
                 break
+        if stream.half:
+            self._watch(sender)
+            return False
         self._goodbye(sender, "stopped")
         return True

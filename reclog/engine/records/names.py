@@ -27,6 +27,8 @@ PROGRAM = "reclog.pyz"
 SPOOL = "spool"
 OWNER = "owner.json"
 STOPPING = "stopping"
+#: Its certificate, the key of that, and the CA of its clients (PEM).
+CERTIFICATE, KEY, CLIENTS = "tls.pem", "tls.key", "clients.pem"
 #: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
 #: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
 MARK = "RECLOG_RECORDING"

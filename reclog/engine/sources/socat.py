@@ -28,7 +28,9 @@ from .tcp import BACKLOG, KEEPALIVE
 
 NAME = "socat"
 #: It passes no sender's address on, and checks one range only (`range=`).
-ABILITIES = Abilities(knows_address=False, networks=1, ipv6_networks=False, changes=False, process_each=True)
+ABILITIES = Abilities(
+    knows_address=False, networks=1, ipv6_networks=False, changes=False, process_each=True, tls=False
+)
 #: Bytes that a fork moves at once; 8 KiB, its default, costs twice the CPU in bulk.
 BLOCK = 65536
 #: Seconds that a fork waits for a word in the other direction once one has ended: nobody says one.

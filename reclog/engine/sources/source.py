@@ -5,11 +5,14 @@ A new kind is a module with a class of this shape, and a line in `choice`.
 
 from __future__ import annotations
 
+import socket
 from typing import Callable, ClassVar, NamedTuple, Protocol, Sequence
 
 from ..intake.framing import Framing, Lines
 from ..intake.intake import Intake
 from ..records.events import Say
+from ..streams.plain import Plain
+from ..streams.stream import Stream
 from ..system.address import Network
 from ..system.loop import Loop
 
@@ -26,6 +29,9 @@ class Asked(NamedTuple):
     #: Senders at once.
     places: int = 1000
     framing: Callable[[], Framing] = Lines
+    tls: bool = False
+    #: What makes the stream of a connection.
+    carry: Callable[[socket.socket], Stream] = Plain
 
 
 class Abilities(NamedTuple):
@@ -40,6 +46,8 @@ class Abilities(NamedTuple):
     changes: bool = True
     #: A process passes on what one sender says: it takes one a sender, and their bytes may be on their way.
     process_each: bool = False
+    #: What carries its senders may be TLS.
+    tls: bool = True
 
 
 class SourceFacts(NamedTuple):
@@ -95,6 +103,8 @@ class Source(Protocol):
 def lacks(kind: type[Source], asked: Asked) -> str:
     """Return why `kind` can't do what is asked; empty if it can."""
     name, can = kind.NAME, kind.ABILITIES
+    if asked.tls and not can.tls:
+        return f"--tls is more than {name} passes on"
     if asked.stamp and not can.knows_address:
         return f"--stamp needs the sender's address, which {name} does not pass on"
     if asked.per_address and not can.knows_address:

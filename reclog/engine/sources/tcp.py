@@ -15,7 +15,7 @@ from ..records.events import Say
 from ..streams.plain import Plain
 from ..streams.stream import Stream
 from ..system.address import host_of, with_port
-from ..system.kernel import LINUX, drop_incoming
+from ..system.kernel import LINUX, drop_incoming, save_syn
 from ..system.loop import Loop
 from .source import Abilities, Asked, SourceFacts
 
@@ -30,9 +30,15 @@ KEEPALIVE = (60, 10, 6)
 class Queue:
     """A socket that listens, and the connections that wait in it."""
 
-    def __init__(self, sock: socket.socket, framing: Callable[[], Framing] = Lines) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        framing: Callable[[], Framing] = Lines,
+        carry: Callable[[socket.socket], Stream] = Plain,
+    ) -> None:
         self.sock = sock
         self.framing = framing
+        self._carry = carry
         self.fileno = sock.fileno
         sock.setblocking(False)
 
@@ -56,7 +62,7 @@ class Queue:
         """Return the next connection, its host and its name. Raises OSError."""
         sock, peer = self.sock.accept()
         host = host_of(peer)
-        return Plain(sock), host, with_port(host, peer[1])
+        return self._carry(sock), host, with_port(host, peer[1])
 
     def refuse_newcomers(self) -> None:
         """Let the queue's connections stay and add none."""
@@ -87,7 +93,10 @@ class Builtin:
 
     def start(self, patience: float) -> None:
         """Listen. Raises AddressUnusable, PortTaken."""
-        self.queue = listening(self._asked.bind, self._asked.port, patience, self._asked.framing)
+        asked = self._asked
+        self.queue = listening(asked.bind, asked.port, patience, asked.framing, asked.carry)
+        if asked.tls:
+            save_syn(self.queue.sock)
         self._intake.gate.serve(self.queue)
 
     def refuse_newcomers(self) -> None:
@@ -116,10 +125,14 @@ class Builtin:
 
 
 def listening(
-    bind: str, port: int, patience: float = PATIENCE, framing: Callable[[], Framing] = Lines
+    bind: str,
+    port: int,
+    patience: float = PATIENCE,
+    framing: Callable[[], Framing] = Lines,
+    carry: Callable[[socket.socket], Stream] = Plain,
 ) -> Queue:
     """Listen on `port` of address `bind`. Raises AddressUnusable, PortTaken."""
-    queue = Queue(bound_socket(bind, port, patience), framing)
+    queue = Queue(bound_socket(bind, port, patience), framing, carry)
     try:
         queue.listen()
     except OSError as error:  # two sockets may be bound with SO_REUSEADDR; only one may listen

@@ -12,11 +12,17 @@ class Plain:
 
     __slots__ = ("_sock", "fileno")
 
+    shaking = False
     holds = False
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.fileno = sock.fileno
+
+    @property
+    def half(self) -> int:
+        """Return 0: what is taken from the kernel is given."""
+        return 0
 
     def receive_into(self, room: memoryview) -> int:
         """Receive what is there; 0 at the end. Raises OSError."""

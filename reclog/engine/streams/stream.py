@@ -15,8 +15,14 @@ from typing import Protocol
 class Stream(Protocol):
     """The bytes of one sender."""
 
+    #: Whether it is still being made: no byte of the sender's can have come.
+    shaking: bool
     #: Whether it has bytes that a read gives and of which the kernel says nothing any more.
     holds: bool
+
+    @property
+    def half(self) -> int:
+        """Bytes that were taken from the kernel, and that no read gives before more has come."""
 
     def fileno(self) -> int:
         """Return the descriptor to watch: once it can be read, so may be the stream."""
@@ -34,6 +40,7 @@ class Stream(Protocol):
         """Accept not a byte more, and reset the connection when it is closed.
 
         Then what a read finds until it raises BlockingIOError is all that the sender can believe delivered.
+        What is `half` then has its rest accepted, and no more.
         Returns False where that can't be done: more may come.
         """
 

@@ -20,6 +20,7 @@ from reclog.engine.records.journal import Journal
 from reclog.engine.sources.tcp import Queue, listening
 from reclog.engine.streams.plain import Plain
 from reclog.engine.streams.stream import Stream
+from reclog.engine.system.kernel import save_syn
 from reclog.engine.system.loop import Loop
 
 WITHIN = 10.0
@@ -171,9 +172,10 @@ class Bench:
         self.intake.gate.serve(self.queue)
         return self.intake
 
-    def listen(self) -> tuple[Queue, int]:
+    def listen(self, carry: Callable[[socket.socket], Stream] = Plain) -> tuple[Queue, int]:
         """Serve a port of the loopback, too."""
-        queue = listening("127.0.0.1", 0)
+        queue = listening("127.0.0.1", 0, carry=carry)
+        save_syn(queue.sock)
         self._closing.append(queue.close)
         self.intake.gate.serve(queue)
         return queue, queue.sock.getsockname()[1]

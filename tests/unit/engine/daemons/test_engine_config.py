@@ -79,6 +79,11 @@ FITS: dict[str, list[Any]] = {
     "stop_at_once": [True],
     "partial_after": [0.5],
     "file": ["x"],
+    "tls": [True],
+    "tls_cert": ["x", ""],
+    "tls_key": ["x", ""],
+    "tls_clients": ["x", ""],
+    "fingerprint": [""],
     "collector": ["x", "a\0b", "\ud800"],
 }
 
