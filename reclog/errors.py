@@ -31,6 +31,10 @@ class StateError(ReclogError):
     """The state directory can't be used."""
 
 
+class CertificateError(ReclogError):
+    """A certificate, its key, or the CA of the clients can't be used."""
+
+
 class HostError(ReclogError):
     """A host can't be reached, or lacks what a relay needs."""
 

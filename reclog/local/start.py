@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reclog.engine.daemons.config import RecorderConfig
 
@@ -17,6 +18,9 @@ from ..recordings.launch import launch
 from ..recordings.processes import holder_of
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import LocalSettings, check_together
+
+if TYPE_CHECKING:
+    from ..recordings.certificate import Certificate
 
 
 @dataclasses.dataclass
@@ -49,32 +53,46 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
                     settings = kept(settings, other.facts, but=["listener"])
                     check_together(settings)
             elif "bind" not in settings.said or other.bind == settings.bind:
-                return _take_up(other, settings)
+                return _take_up(other, settings, registry)
+    shown = _certificate(settings, registry) if settings.tls else None
     cleaned = _make_way(settings, registry)
     front = os.getpid() if settings.foreground else 0
-    config = RecorderConfig.from_json({**dataclasses.asdict(settings), "foreground_of": front})
+    config = RecorderConfig.from_json(
+        {**dataclasses.asdict(settings), **(shown.fields if shown else {}), "foreground_of": front}
+    )
     recording = registry.new(f"local-{settings.port}", {**config.to_json(), "kind": "local", "host": None})
     process, answer = launch("recorder", recording)
     if not answer.get("ready"):
         recording.clean()
         raise _reason(settings, registry, answer)
-    notes = [str(note) for note in answer.get("notes", [])]
+    notes = [str(note) for note in answer.get("notes", [])] + (shown.notes if shown else [])
     return Started(Recording(recording.folder), process, notes, cleaned, [])
 
 
-def _take_up(running: Recording, settings: LocalSettings) -> Started:
+def _certificate(settings: LocalSettings, registry: Registry) -> Certificate:
+    """Return the certificate to show. Raises CertificateError."""
+    from ..recordings.certificate import certificate_for, names_here  # here: it takes a while to import
+
+    return certificate_for(settings, registry, socket.gethostname(), names_here())
+
+
+def _take_up(running: Recording, settings: LocalSettings, registry: Registry) -> Started:
     """Have a recording that runs on the port be as it is asked for. Raises ReclogError if it can't."""
     if running.state == "stopped":
         assert running.identity is not None
         raise StartError(f"{running.name} is suspended: `kill -CONT {running.identity.pid}` lets it go on.")
     wanted = changes(running, settings)
+    if settings.tls and "tls" in settings.said:
+        shown = _certificate(kept(settings, running.facts), registry)
+        if shown.fingerprint != running.fact("fingerprint"):
+            wanted.update(shown.fields)
     if settings.foreground:
         raise StartError(
             f"{running.name} is recording already, in the background: `{stop_command(running)}` stops it, or "
             "leave --foreground out."
         )
     notes = apply(running, wanted) if wanted else []
-    changed = [spoken(name, value) for name, value in wanted.items()]
+    changed = [spoken(name, value) for name, value in wanted.items() if name != "fingerprint"]
     return Started(Recording(running.folder), None, notes, [], changed)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import hashlib
 import os
 import secrets
 import socket
+import ssl
 import time
 
 from reclog.engine.system.address import parse_network, reachable, with_port
@@ -38,6 +41,38 @@ class Hop:
         return not self.trouble and self.took is not None
 
 
+@dataclasses.dataclass(frozen=True)
+class Secured:
+    """How a recording's port speaks TLS."""
+
+    #: SHA-256 of its certificate, in hex.
+    fingerprint: str
+    #: It lets nobody in without a certificate of that one's own.
+    asks: bool
+
+    @classmethod
+    def of(cls, recording: Recording) -> Secured | None:
+        """Return that of a recording; None where it speaks plain text."""
+        if recording.facts.get("tls") is not True:
+            return None
+        return cls(recording.fact("fingerprint"), bool(recording.fact("tls_clients")))
+
+    def shake(self, sock: socket.socket) -> ssl.SSLSocket:
+        """Return `sock` speaking TLS. Raises OSError, also where another certificate is shown."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        secured = context.wrap_socket(sock)
+        shown = hashlib.sha256(secured.getpeercert(True) or b"").hexdigest()
+        if shown != self.fingerprint:
+            secured.close()
+            raise OSError(errno.EPROTO, f"it shows another certificate, {shown}")
+        return secured
+
+
+#: What is said where the way ends before a line is sent.
+ASKS = "ok; no line sent, as --tls-clients asks for a certificate that is not ours"
+
+
 def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     """Try each hop of a local recording, up to the first broken one; `timeout` seconds a hop."""
     name, port = recording.name, recording.port
@@ -50,7 +85,8 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     hops = [Hop(name, "process", 0.0)]
     paused = why_not_recorded(recording)
     host = own_address(recording)
-    hops += probe_path(name, host, port, recording.file, timeout, paused)
+    secured = Secured.of(recording)
+    hops += probe_path(name, host, port, recording.file, timeout, paused, secured)
     return hops
 
 
@@ -75,7 +111,15 @@ def own_address(recording: Recording) -> str:
     return reachable(recording.bind or "0.0.0.0", networks)
 
 
-def probe_path(name: str, host: str, port: int, file: str, timeout: float, paused: str = "") -> list[Hop]:
+def probe_path(
+    name: str,
+    host: str,
+    port: int,
+    file: str,
+    timeout: float,
+    paused: str = "",
+    secured: Secured | None = None,
+) -> list[Hop]:
     """Try a path of the caller's own: does `host:port` accept, and does a line end up in `file`?"""
     began = time.monotonic()
     target = with_port(host, port)
@@ -90,6 +134,20 @@ def probe_path(name: str, host: str, port: int, file: str, timeout: float, pause
         )
         return [Hop(name, f"port {target}", None, trouble)]
     hops = [Hop(name, f"port {target}", time.monotonic() - began)]
+    if secured is not None:
+        began = time.monotonic()
+        try:
+            sock = secured.shake(sock)
+        except OSError as error:
+            sock.close()
+            trouble = (
+                f"{target} does not speak TLS with us ({error.strerror or error}): see `{inv('status')}`."
+            )
+            return [*hops, Hop(name, "TLS", None, trouble)]
+        hops.append(Hop(name, "TLS", time.monotonic() - began, remark=ASKS if secured.asks else ""))
+        if secured.asks:
+            sock.close()
+            return hops
     nonce = secrets.token_hex(8)
     start = size_of(file)
     sent_at = time.monotonic()
@@ -157,7 +215,7 @@ def _was_refused(sock: socket.socket) -> bool:
     sock.setblocking(False)
     try:
         return sock.recv(1) == b""
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         return False
     except OSError:
         return True

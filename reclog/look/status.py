@@ -32,6 +32,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "host": recording.host or None,
                 "port": recording.port,
                 "listener": recording.word("listener") or recording.fact("listener") or None,
+                "tls": recording.fact("fingerprint") or None,
                 "pids": [process.pid for process in families.get(recording.folder, [])],
                 # Nobody counts where it is null: the recording is a raw one.
                 "lines": None if recording.counters.get("lines", 0) is None else recording.count("lines"),
@@ -69,6 +70,16 @@ def hints(recordings: Sequence[Recording]) -> Iterator[str]:
             yield f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up."
 
 
+def certificate_lines(recording: Recording) -> list[str]:
+    """Return what a device has to know of a recording's TLS: lines to copy from; none without it."""
+    if recording.facts.get("tls") is not True:
+        return []
+    return [
+        f"TLS certificate: {recording.fact('tls_cert')}",
+        f"TLS SHA-256: {recording.fact('fingerprint')}",
+    ]
+
+
 def _trouble(recording: Recording) -> str:
     """Return why it does not record, or ended; empty if it records, or can't tell."""
     if not recording.is_alive():
@@ -99,7 +110,7 @@ def rows(described: Sequence[dict[str, Any]]) -> list[list[Any]]:
             _state(one),
             one["file"],
             one["port"],
-            one["listener"] or "-",
+            (one["listener"] or "-") + (", tls" if one["tls"] else ""),
             one["senders"],
             "-" if one["lines"] is None else one["lines"],
             size(one["bytes"]),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reclog.engine.daemons.asking import request
-from reclog.engine.daemons.config import RelayConfig, is_right
+from reclog.engine.daemons.config import RecorderConfig, RelayConfig, is_right
 
 from ..console import brief
 from ..errors import ReclogError
@@ -23,6 +23,8 @@ from .settings import DEFAULTS, Settings
 S = TypeVar("S", bound=Settings)
 
 #: What can be asked for of a recording that runs, and changes nothing of it.
+#: What can change while it runs: a relay's certificate is not on this machine.
+_CHANGEABLE = {"local": RecorderConfig.CHANGEABLE, "tremplin": RelayConfig.CHANGEABLE}
 _CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")
 
 
@@ -39,7 +41,7 @@ def changes(running: Recording, settings: S) -> dict[str, Any]:
             continue
         if name == "file" and is_file_of(running, value):
             continue
-        if name in RelayConfig.CHANGEABLE:
+        if name in _CHANGEABLE[running.kind]:
             wanted[name] = value
         else:
             differs.append(spoken(name, runs))

@@ -6,6 +6,7 @@ import ipaddress
 import math
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from reclog.engine.sources.choice import LISTENERS as KINDS
@@ -34,15 +35,15 @@ def port_number(word: Any, option: str = "--port") -> int:
     return port
 
 
-def file_path(word: Any) -> str:
+def file_path(word: Any, option: str = "--file", what: str = "the file to record to") -> str:
     """Return the absolute path that `word` names. Raises UsageError."""
     text = str(word)
     if not text or "\0" in text:
-        raise UsageError("--file is empty: name the file to record to.")
+        raise UsageError(f"{option} is empty: name {what}.")
     try:
         os.fsencode(text)
     except ValueError:
-        raise UsageError(f"--file {_said(word)} can be no file's name: name the file to record to.") from None
+        raise UsageError(f"{option} {_said(word)} can be no file's name: name {what}.") from None
     return os.path.abspath(os.path.expanduser(text))
 
 
@@ -123,6 +124,20 @@ def byte_size(option: str, word: Any) -> int:
     if not SPOOL_LEAST <= value <= SPOOL_MOST:
         raise UsageError(f"{option} {_said(word)} is no size from 1 MiB on: give it as 64MiB or 1GiB.")
     return value
+
+
+def tls(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whether TLS is spoken, and its files. Raises UsageError."""
+    asked = yes_or_no("--tls", words["tls"])
+    files = {
+        name: file_path(words[name], "--" + name.replace("_", "-"), "a file (PEM)") if words[name] else ""
+        for name in ("tls_cert", "tls_key", "tls_clients")
+    }
+    if any(files.values()) and not asked:
+        raise UsageError("--tls-cert, --tls-key and --tls-clients go with --tls: add that.")
+    if bool(files["tls_cert"]) != bool(files["tls_key"]):
+        raise UsageError("--tls-cert and --tls-key go together: give both, or neither for one that is made.")
+    return {"tls": asked, **files}
 
 
 def _said(word: Any) -> str:

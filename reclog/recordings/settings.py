@@ -12,7 +12,18 @@ from reclog.engine.sources.source import Asked, lacks
 from reclog.engine.system.address import parse_network
 
 from ..errors import UsageError
-from .checks import address, byte_size, count, file_path, listener, networks, port_number, seconds, yes_or_no
+from .checks import (
+    address,
+    byte_size,
+    count,
+    file_path,
+    listener,
+    networks,
+    port_number,
+    seconds,
+    tls,
+    yes_or_no,
+)
 
 #: The built-in values; `reclog:` in invoke.yaml or fabric.yaml replaces any of them.
 DEFAULTS: dict[str, Any] = {
@@ -21,6 +32,10 @@ DEFAULTS: dict[str, Any] = {
     "bind": None,
     "listener": "auto",
     "stamp": False,
+    "tls": False,
+    "tls_cert": "",
+    "tls_key": "",
+    "tls_clients": "",
     "allow": [],
     "partial_after": 2.0,
     "raw": False,
@@ -58,6 +73,12 @@ class Settings:
     max_senders: int
     max_per_address: int
     foreground: bool
+    tls: bool
+    #: Files of this machine, absolute; empty: a certificate that is made.
+    tls_cert: str
+    tls_key: str
+    #: Empty: nobody is asked for a certificate.
+    tls_clients: str
     #: Which of these were asked for, and are not just the built-in values.
     said: Sequence[str] = ()
 
@@ -141,6 +162,7 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> d
         "max_senders": count("--max-senders", words["max_senders"]),
         "max_per_address": count("--max-per-address", words["max_per_address"]),
         "foreground": yes_or_no("--foreground", words["foreground"]),
+        **tls(words),
         "said": said,
     }
 
@@ -176,7 +198,8 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _lacks(settings: Settings) -> str:
     """Return why socat can't do what is asked; empty if it can."""
     allow = [parse_network(word) for word in settings.allow]
-    return lacks(KINDS["socat"], Asked(settings.bind, 0, allow, settings.stamp, settings.max_per_address))
+    asked = Asked(settings.bind, 0, allow, settings.stamp, settings.max_per_address, tls=settings.tls)
+    return lacks(KINDS["socat"], asked)
 
 
 def check_together(settings: LocalSettings) -> None:

@@ -12,6 +12,7 @@ from reclog.console import note, say
 from reclog.engine.system.address import with_port
 from reclog.local import foreground as front
 from reclog.local.start import start_local
+from reclog.look.status import certificate_lines
 from reclog.recordings.again import stop_command
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local
@@ -42,6 +43,11 @@ def local(
     listener: Any = None,
     stamp: bool = False,
     no_stamp: bool = False,
+    tls: bool = False,
+    no_tls: bool = False,
+    tls_cert: Any = None,
+    tls_key: Any = None,
+    tls_clients: Any = None,
     allow: Any = None,  # with another default Invoke gives it that one's type, not a list
     partial_after: Any = None,
     raw: bool = False,
@@ -65,6 +71,8 @@ def local(
     recording = started.recording
     listening = recording.fact("listener")
     say(f"{recording.name}: {with_port(recording.bind, recording.port)} ({listening}) -> {recording.file}")
+    for line in certificate_lines(recording):
+        say(line)
     if started.changed:
         say(f"Changed: {' '.join(started.changed)}")
     if started.process is not None and settings.foreground:

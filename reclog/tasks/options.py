@@ -6,6 +6,11 @@ from __future__ import annotations
 SHARED = {
     "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",
     "no-stamp": "Undo --stamp of the config, or of the recording that runs.",
+    "tls": "Speak TLS alone, by a certificate that is made once; its fingerprint is printed (builtin).",
+    "no-tls": "Undo --tls of the config.",
+    "tls-cert": "Your own certificate for --tls (PEM, its chain behind it), a file of this machine.",
+    "tls-key": "The key of --tls-cert (PEM, no passphrase), a file of this machine.",
+    "tls-clients": "Only record senders that show a certificate of this CA (PEM).",
     "allow": "Only record senders of this network, as 192.168.1.0/24. May be repeated. any: everyone.",
     "partial-after": "Seconds after which text without a newline is passed on (default 2).",
     "max-senders": "Senders served at once; others wait (default: what the system there allows).",

@@ -10,6 +10,7 @@ from invoke.tasks import task
 
 from reclog.console import note, say
 from reclog.local import foreground as front
+from reclog.look.status import certificate_lines
 from reclog.recordings.again import goes_on, stop_command
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_tremplin
@@ -49,6 +50,11 @@ def tremplin(
     listener: Any = None,
     stamp: bool = False,
     no_stamp: bool = False,
+    tls: bool = False,
+    no_tls: bool = False,
+    tls_cert: Any = None,
+    tls_key: Any = None,
+    tls_clients: Any = None,
     allow: Any = None,  # with another default Invoke gives it that one's type, not a list
     partial_after: Any = None,
     spool_max: Any = None,
@@ -68,6 +74,8 @@ def tremplin(
     settings = resolve_tremplin(words, configured(c), target.host, hosts)
     opened = open_tremplin(target, settings, Registry(), say)
     recording = opened.recording
+    for line in certificate_lines(recording):
+        say(line)
     if settings.foreground and opened.process is not None:
         front.say_how_it_ended(front.stay_with(recording, opened.process, clean=False))
         note(goes_on(recording))

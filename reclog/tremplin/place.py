@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -13,19 +13,25 @@ from reclog.engine.daemons.config import RelayConfig
 
 from ..console import size
 from ..errors import HostError, LinesStayError, ReclogError, RelayError, RelayRunsError
+from ..recordings.certificate import Certificate
 from ..recordings.settings import TremplinSettings
 from ..words import inv
 from .login import Way
 from .package import build, digest
 from .remote import RemoteRelay
+from .secured import FILES
 from .survey import Relay, survey
 
 Say = Callable[[str], None]
 
 
-def relay_config(settings: TremplinSettings, known: Relay | None) -> dict[str, Any]:
-    """Return what the relay is told; one that is `known` keeps its secret."""
+def relay_config(
+    settings: TremplinSettings, known: Relay | None, shown: Certificate | None = None
+) -> dict[str, Any]:
+    """Return what the relay is told, which shows that certificate; one that is `known` keeps its secret."""
     told = {**dataclasses.asdict(settings), "port": settings.port_remote_in}
+    told.update({field: name for field, name in FILES.items() if told[field]})
+    told["fingerprint"] = shown.fingerprint if shown else ""
     secret = (known.secret if known else "") or secrets.token_hex(32)
     config = RelayConfig.from_json({**told, "secret": secret})
     return {**config.to_json(), "name": str(settings.port_remote_in), "kind": "relay"}
@@ -40,15 +46,25 @@ def refuse_foreign(known: Relay | None, collector: str, host: str) -> None:
         )
 
 
-def have_relay(relay: RemoteRelay, way: Way, config: dict[str, Any], known: Relay | None, say: Say) -> None:
-    """See that a relay of this `config` runs, the `known` one or another. Raises ReclogError."""
+def have_relay(
+    relay: RemoteRelay,
+    way: Way,
+    config: dict[str, Any],
+    known: Relay | None,
+    beside: Mapping[str, bytes],
+    say: Say,
+) -> None:
+    """See that a relay of this `config` runs, the `known` one or another, with the files `beside` it.
+
+    Raises ReclogError.
+    """
     alias, port = way.target.host, config["port"]
     if known is not None and known.pid:
         if not known.stopping and known.config == config and known.program == digest(build()):
             say(f"{alias}: relay was there already, on port {port}")
             return
         relay.end(known.pid)  # its spool stays
-    relay.place(config, known.program if known else "", new=known is None)
+    relay.place(config, known.program if known else "", known is None, beside)
     try:
         listener = relay.start()
     except RelayRunsError:

@@ -7,14 +7,22 @@ import shlex
 import socket
 import time
 
-from ..errors import HostError
-from ..look.probe import Hop, find_line, own_address, size_of, why_not_recorded
+from reclog.engine.system.address import allows, parse_network, reachable
+
+from ..errors import HostError, RelayError
+from ..look.probe import ASKS, Hop, Secured, find_line, own_address, size_of, why_not_recorded
 from ..recordings.again import again_command
 from ..recordings.registry import Recording
+from ..recordings.settings import TremplinSettings
 from ..words import inv
 from .login import Way, login
+from .place import Say
+from .remote import RemoteRelay
 from .scripts import send_words, why_not_sent
 from .survey import survey
+
+#: Seconds for the line of a start to come through.
+PROBE_WITHIN = 5.0
 
 
 def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
@@ -37,12 +45,16 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     hops.append(Hop(name, "relay process", 0.0))
     start, nonce = size_of(file), secrets.token_hex(8)
     began = time.monotonic()
-    words = send_words(own_address(recording), port, f"reclog probe {nonce}")
-    said = why_not_sent(login(way, shlex.join(words)))
+    secured = Secured.of(recording)
+    asks = secured is not None and secured.asks
+    words = send_words(
+        own_address(recording), port, f"reclog probe {nonce}", secured.fingerprint if secured else ""
+    )
+    said = "" if asks else why_not_sent(login(way, shlex.join(words)))
     if said:
         trouble = f"Port {port} does not answer on {alias} itself ({said}): see its host's firewall."
         return [*hops, Hop(name, f"port {port} there", None, trouble)]
-    hops.append(Hop(name, f"port {port} there", time.monotonic() - began))
+    hops.append(Hop(name, f"port {port} there", time.monotonic() - began, remark=ASKS if asks else ""))
     if not recording.is_alive():
         return [*hops, Hop(name, "collector", None, f"The collector is dead: `{again}` starts it again.")]
     hops.append(Hop(name, "collector", 0.0))
@@ -51,7 +63,7 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
         trouble = f"The tunnel is down ({why}): it is tried again by itself; see `{inv('status')}`."
         return [*hops, Hop(name, "tunnel and feed", None, trouble)]
     hops.append(Hop(name, "tunnel and feed", 0.0))
-    took = find_line(file, nonce.encode("ascii"), start, timeout)
+    took = began if asks else find_line(file, nonce.encode("ascii"), start, timeout)
     if took is None:
         why = (
             why_not_recorded(Recording(recording.folder))
@@ -59,7 +71,8 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
         )
         trouble = f"The line did not reach the file within {timeout:g} s ({why})."
         return [*hops, Hop(name, f"file {file}", None, trouble)]
-    hops.append(Hop(name, f"file {file}", took - began))
+    if not asks:
+        hops.append(Hop(name, f"file {file}", took - began))
     hostname = recording.fact("hostname") or alias
     began = time.monotonic()
     closed = answers(hostname, port)
@@ -68,6 +81,28 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
         Hop(name, f"{hostname}:{port} from here", time.monotonic() - began, remark=note if closed else "")
     )
     return hops
+
+
+def prove(relay: RemoteRelay, settings: TremplinSettings, fingerprint: str, say: Say) -> None:
+    """Send a line there, where that is let in, and find it in the file here. Raises RelayError."""
+    allow = [parse_network(word) for word in settings.allow]
+    own = reachable(settings.bind, allow)
+    why = "" if allows(allow, own) else f"--allow leaves {own} out"
+    if settings.tls_clients:
+        why = "--tls-clients asks for a certificate"
+    if why:
+        say(f"note: {why}, so no line was sent there to prove the path")
+        return
+    nonce, start = secrets.token_hex(8), size_of(settings.file)
+    began = time.monotonic()
+    relay.send(own, settings.port_remote_in, f"reclog probe {nonce}", fingerprint)
+    seen = find_line(settings.file, nonce.encode("ascii"), start, PROBE_WITHIN)
+    if seen is None:
+        raise RelayError(
+            f"A line sent on the tremplin did not reach {settings.file} within {PROBE_WITHIN:g} s: "
+            f"`{inv('test-connection')}` names the hop."
+        )
+    say(f"proved: a line sent there is in {settings.file} after {(seen - began) * 1000:.0f} ms")
 
 
 def answers(hostname: str, port: int, within: float = 1.5) -> str:

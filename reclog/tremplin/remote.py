@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import paramiko
@@ -32,8 +33,16 @@ class RemoteRelay:
         self.host = way.target.host
         self.folder = f"{base}/{name}"
 
-    def place(self, config: dict[str, Any], known_program: str = "", new: bool = False) -> None:
-        """Put config and program there; the program only if it differs. Raises HostError.
+    def place(
+        self,
+        config: dict[str, Any],
+        known_program: str = "",
+        new: bool = False,
+        beside: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Put config and program there, and what is `beside` them; the program only if it differs.
+
+        Raises HostError.
 
         A `new` relay's config comes last and replaces none: of two calls at once, from two machines, one
         wins and the other raises RelayError.
@@ -51,6 +60,8 @@ class RemoteRelay:
         try:
             if digest(program) != known_program:
                 self._put(program, PROGRAM)
+            for name, content in (beside or {}).items():
+                self._put(content, name)
             self._put(json.dumps(config).encode("utf-8"), CONFIG, replace=not new)
         except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
             raise HostError(
@@ -86,9 +97,9 @@ class RemoteRelay:
         """Leave no file there."""
         self._run(shlex.split(clear_script(self.folder)))
 
-    def send(self, host: str, port: int, line: str) -> None:
+    def send(self, host: str, port: int, line: str, fingerprint: str = "") -> None:
         """Send a line to an address of the tremplin, from itself. Raises RelayError."""
-        why = why_not_sent(self._run(send_words(host, port, line), must=False))
+        why = why_not_sent(self._run(send_words(host, port, line, fingerprint), must=False))
         if why:
             raise RelayError(f"The relay's port {port} does not answer on the tremplin: {why}.")
 

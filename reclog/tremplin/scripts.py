@@ -81,18 +81,31 @@ def python_words(program: str, *words: str) -> list[str]:
     return ["python3", "-c", f'exec(__import__("base64").b64decode("{packed}"))', *words]
 
 
-def send_words(host: str, port: int, line: str) -> list[str]:
-    """Return the remote argv that sends a line to a port, at an address that is the remote's own."""
+def send_words(host: str, port: int, line: str, fingerprint: str = "") -> list[str]:
+    """Return the remote argv that sends a line to a port, at an address that is the remote's own.
+
+    With a `fingerprint` by TLS, to whoever has that certificate alone.
+    """
     program = (
-        "import socket, sys\n"
+        "import hashlib, socket, sys\n"
+        "_, host, port, line, *fingerprint = sys.argv\n"
         "try:\n"
-        "    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as sock:\n"
-        "        sock.sendall(sys.argv[3].encode() + b'\\n')\n"
+        "    with socket.create_connection((host, int(port)), timeout=5) as sock:\n"
+        "        if fingerprint:\n"
+        "            import ssl\n"
+        "            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
+        "            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE\n"
+        "            sock = context.wrap_socket(sock)\n"
+        "            if [hashlib.sha256(sock.getpeercert(True)).hexdigest()] != fingerprint:\n"
+        "                raise OSError('it shows another certificate')\n"
+        "        sock.sendall(line.encode() + b'\\n')\n"
+        "        if fingerprint:\n"
+        "            sock.unwrap().close()\n"
         "    print('reclog-sent')\n"
         "except OSError as error:\n"
         "    print(error.strerror or error)\n"
     )
-    return python_words(program, host, str(port), line)
+    return python_words(program, host, str(port), line, *filter(None, [fingerprint]))
 
 
 def why_not_sent(said: str) -> str:

@@ -7,9 +7,7 @@ import dataclasses
 import json
 import os
 import re
-import secrets
 import subprocess
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +15,9 @@ from reclog.engine.errors import EngineError
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
 from reclog.engine.stores.file import RecordedFile
-from reclog.engine.system.address import Network, allows, parse_network, reachable
 
 from ..console import size
-from ..errors import AlreadyRecordedError, ForbiddenError, LinesStayError, ReclogError, RelayError
-from ..look.probe import find_line
+from ..errors import AlreadyRecordedError, ForbiddenError, LinesStayError, ReclogError
 from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.registry import Recording, Registry
@@ -33,16 +29,15 @@ from .connection import connect
 from .ends import ends, where
 from .login import Way, login
 from .place import Say, Undo, have_relay, refuse_foreign, relay_config
-from .probe import answers
+from .probe import answers, prove
 from .remote import RemoteRelay
 from .scripts import ask_words, last_object, restart_words
+from .secured import FILES, beside, secured
 from .ssh import Host, resolve, ssh_command, tunnel_command
 from .survey import Relay, survey
 
 #: Bytes of backlog behind which the probe line is not waited for.
 BACKLOG = 1024 * 1024
-#: Seconds for the probe line to come through.
-PROBE_WITHIN = 5.0
 
 
 @dataclasses.dataclass
@@ -99,8 +94,9 @@ def _open(
     _refuse_other_name(known, registry, recording)
     if known is not None:
         # What is noted here comes first: a tremplin can say anything.
-        settings = kept(settings, known.config, but=recording.facts.keys() - {"listener"})
-    config = relay_config(settings, known)
+        settings = kept(settings, known.config, but={*recording.facts.keys() - {"listener"}, *FILES})
+    settings, shown = secured(host, settings, registry, known)
+    config = relay_config(settings, known, shown)
     with contextlib.closing(connect(host)) as connection, contextlib.ExitStack() as undo:
         relay = RemoteRelay(connection, way, seen.base, config["name"])
         if known is None:
@@ -108,7 +104,7 @@ def _open(
         undo.callback(end_collector, recording)
         tries = ends(settings, known, relay.folder)
         for config["port_remote_out"] in tries:
-            have_relay(relay, way, config, known, say)
+            have_relay(relay, way, config, known, beside(settings), say)
             if not is_free(port_local[0]):  # the relay is on this very machine, and has it now
                 port_local = local_port(settings)
             told = _collector_config(host, settings, registry, recording, way, relay, config, port_local[0])
@@ -125,10 +121,8 @@ def _open(
         say(f"tunnel: 127.0.0.1:{port_local[0]} here -> {there} there{port_local[1]}")
         if lag > BACKLOG:
             say(f"{size(lag)} were waiting there and are coming now")
-        elif not allows(_allow(settings), own := _own_address(settings)):
-            say(f"note: --allow leaves {own} out, so no line was sent there to prove the path")
         else:
-            _prove(relay, settings, say)
+            prove(relay, settings, config["fingerprint"], say)
         undo.pop_all()
     why = answers(host.hostname, port)
     if why:
@@ -171,6 +165,7 @@ def _collector_config(
         "port": settings.port_remote_in,
         "port_local": port_local,
         "listener": settings.listener if settings.listener != "auto" else "builtin",
+        "fingerprint": config["fingerprint"],
         "collector": collector_id(registry),
         "secret": config["secret"],
         "relay_folder": relay.folder,
@@ -270,29 +265,6 @@ def _refuse_other_name(known: Relay | None, registry: Registry, own: Recording) 
                 f"That relay is {other.name} here, recorded into {other.file}: use the name {other.host} for "
                 f"its host, or stop it first with `{stop}`."
             )
-
-
-def _allow(settings: TremplinSettings) -> list[Network]:
-    return [parse_network(word) for word in settings.allow]
-
-
-def _own_address(settings: TremplinSettings) -> str:
-    """Return where the relay is reached on the tremplin itself."""
-    return reachable(settings.bind, _allow(settings))
-
-
-def _prove(relay: RemoteRelay, settings: TremplinSettings, say: Say) -> None:
-    nonce = secrets.token_hex(8)
-    start = os.path.getsize(settings.file) if os.path.exists(settings.file) else 0
-    began = time.monotonic()
-    relay.send(_own_address(settings), settings.port_remote_in, f"reclog probe {nonce}")
-    seen = find_line(settings.file, nonce.encode("ascii"), start, PROBE_WITHIN)
-    if seen is None:
-        raise RelayError(
-            f"A line sent on the tremplin did not reach {settings.file} within {PROBE_WITHIN:g} s: "
-            f"`{inv('test-connection')}` names the hop."
-        )
-    say(f"proved: a line sent there is in {settings.file} after {(seen - began) * 1000:.0f} ms")
 
 
 def _name(host: Host, settings: TremplinSettings) -> str:

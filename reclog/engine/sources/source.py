@@ -104,7 +104,7 @@ def lacks(kind: type[Source], asked: Asked) -> str:
     """Return why `kind` can't do what is asked; empty if it can."""
     name, can = kind.NAME, kind.ABILITIES
     if asked.tls and not can.tls:
-        return f"--tls is more than {name} passes on"
+        return f"--tls is spoken by builtin alone, not by {name}"
     if asked.stamp and not can.knows_address:
         return f"--stamp needs the sender's address, which {name} does not pass on"
     if asked.per_address and not can.knows_address:

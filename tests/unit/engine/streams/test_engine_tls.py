@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -319,15 +320,17 @@ def test_newcomers_see_another_certificate_once_it_is_there(ends: Ends) -> None:
 @pytest.mark.parametrize(
     ("certificate", "key", "clients", "why"),
     [
-        (files()[0], files("other")[1], "", "key values mismatch"),
-        ("/nowhere", files()[1], "", "No such file"),
-        (files()[1], files()[1], "", "--tls-cert"),
-        (*files(), files()[1], "holds no CA"),
-        (*files(), "/nowhere", "holds no CA .No such file"),
+        ("server.pem", "other.key", "", "key values mismatch"),
+        ("none.pem", "server.key", "", "No such file"),
+        ("server.key", "server.key", "", "--tls-cert"),
+        ("server.pem", "server.key", "server.key", "holds no CA"),
+        ("server.pem", "server.key", "none.pem", "holds no CA .No such file"),
     ],
 )
 def test_files_that_can_not_be_used_are_named(certificate: str, key: str, clients: str, why: str) -> None:
+    folder = os.path.dirname(files()[0])
+    files("other")
     loop = Loop()
     with pytest.raises(TlsUnusable, match=why):
-        Secured(loop, certificate, key, clients)
+        Secured(loop, f"{folder}/{certificate}", f"{folder}/{key}", f"{folder}/{clients}" if clients else "")
     loop.close()
