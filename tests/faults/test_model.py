@@ -115,7 +115,8 @@ def _rule(step: str, words: dict[str, Any]) -> Any:
         self.do(step, **given)
 
     happens.__name__ = step.replace(".", "_")
-    return rule(**words)(happens)
+    decorate: Any = rule(**words)  # what it returns has no types
+    return decorate(happens)
 
 
 #: All that can happen, in any order.
