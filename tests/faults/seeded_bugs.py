@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
+import dialects
 import stories
 from stories import told, told_with_deaths
 
@@ -43,6 +44,11 @@ def death(story: stories.Story, where: str) -> Callable[[], None]:
 
 def story(story: stories.Story) -> Callable[[], None]:
     return functools.partial(told, story)
+
+
+def read(stream: bytes) -> Callable[[], None]:
+    """Return the reading of a stream in any pieces, against the obvious one."""
+    return functools.partial(dialects.told, stream, dialects.as_lines(stream))
 
 
 BUGS = [
@@ -184,6 +190,42 @@ BUGS = [
     SeededBug(
         *("two senders in one line", "torn", death(stories.ended, "tremplin")),
         *("Batch.add", "self.open_by == who", "self.open_by is not None"),
+    ),
+    SeededBug(
+        *("frame taken for one where a receive ends", "misread", read(b"5 <1>ab apples")),
+        *("Auto._counted", "last and len(text) == end", "len(text) == end"),
+    ),
+    SeededBug(
+        *("text that is counted by chance taken for a frame", "misread", read(b"9 <13>12345 apples")),
+        *("Auto._counted", "LINES if last or", "Counted() if last or"),
+    ),
+    SeededBug(
+        *("frame without room for its priority", "misread", read(b"5 <1>ab1 <13>c")),
+        *("_size", "size >= len(header[2])", "size"),
+    ),
+    SeededBug(
+        *("header cut by a receive lost", "misread", read(b"5 <1>ab5 <1>cd5 <1>ef")),
+        *("Counted.cut", "if _HEADER_BEGUN.fullmatch(self._head):", "if not self._head:"),
+    ),
+    SeededBug(
+        *("message that a receive cut begins at the wrong place", "misread", read(b"5 <1>ab5 <1>cd5 <1>ef")),
+        *("Counted.cut", "self._begin -= whole", "pass"),
+    ),
+    SeededBug(
+        *("newline doubled before a NUL", "misread", read(b"<1>a\n\0<1>b\0")),
+        *("Nul.strip", ".replace(b'\\n\\x00', b'\\n')", ""),
+    ),
+    SeededBug(
+        *("any NUL taken for an end", "misread", read(b"<1>a\0b\n")),
+        *("EndsInNul.settle", "_BEGINS.match(text, end) or", "len(text) > end or"),
+    ),
+    SeededBug(
+        *(
+            "priority on the next line not looked for where a receive cut it",
+            "misread",
+            read(b"<1>a\n<1>b\0<1>c\0"),
+        ),
+        *("EndsInNul.settle", "max(0, len(text) - _TELLS_MOST)", "len(text)"),
     ),
     SeededBug(
         *(

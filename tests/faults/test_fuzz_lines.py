@@ -12,12 +12,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from dialects import SYNTAX
 from fuzz import ShakyDisk, cases, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reclog.engine.intake import reading, unfinished, valve
-from reclog.engine.intake.framing import Lines
+from reclog.engine.intake.framing import DIALLED
 from reclog.engine.intake.intake import Intake
 from reclog.engine.intake.roster import Limits
 from reclog.engine.records.events import EventLog
@@ -32,6 +33,7 @@ SENDERS = 5
 #: All bounds small, so that small input goes over them.
 LINE_MAX, PENDING_MAX, READ_SIZE, FLUSH_AT = 48, 96, 64, 128
 STAMPED = re.compile(rb"TIME s(\d) ")
+LETTERS, FRAMING = b"abcdefghij", b'\n\r\0<>{}" 0123456789'
 
 
 class Silent(EventLog):
@@ -44,9 +46,8 @@ class Silent(EventLog):
 class Endpoint:
     """A listening socket made of socket pairs."""
 
-    framing = Lines
-
-    def __init__(self) -> None:
+    def __init__(self, framing: str) -> None:
+        self.framing = DIALLED[framing]
         self._sock, self._bell = socket.socketpair()
         self._sock.setblocking(False)
         self.fileno = self._sock.fileno
@@ -90,10 +91,12 @@ def _own(who: int, value: int) -> int:
 class Chain:
     """Senders, the intake, a store on a real disk."""
 
-    def __init__(self, folder: Path, into: str, stamp: bool, at_once: bool, writes: list[int]) -> None:
+    def __init__(
+        self, folder: Path, into: str, stamp: bool, at_once: bool, writes: list[int], framing: str
+    ) -> None:
         self.stamp = stamp
         self.loop = Loop()
-        self.endpoint = Endpoint()
+        self.endpoint = Endpoint(framing)
         self.path = folder / "file.log"
         self.store: RecordedFile | Spool
         self.disk = disk = ShakyDisk()
@@ -186,22 +189,47 @@ def check(written: bytes, sent: list[bytes], stamp: bool) -> None:
     assert written.count(b"\n") >= sum(text.count(b"\n") for text in sent)
 
 
-def play(steps: list[Step], into: str, stamp: bool, at_once: bool, writes: list[int]) -> None:
+def in_letters(who: int, text: bytes) -> bytes:
+    """Return `text` with letters that only this sender uses, and what may be framing as it is."""
+    small, large = b"acegi"[who], b"bdfhj"[who]
+    return bytes(byte if byte in FRAMING else (small, large)[byte % 2] for byte in text)
+
+
+def check_letters(written: bytes, sent: list[bytes], stamp: bool) -> None:
+    """No line has letters of two senders; each sender's are all there, in order: only framing went."""
+    got = [b""] * SENDERS
+    for line in written.split(b"\n"):
+        text = STAMPED.sub(b"", line, count=1) if stamp else line
+        letters = bytes(byte for byte in text if byte in LETTERS)
+        whose = {LETTERS.index(byte) // 2 for byte in letters}
+        assert len(whose) <= 1, line
+        for who in whose:
+            got[who] += letters
+    assert got == [bytes(byte for byte in text if byte in LETTERS) for text in sent]
+
+
+def play(
+    steps: list[Step], into: str, stamp: bool, at_once: bool, writes: list[int], framing: str = "lines"
+) -> None:
     patched = mock.patch.multiple(reading, READ_SIZE=READ_SIZE, GATHER=0.0, timestamp=lambda: "TIME")
     eager = mock.patch.object(valve, "RETRY_AFTER", 0.0)
     smaller = mock.patch.multiple(unfinished, LINE_MAX=LINE_MAX, PENDING_MAX=PENDING_MAX)
     with patched, eager, smaller, tempfile.TemporaryDirectory() as folder:
-        chain = Chain(Path(folder), into, stamp, at_once, writes)
+        chain = Chain(Path(folder), into, stamp, at_once, writes, framing)
+        own, right = (of_sender, check) if framing == "lines" else (in_letters, check_letters)
         for who, what, text in steps:
-            chain.do(who, what, of_sender(who, text))
+            chain.do(who, what, own(who, text))
         written = chain.end()
-        check(written, chain.sent, stamp)
+        right(written, chain.sent, stamp)
 
 
 TEXT = st.one_of(
     st.binary(max_size=12),
     st.lists(st.sampled_from([b"\n", b"\r\n", b"a", b"TIME s0 ", b"\0", b"\xff"]), max_size=8).map(b"".join),
     st.builds(lambda byte, times: byte * times, st.sampled_from([b"x", b"\n", b"ab\n"]), st.integers(0, 300)),
+)
+DIALECT = st.lists(st.one_of(st.sampled_from(SYNTAX), st.sampled_from([b"x", b"yx"])), max_size=6).map(
+    b"".join
 )
 STEP = st.tuples(st.integers(0, SENDERS - 1), st.sampled_from(["say"] * 6 + ["close", "reset"]), TEXT)
 WRITES = st.lists(st.sampled_from([0, 0, 1, 2, 3, 7, 20, 60]), max_size=25)
@@ -219,6 +247,23 @@ def test_each_senders_bytes_arrive_in_lines_of_its_own(
     steps: list[Step], into: str, stamp: bool, at_once: bool, writes: list[int]
 ) -> None:
     play(steps, into, stamp, at_once, writes)
+
+
+SAYS = st.tuples(st.integers(0, SENDERS - 1), st.sampled_from(["say"] * 8 + ["close", "reset"]), DIALECT)
+
+
+@examples(150)
+@given(
+    steps=st.lists(SAYS, max_size=25),
+    into=st.sampled_from(["file", "spool"]),
+    stamp=st.booleans(),
+    at_once=st.booleans(),
+    writes=WRITES,
+)
+def test_of_what_any_framing_delimits_only_framing_goes(
+    steps: list[Step], into: str, stamp: bool, at_once: bool, writes: list[int]
+) -> None:
+    play(steps, into, stamp, at_once, writes, "auto")
 
 
 @pytest.mark.parametrize("into", ["file", "spool"])

@@ -18,7 +18,7 @@ class Intake(Reading):
 
     def adopt(self, limits: Limits) -> None:
         """Have other limits from now on, and see off who is connected and may not be any more."""
-        self._stamps = limits.stamp
+        self._set_stamps(limits.stamp)
         self._unfinished.adopt(limits.partial_after)
         for sender in self.roster.adopt(limits):
             self._see_off(sender, "its address is not allowed any more (--allow)")

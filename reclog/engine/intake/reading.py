@@ -3,7 +3,9 @@
 Rules kept here:
 
 - A sender is read only while the store takes what it says; while it takes nothing, TCP holds the sender back.
-- What is no whole message is handed on when its sender closes, and when `unfinished` says that it is due.
+- What is no whole message is handed on when its sender closes, and when `unfinished` says that it is due. So
+  is what is held until it is known what ends a message (`settling`).
+- Who sends what is no text is told so, and closed; nothing of it goes anywhere.
 - A stream's readiness is a reason to read it, and no promise that there is something, or all of it.
 - At the cap newcomers wait (`gate`); who may not send is closed (`roster`).
 """
@@ -14,11 +16,14 @@ from ..records.events import timestamp
 from ..records.journal import Journal
 from ..streams.stream import Stream
 from ..system.loop import Loop
+from .batch import Bytes
+from .binary import NoText
 from .framing import Framing
 from .gate import Gate
 from .gathering import GATHER, LARGE, Gathering
 from .roster import Limits, Roster
 from .sender import Sender
+from .settling import Settling
 from .store import Store
 from .unfinished import Unfinished
 from .valve import Valve
@@ -26,8 +31,9 @@ from .yielding import LOOK_EVERY, Yielding
 
 #: Bytes of one read at most. Fewer calls are cheaper, as long as the processor's cache holds what they bring.
 READ_SIZE = 512 * 1024
-#: Of one whose lines are stamped: each newline may become 90 bytes, and all stand in the batch at once.
-STAMPED_READ_SIZE = 32 * 1024
+#: Of one whose lines are stamped: each newline may become 90 bytes, and all stand in the batch at once. So do
+#: those in the middle of a message.
+STAMPED_READ_SIZE, NEWLINE_WEIGHS = 32 * 1024, 90
 
 
 class Reading:
@@ -45,10 +51,11 @@ class Reading:
         self._valve = Valve(loop, store, self._stop_reading, self._read_again)
         self._batch = store.batch
         self._flush_at = store.FLUSH_AT
-        self._stamps = limits.stamp
         self._senders = self.roster.senders
         self.gate = Gate(loop, self._welcome, self._senders.__len__, journal.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
+        self._settling = Settling(self._unfinished, self._add, self._turn_away)
+        self._set_stamps(limits.stamp)
         self._gathering = Gathering()
         self._yielding = Yielding(self._senders.values, loop.now)
         self._yield_timer = loop.timer(self._make_room)
@@ -172,21 +179,31 @@ class Reading:
             self._largest = count
         sender.bytes += count
         sender.heard_at = self._loop.now()
-        came = batch.commit(sender.id, pending, count, sender.framing, stamp)
-        if came is None:
-            self._unfinished.keep(sender, batch.received(count))
-        else:
-            lines, rest = came
-            sender.lines += lines
-            if pending:
-                self._unfinished.give(sender)
-            if rest:
-                self._unfinished.keep(sender, rest)
+        if sender.framing.settled or self._settling.begins(sender, room[:count]):
+            came = batch.commit(sender.id, pending, count, sender.framing, stamp)
+            if came is None:
+                self._unfinished.keep(sender, batch.received(count))
+            else:
+                lines, rest = came
+                sender.lines += lines
+                if pending:
+                    self._unfinished.give(sender)
+                if rest:
+                    self._unfinished.keep(sender, rest)
+        elif sender.gone:
+            return None
         if stream.holds or sender.leaving:
             self._come_back(sender)
         if batch.queued >= self._flush_at:
             self._valve.flush()
         return count
+
+    def _turn_away(self, sender: Sender, what: NoText) -> None:
+        """Tell who sends no text so, and disconnect it."""
+        self._unfinished.give(sender)
+        sender.stream.answer(what.answer)
+        self.roster.turned_away(sender, what.why)
+        self._goodbye(sender, "refused")
 
     def _come_back(self, sender: Sender) -> None:
         self._more[sender] = None
@@ -198,14 +215,28 @@ class Reading:
             if sender.id in self._senders and not self._valve.shut:
                 self._read(sender)
 
-    def _hand_on(self, sender: Sender) -> None:
-        """Give the store what the sender has not finished; its line stays open there."""
-        text = self._unfinished.give(sender)
-        if text:
+    def _hand_on(self, sender: Sender, last: bool) -> None:
+        """Give the store what the sender has not finished; its line stays open there.
+
+        `last`: nothing more will come of it.
+        """
+        if not sender.framing.settled:
+            self._settling.settle(sender, True)
+        if sender.pending:
+            text = sender.framing.part(sender.pending, last)
+            if text is None:
+                self._unfinished.delay(sender)
+                return
+            self._unfinished.give(sender)
             self.splits += 1
-            self._batch.add(sender.id, sender.framing.part(text), self._stamp(sender))
-            if self._batch.queued >= self._flush_at:
-                self._valve.flush()
+            self._add(sender, text)
+        if self._batch.queued >= self._flush_at:
+            self._valve.flush()
+
+    def _add(self, sender: Sender, text: Bytes) -> None:
+        lines = self._batch.lines
+        self._batch.add(sender.id, text, self._stamp(sender))
+        sender.lines += self._batch.lines - lines
 
     def _ask(self, sender: Sender) -> None:
         """Hand on what a silent sender has not finished, unless more of it waits unread."""
@@ -213,7 +244,11 @@ class Reading:
             if sender.stream.unread():
                 self._unfinished.delay(sender)
             else:
-                self._hand_on(sender)
+                self._hand_on(sender, False)
+
+    def _set_stamps(self, stamps: bool) -> None:
+        self._stamps = stamps
+        self._unfinished.newline_weighs = NEWLINE_WEIGHS if stamps else 0
 
     def _stamp(self, sender: Sender) -> bytes:
         if not self._stamps:
@@ -223,7 +258,10 @@ class Reading:
         return self._time + b" " + sender.name.encode("utf-8") + b" "
 
     def _goodbye(self, sender: Sender, why: str) -> None:
-        self._hand_on(sender)
+        if sender.pending:
+            self._hand_on(sender, True)
+            if sender.gone:
+                return
         self._loop.unwatch(sender.stream.fileno())
         self.roster.dismiss(sender, why)
         if self.gate.full and not self.roster.full:

@@ -32,6 +32,8 @@ class Roster:
     def __init__(self, limits: Limits, journal: Journal, now: Callable[[], float]) -> None:
         self.connects = 0
         self.refused = 0
+        #: The last one that sent no text: its name, and why it was refused.
+        self.no_text = ""
         #: By their numbers, which are never used twice.
         self.senders: dict[int, Sender] = {}
         self._limits = limits
@@ -81,6 +83,12 @@ class Roster:
                 del self._per_address[sender.host]
         seconds = self._now() - sender.since
         self._journal.disconnected(sender.name, why, seconds, sender.bytes, sender.lines)
+
+    def turned_away(self, sender: Sender, why: str) -> None:
+        """Take note that a sender is refused for what it sends."""
+        self.refused += 1
+        self.no_text = f"{sender.name} {why}"
+        self._journal.refused(sender.name, why)
 
     def _refuse(self, stream: Stream, name: str, why: str) -> None:
         self.refused += 1

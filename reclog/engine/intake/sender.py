@@ -25,6 +25,7 @@ class Sender:
         "pending",
         "since",
         "stream",
+        "weight",
     )
 
     def __init__(
@@ -46,6 +47,8 @@ class Sender:
         self.lines = 0
         #: The beginning of a message whose end has not come.
         self.pending: bytes | bytearray = b""
+        #: Bytes that this counts for.
+        self.weight = 0
         #: Why it goes once all is read that was accepted of it; empty while it may stay.
         self.leaving = ""
         self.on_ready: Callable[[], None] | None = None

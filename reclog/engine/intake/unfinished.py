@@ -7,6 +7,8 @@ Only time in which its sender could have been heard counts as the sender's silen
 (`stop_clock`) no text becomes due, and afterwards each has its whole time again, for the rest may have waited
 at the sender. Where we were late ourselves (stopped, starved, in a long write), or a process that passes it
 on is, the rest may wait in the kernel: a sender is asked before its text is handed on.
+
+Where it is not known yet what ends a message, more text puts nothing off: it may be lines already.
 """
 
 from __future__ import annotations
@@ -31,16 +33,19 @@ class Unfinished:
         self,
         loop: Loop,
         partial_after: float,
-        hand_on: Callable[[Sender], None],
+        hand_on: Callable[[Sender, bool], None],
         ask: Callable[[Sender], None],
         say: Say,
     ) -> None:
-        """`hand_on` is called with a sender whose text is due, and takes it; `partial_after`: seconds.
+        """`hand_on` is called with a sender whose text is due, and whether nothing more will come of it.
 
-        `ask` is called with one that was silent for so long: it reads on, hands on, or grants it a `delay`.
+        `ask` is called with one that was silent for `partial_after` seconds: it reads on, hands on, or grants
+        it a `delay`.
         """
         #: Bytes of all.
         self.size = 0
+        #: Bytes that a newline in the middle of a message counts for beside itself.
+        self.newline_weighs = 0
         self._partial_after = partial_after
         self._hand_on = hand_on
         self._ask = ask
@@ -64,16 +69,21 @@ class Unfinished:
             if not isinstance(sender.pending, bytearray):
                 sender.pending = bytearray(sender.pending)
             sender.pending += text
-            del self._due[sender]
         else:
             sender.pending = text
-        self.size += len(text)
-        when = self._now() + self._partial_after
-        if not self._due and not self._stopped:
-            self._timer.at(when)
-        self._due[sender] = when
-        if len(sender.pending) >= LINE_MAX:
-            self._hand_on(sender)
+        weight = len(text)
+        if self.newline_weighs:
+            weight += self.newline_weighs * text.count(b"\n")
+        sender.weight += weight
+        self.size += weight
+        if sender.framing.settled or sender not in self._due:
+            when = self._now() + self._partial_after
+            self._due.pop(sender, None)
+            if not self._due and not self._stopped:
+                self._timer.at(when)
+            self._due[sender] = when
+        if sender.weight >= LINE_MAX:
+            self._hand_on(sender, False)
         elif self.size > PENDING_MAX:
             self._relieve()
 
@@ -81,7 +91,8 @@ class Unfinished:
         """Return what the sender has not finished, and keep it no more."""
         text, sender.pending = sender.pending, b""
         if text:
-            self.size -= len(text)
+            self.size -= sender.weight
+            sender.weight = 0
             del self._due[sender]
         return text
 
@@ -91,9 +102,9 @@ class Unfinished:
         self._due[sender] = self._now() + max(self._partial_after, ASK_AGAIN)
 
     def hand_on_all(self) -> None:
-        """Hand on all that is kept, whether it is due or not."""
+        """Hand on all that is kept, whether it is due or not: nothing more will come."""
         for sender in list(self._due):
-            self._hand_on(sender)
+            self._hand_on(sender, True)
 
     def stop_clock(self) -> None:
         """Take note that nobody is read any more."""
@@ -111,8 +122,8 @@ class Unfinished:
     def _relieve(self) -> None:
         """Hand the longest ones on, until half of the memory for them is free."""
         self._say("unfinished lines handed on", reason="memory", bytes=self.size)
-        for sender in sorted(self._due, key=lambda sender: -len(sender.pending)):
-            self._hand_on(sender)
+        for sender in sorted(self._due, key=lambda sender: -sender.weight):
+            self._hand_on(sender, False)
             if self.size <= PENDING_MAX // 2:
                 break
 

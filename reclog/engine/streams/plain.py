@@ -29,6 +29,13 @@ class Plain:
         # The flag spares each connection the call that would make its socket a non-blocking one.
         return self._sock.recv_into(room, 0, socket.MSG_DONTWAIT)
 
+    def answer(self, words: bytes) -> None:
+        """Say something back, as far as that goes without waiting."""
+        try:
+            self._sock.send(words, socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # who does not listen is not told
+
     def unread(self) -> int:
         """Return the bytes that the kernel holds for us."""
         return unread(self._sock)

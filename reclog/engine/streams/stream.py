@@ -33,6 +33,9 @@ class Stream(Protocol):
         Raises BlockingIOError when there is nothing, another OSError when the sender is lost.
         """
 
+    def answer(self, words: bytes) -> None:
+        """Say something back, as far as that goes without waiting: it is closed next."""
+
     def unread(self) -> int:
         """Return the bytes of the sender that are on this machine and were not read, as far as is known."""
 

@@ -154,6 +154,15 @@ class Tls(Plain):
             return 0
         raise self._over
 
+    def answer(self, words: bytes) -> None:
+        """Say something back, as far as that goes without waiting."""
+        if self._tls is not None and not self.shaking:
+            try:
+                self._tls.write(words)
+            except ssl.SSLError:
+                return
+            self._answer()
+
     def refuse(self) -> bool:
         """Accept not a byte more, but for the rest of a record; False where the system can't."""
         if not self._refused:

@@ -50,7 +50,7 @@ class Taken(Batch):
         self, who: Hashable, before: Bytes, count: int, framing: Framing, stamp: bytes = b""
     ) -> tuple[int, bytes] | None:
         text = bytes(before) + self.received(count)
-        came = super().commit(who, before, count, framing)
+        came = super().commit(who, before, count, framing, b"" if framing.verbatim else stamp)
         if came is not None and framing.verbatim:
             self._note(who, text[: len(text) - len(came[1])], stamp)
         return came
@@ -164,7 +164,7 @@ class Bench:
         self.journal = Journal(self.loop, self.heard)
         self.queue = Pairs()
         self.intake: Intake
-        self._closing: list[Callable[[], None]] = [self.queue.close]
+        self.closing: list[Callable[[], None]] = [self.queue.close]
 
     def serve(self, **limits: Any) -> Intake:
         """Serve the queue with these limits."""
@@ -176,13 +176,13 @@ class Bench:
         """Serve a port of the loopback, too."""
         queue = listening("127.0.0.1", 0, carry=carry)
         save_syn(queue.sock)
-        self._closing.append(queue.close)
+        self.closing.append(queue.close)
         self.intake.gate.serve(queue)
         return queue, queue.sock.getsockname()[1]
 
     def connect(self, port: int) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", port), timeout=5)
-        self._closing.append(sock.close)
+        self.closing.append(sock.close)
         sock.setblocking(False)
         return sock
 
@@ -233,6 +233,6 @@ class Bench:
         self.store.taken.on_add = self.store.on_flush = lambda: None
         if hasattr(self, "intake"):
             self.intake.drain_senders(self.soon())
-        for call in self._closing:
+        for call in self.closing:
             call()
         self.loop.close()

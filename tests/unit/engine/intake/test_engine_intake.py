@@ -18,6 +18,7 @@ from intake_bench import Bench, Heard, Pairs
 
 from reclog.engine.intake import reading as module
 from reclog.engine.intake.batch import Bytes
+from reclog.engine.intake.framing import Lines
 from reclog.engine.intake.intake import Intake
 from reclog.engine.intake.roster import Limits
 from reclog.engine.records.journal import Journal
@@ -231,7 +232,7 @@ def test_what_a_stream_holds_is_drained(bench: Bench) -> None:
     assert bench.store.text == b"first\nsecond\n"
 
 
-class Counted:
+class Digit(Lines):
     """Each message behind one digit that counts its bytes."""
 
     verbatim = False
@@ -261,7 +262,7 @@ class Counted:
             at += 1 + size
         return lines
 
-    def part(self, text: Bytes) -> Bytes:
+    def part(self, text: Bytes, last: bool) -> Bytes:
         if not self._left:
             self._left, text = text[0] - 0x30, text[1:]
         self._left -= len(text)
@@ -270,7 +271,7 @@ class Counted:
 
 @pytest.mark.parametrize("stamp", [False, True])
 def test_a_framing_takes_its_own_away(bench: Bench, stamp: bool) -> None:
-    bench.queue = Pairs(Counted)
+    bench.queue = Pairs(Digit)
     intake = bench.serve(partial_after=2, stamp=stamp)
     one, other = bench.queue.comes(), bench.queue.comes()
     one.send(b"3abc5de")

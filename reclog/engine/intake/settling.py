@@ -1,0 +1,54 @@
+"""What is held of a sender until it is known what ends its messages, or that it sends no text.
+
+Rules kept here:
+
+- It is held where unfinished text is, within the same bounds, and leaves when that is due.
+- Once its framing is known, all of it is framed so, from the stream's beginning.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from .binary import NoText
+from .sender import Sender
+from .unfinished import Unfinished
+
+
+class Settling:
+    """Find the framing of each sender, and give that what was held."""
+
+    def __init__(
+        self,
+        unfinished: Unfinished,
+        add: Callable[[Sender, bytes], None],
+        turn_away: Callable[[Sender, NoText], None],
+    ) -> None:
+        """`add` is called with whole messages of a sender; `turn_away` with one that sends no text."""
+        self._unfinished = unfinished
+        self._add = add
+        self._turn_away = turn_away
+
+    def begins(self, sender: Sender, came: memoryview) -> bool:
+        """Look at what came of a sender. True if its framing is to cut that; else it is dealt with."""
+        if not sender.pending:
+            sender.framing = sender.framing.settle(came, False)
+            if sender.framing.settled:
+                return True
+        self._unfinished.keep(sender, bytes(came))
+        if sender.pending and not sender.framing.settled:
+            self.settle(sender, False)
+        return False
+
+    def settle(self, sender: Sender, last: bool) -> None:
+        """Have what is held of a sender framed, if that tells how; `last`: it has to leave."""
+        found = sender.framing = sender.framing.settle(sender.pending, last)
+        if found.refusal is not None:
+            self._turn_away(sender, found.refusal)
+        elif found.settled:
+            text = bytearray(self._unfinished.give(sender))
+            cut = found.cut(text, 0, len(text))
+            if cut:
+                self._add(sender, found.strip(bytes(text[:cut])))
+            if cut < len(text):
+                self._unfinished.keep(sender, bytes(text[cut:]))
