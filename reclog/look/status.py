@@ -49,6 +49,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "made_room": recording.count("made_room"),
                 "connects": recording.count("connects"),
                 "refused": recording.count("refused"),
+                "no_text": recording.word("no_text") or None,
                 "bind": recording.bind or None,
                 "events": str(recording.folder / names.EVENTS),
                 "holes": str(recording.folder / names.HOLES),
@@ -58,7 +59,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
 
 
 def hints(recordings: Sequence[Recording]) -> Iterator[str]:
-    """Yield what the table can't say: who is elsewhere, and what is to be done about the dead."""
+    """Yield what the table can't say: who is elsewhere or refused, and what is to be done about the dead."""
     for recording in recordings:
         name = recording.name
         if recording.is_elsewhere():
@@ -68,6 +69,8 @@ def hints(recordings: Sequence[Recording]) -> Iterator[str]:
             yield f"{name}: {goes_on(recording)}"
         elif recording.corrupt:
             yield f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up."
+        elif recording.is_alive() and recording.word("no_text"):
+            yield f"{name} refused what is no text: {recording.word('no_text')}."
 
 
 def certificate_lines(recording: Recording) -> list[str]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from reclog.engine.intake.framing import FRAMINGS
 from reclog.engine.sources.choice import LISTENERS as KINDS
 from reclog.engine.system.address import parse_network
 
@@ -64,6 +65,13 @@ def listener(word: Any) -> str:
     """Return `word` if it names a kind of listener. Raises UsageError."""
     if word not in LISTENERS:
         raise UsageError(f"--listener {_said(word)} is unknown: give one of {', '.join(LISTENERS)}.")
+    return str(word)
+
+
+def framing(word: Any) -> str:
+    """Return `word` if it names what ends messages. Raises UsageError."""
+    if word not in FRAMINGS:
+        raise UsageError(f"--framing {_said(word)} is unknown: give one of {', '.join(FRAMINGS)}.")
     return str(word)
 
 

@@ -17,6 +17,7 @@ from .checks import (
     byte_size,
     count,
     file_path,
+    framing,
     listener,
     networks,
     port_number,
@@ -31,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "file": "file.log",
     "bind": None,
     "listener": "auto",
+    "framing": "auto",
     "stamp": False,
     "tls": False,
     "tls_cert": "",
@@ -65,6 +67,7 @@ class Settings:
     #: Of this machine, or of the tremplin.
     bind: str
     listener: str
+    framing: str
     stamp: bool
     allow: Sequence[str]
     #: Seconds.
@@ -156,6 +159,7 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> d
         "file": file_path(words["file"]),
         "bind": address(words["bind"] if words["bind"] is not None else everywhere),
         "listener": listener(words["listener"]),
+        "framing": framing(words["framing"]),
         "stamp": yes_or_no("--stamp", words["stamp"]),
         "allow": networks(words["allow"]),
         "partial_after": seconds("--partial-after", words["partial_after"]),
@@ -208,6 +212,8 @@ def check_together(settings: LocalSettings) -> None:
         raise UsageError("--raw is socat straight into the file: leave --listener builtin out.")
     if settings.raw and settings.stamp:
         raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
+    if settings.raw and "framing" in settings.said:
+        raise UsageError("--raw writes bytes as they come: leave --framing out, or leave --raw out.")
     if settings.raw or settings.listener == "socat":
         reason = _lacks(settings)
         if reason:

@@ -41,6 +41,7 @@ def local(
     file: Any = None,
     bind: Any = None,
     listener: Any = None,
+    framing: Any = None,
     stamp: bool = False,
     no_stamp: bool = False,
     tls: bool = False,

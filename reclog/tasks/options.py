@@ -4,6 +4,7 @@ from __future__ import annotations
 
 #: By its option; a task says itself what differs there.
 SHARED = {
+    "framing": "auto (default): a newline, a NUL or a count ends a message of syslog; lines: newlines only.",
     "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",
     "no-stamp": "Undo --stamp of the config, or of the recording that runs.",
     "tls": "Speak TLS alone, by a certificate that is made once; its fingerprint is printed (builtin).",

@@ -48,6 +48,7 @@ def tremplin(
     file: Any = None,
     bind: Any = None,
     listener: Any = None,
+    framing: Any = None,
     stamp: bool = False,
     no_stamp: bool = False,
     tls: bool = False,

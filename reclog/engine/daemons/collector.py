@@ -276,6 +276,7 @@ class Collector:
             "senders": remote.count("senders"),
             "connects": remote.count("connects"),
             "refused": remote.count("refused"),
+            "no_text": remote.word("no_text"),
             "listener_full": remote.facts.get("listener_full") is True,
             "full_since": remote.word("full_since"),
             "made_room": remote.count("made_room"),

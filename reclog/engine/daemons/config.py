@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import Any, Callable, ClassVar, FrozenSet, Mapping, Sequence, TypeVar
 
 from ..feed.protocol import checked_secret
+from ..intake.framing import FRAMINGS
 from ..outlets import OUTLETS
 from ..sources.choice import LISTENERS
 from ..system.address import parse_network
@@ -85,6 +86,7 @@ class Listening(Config):
     tls_clients: str = ""
     #: The certificate's SHA-256 (hex): another one is read anew.
     fingerprint: str = ""
+    framing: str = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +182,7 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "port_remote_out": _PORT,
     "bind": (_word(ip_address), "a numeric address"),
     "listener": (_word(("auto", *LISTENERS).__contains__), f"one of auto, {', '.join(LISTENERS)}"),
+    "framing": (_word(FRAMINGS.__contains__), f"one of {', '.join(FRAMINGS)}"),
     "allow": (_words(parse_network, 0), "a list of networks"),
     "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
     "file": (_word(lambda word: word and _passes(word)), "a file's name"),

@@ -102,7 +102,7 @@ class Entrance:
         Raises PortTaken, AddressUnusable, ListenerUnusable.
         """
         limits = self._limits(self._config)
-        asked = _asked(self._config)._replace(places=limits.senders, framing=FRAMINGS["lines"])
+        asked = _asked(self._config)._replace(places=limits.senders, framing=FRAMINGS[self._config.framing])
         if self._secured is not None:
             asked = asked._replace(carry=self._secured.carry)
         for kind in self._kinds:
@@ -149,6 +149,7 @@ class Entrance:
             "senders": intake.senders,
             "connects": intake.roster.connects,
             "refused": intake.roster.refused,
+            "no_text": intake.roster.no_text,
             "splits": intake.splits,
             "listener_full": intake.gate.full,
             "full_since": intake.gate.full_at,
