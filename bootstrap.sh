@@ -32,6 +32,11 @@ if [ "$what" != . ]; then
     need openssl openssl
     need telnet telnet
     need curl curl
+    need openssl openssl
+    need perl perl
+    perl -MSys::Syslog -e 1 2>/dev/null || need Sys::Syslog perl
+    need apt-get apt
+    need dpkg-deb dpkg
     need logger bsdutils
     need ss iproute2
     need setpriv util-linux
@@ -46,9 +51,6 @@ if [ "$what" != . ]; then
 fi
 if [ "${1:-}" = bench ]; then
     need ncat ncat
-    # Other recorders' packages are fetched and unpacked, not installed.
-    need apt-get apt
-    need dpkg-deb dpkg
 fi
 # How to be root, and whether that takes no password.
 as_root=sudo
@@ -81,3 +83,8 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
 echo "Making .venv and fetching what reclog is built with: this takes some seconds."
 [ -x .venv/bin/python ] || python3 -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$what"
+if [ "$what" != . ]; then
+    # System loggers that exclude each other are unpacked, not installed. Where apt knows no packages yet, it learns.
+    unpack() { .venv/bin/python -m benchmarks.debs rsyslog syslog-ng-core; }
+    unpack 2>/dev/null || { $as_root apt-get -qq update; unpack; }
+fi

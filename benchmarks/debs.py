@@ -10,9 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import platformdirs
+
+CACHE = Path(platformdirs.user_cache_dir("reclog-bench"))
+"""Where they are unpacked for benchmarks and tests, once."""
 
 FETCH_TIMEOUT = 300.0
 """Seconds that apt and dpkg may take, each time they are run."""
@@ -105,3 +111,11 @@ def _run(package: str, command: list[str], folder: Path | None = None) -> str:
         why = said[-1].removeprefix("E: ") if said else f"{command[0]} ended with code {done.returncode}"
         raise Missing(f"{package} can't be fetched: {why} (apt-get update may help, or a network)")
     return done.stdout
+
+
+if __name__ == "__main__":
+    try:
+        for wanted in sys.argv[1:]:
+            unpacked(wanted, CACHE)
+    except Missing as missing:
+        sys.exit(f"{missing}.")

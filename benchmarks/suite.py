@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import platformdirs
 import pytest
 from rich.console import Console
 
-from benchmarks import bars, machine, report
+from benchmarks import bars, debs, machine, report
 from benchmarks.field import peers
 from benchmarks.load import Load
 from benchmarks.ours import ours
@@ -68,7 +67,7 @@ def measure_all(words: argparse.Namespace, folder: Path, out: Path) -> int:
         return 2
     began = time.monotonic()
     raise_open_files()  # before anything is started: all systems begin with the same limit
-    cache = Path(platformdirs.user_cache_dir("reclog-bench"))
+    cache = debs.CACHE
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:6.1f} s  {text}", file=sys.stderr, flush=True)

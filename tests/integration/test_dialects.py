@@ -1,0 +1,83 @@
+"""Real senders on one port, with no option: each message is in the file as it was said, on lines of its own.
+
+The table in the README is what is checked here.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+
+import pytest
+from bench import Home, Running, wait_until
+from real_senders import FORWARDERS, SENDERS
+from test_readme import README
+
+#: By sender: what is in the file, as a pattern; `…` there is what differs each time.
+ROWS = {
+    cells[0]: cells[-1]
+    for cells in (
+        [cell.strip() for cell in row.strip("|").split("|")]
+        for row in README.partition("| sender | ")[2].partition("\n\n")[0].splitlines()[2:]
+    )
+}
+
+
+def pattern(cell: str) -> bytes:
+    """Return what text a cell of the table stands for."""
+    lines = [line.strip("`").encode() for line in cell.split("<br>")]
+    return b"".join(re.escape(line).replace("…".encode(), rb"[^\n]*") + b"\n" for line in lines)
+
+
+@pytest.fixture
+def recording(home: Home, listener: str) -> Running:
+    return home.local("--listener", listener)
+
+
+def sees(recording: Running, name: str, send: Callable[[], object]) -> None:
+    """See that what a sender says becomes what the table says, and nothing else."""
+    before, cell = recording.read(), ROWS[name]
+    send()
+    if cell.startswith("refused: "):
+        why = cell.removeprefix("refused: ")
+        wait_until(lambda: why in [one["why"] for one in recording.events("refused")], what=name)
+        assert recording.read() == before
+        assert (recording.status()["no_text"] or "").endswith(why)
+    else:
+        wait_until(lambda: re.fullmatch(pattern(cell), recording.read()[len(before) :]), what=name)
+
+
+def test_the_table_is_of_these_senders() -> None:
+    assert set(ROWS) == {*SENDERS, *FORWARDERS}
+
+
+def test_real_senders_on_one_port(recording: Running) -> None:
+    for name, sender in SENDERS.items():
+        sees(recording, name, functools.partial(sender, recording.port))
+    refused = [cell for name, cell in ROWS.items() if cell.startswith("refused: ")]
+    assert recording.status()["refused"] == len(refused) == len(recording.events("refused"))
+
+
+@pytest.mark.parametrize("program", ["rsyslog", "syslog-ng"])
+def test_system_loggers_on_one_port(home: Home, recording: Running, program: str) -> None:
+    told = {name: told for name, told in FORWARDERS.items() if name.startswith(program)}
+    start, _ = next(iter(told.values()))
+    forwarder = start(home.path, recording.port)
+    try:
+        for name, (_, text) in told.items():
+            sees(recording, name, functools.partial(forwarder.tell, text))
+    finally:
+        forwarder.end()
+    assert recording.status()["refused"] == 0
+
+
+def test_lines_take_everything_as_it_comes(home: Home) -> None:
+    recording = home.local("--framing", "lines")
+    recording.send(b"\x16\x03\x01\x02\x00\x01\n5 <1>ab\n<14>a\0<14>b\0\n")
+    wait_until(lambda: recording.read() == b"\x16\x03\x01\x02\x00\x01\n5 <1>ab\n<14>a\0<14>b\0\n")
+    done = home.inv(
+        "local", "--port", str(recording.port), "--file", str(recording.file), "--framing", "auto"
+    )
+    assert done.returncode == 1
+    assert "--framing lines" in done.stderr
