@@ -48,6 +48,7 @@ def test_only_what_is_said_changes(
     [
         ({"file": "/c.log", "allow": ["10.0.0.0/8"]}, "--file /b.log"),
         ({"bind": "127.0.0.1", "port_remote_out": 9}, "--bind ::, no --port-remote-out"),
+        ({"framing": "lines"}, "--framing auto"),
     ],
 )
 def test_what_can_not_change_is_no_success(running: Recording, flags: dict[str, Any], differs: str) -> None:

@@ -117,6 +117,8 @@ def test_no_counts(word: Any) -> None:
         ({"listener": "socat", "allow": ["10.0.0.1"], "bind": "::"}, "IPv4 only"),
         ({"raw": True, "allow": ["10.0.0.1", "10.0.0.2"]}, "leave --raw out"),
         ({"listener": "netcat"}, "give one of auto, socat, builtin"),
+        ({"framing": "netstring"}, "give one of auto, lines"),
+        ({"raw": True, "framing": "auto"}, "leave --framing out"),
     ],
 )
 def test_words_that_do_not_go_together(flags: dict[str, Any], reason: str) -> None:

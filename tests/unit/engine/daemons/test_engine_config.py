@@ -115,6 +115,7 @@ def test_only_what_can_change_does(kind: type[Config], told: dict[str, Any]) -> 
     [
         ("port", 65536),
         ("listener", "tcp"),
+        ("framing", "netstring"),
         ("bind", "localhost"),
         ("allow", ["10.0.0.0/33"]),
         ("secret", "zz"),

@@ -334,3 +334,13 @@ def test_files_that_can_not_be_used_are_named(certificate: str, key: str, client
     with pytest.raises(TlsUnusable, match=why):
         Secured(loop, f"{folder}/{certificate}", f"{folder}/{key}", f"{folder}/{clients}" if clients else "")
     loop.close()
+
+
+@each_version
+def test_who_is_answered_hears_it(ends: Ends, version: ssl.TLSVersion) -> None:
+    sender, stream = ends.meet(version)
+    stream.answer(b"too early")
+    sender.shake(stream)
+    stream.answer(b"HTTP/1.1 400 Bad Request")
+    sender.hear()
+    assert sender.tls.read() == b"HTTP/1.1 400 Bad Request"
