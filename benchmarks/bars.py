@@ -9,10 +9,10 @@ from typing import Any
 from benchmarks.ours import BUILTIN, SOCAT
 from benchmarks.rows import FAILED, Row
 from benchmarks.through import PLAIN, TUNED
-from benchmarks.works import lines, start
+from benchmarks.works import lines, start, tls
 from benchmarks.works.tremplin import BACKLOG, LIVE, RECLOG
 
-OURS = (BUILTIN, SOCAT, RECLOG)
+OURS = (BUILTIN, SOCAT, RECLOG, tls.RECLOG)
 SOCAT_TUNED = "socat, tuned"
 SYSLOG_NG = "syslog-ng"
 
@@ -183,6 +183,11 @@ BARS = [
     Bar("7", "CPU a line, 5,000 senders to 1", 1.5, False, _span("senders:", "us_per_line", BUILTIN)),
     Bar("7", "resume, a spool of 20 GB to one of 10 MB", 1.5, False,
         _span("spool:", "resume", "reclog's spool")),
+    Bar("8", f"{tls.BULK}: MB/s, to socat OPENSSL-LISTEN", 1.1, True,
+        _against("8", tls.BULK, "mb_per_s", tls.RECLOG)),
+    Bar("8", f"{tls.SHAKE}: CPU, to stunnel", 0.8, False,
+        _against("8", tls.SHAKE, "us_per_shake", tls.RECLOG)),
+    Bar("8", f"{tls.BESIDE}: p99", 20, False, _plain("8", tls.BESIDE, "p99_ms", tls.RECLOG), "ms"),
     Bar("start", start.LOCAL, 0.7, False, _plain("start", start.LOCAL, "wall", RECLOG), "s"),
     Bar("start", start.TREMPLIN, 3, False, _plain("start", start.TREMPLIN, "wall", RECLOG), "s"),
     Bar("start", start.STATUS, 0.5, False, _plain("start", start.STATUS, "wall", RECLOG), "s"),

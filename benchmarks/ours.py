@@ -47,9 +47,10 @@ def end(daemon: psutil.Process) -> None:
 class Local:
     """`inv local` with a listener, and a home of its own."""
 
-    def __init__(self, name: str, listener: str) -> None:
+    def __init__(self, name: str, listener: str, *words: str) -> None:
         self.name = name
         self.listener = listener
+        self._words = words
 
     def missing(self) -> str:
         """Return why it can't run here."""
@@ -62,7 +63,7 @@ class Local:
         folder.mkdir(parents=True, exist_ok=True)
         home = Home(folder)
         file = folder / "file.log"
-        words = ["--port", str(port), "--file", str(file), "--listener", self.listener]
+        words = ["--port", str(port), "--file", str(file), "--listener", self.listener, *self._words]
         done = home.run(str(BIN / "inv"), "local", *words)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip())

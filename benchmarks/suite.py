@@ -23,9 +23,9 @@ from benchmarks.peers import raise_open_files
 from benchmarks.rows import Row
 from benchmarks.systems import System
 from benchmarks.trial import Stage
-from benchmarks.works import connections, generator, growth, holding, latency, lines, start, tremplin
+from benchmarks.works import connections, generator, growth, holding, latency, lines, start, tls, tremplin
 
-WORKS = ("1", "2", "3", "4", "5", "6", "7", "start", "generator")
+WORKS = ("1", "2", "3", "4", "5", "6", "7", "8", "start", "generator")
 TITLES = {
     "1": connections.TITLE,
     "2": lines.TITLE_LINES,
@@ -35,6 +35,7 @@ TITLES = {
     "5 tremplin": tremplin.TITLE_AGES,
     "6": tremplin.TITLE,
     "7": growth.TITLE,
+    "8": tls.TITLE,
     "start": start.TITLE,
     "generator": generator.TITLE,
     "loggen": generator.TITLE_LOGGEN,
@@ -45,6 +46,7 @@ SHARES = {
     "3": 75,
     "5": 55,
     "7": 60,
+    "8": 40,
     "start": 12,
     "generator": 10,
     "5 tremplin": 35,
@@ -137,6 +139,9 @@ def _measure(stage: Stage, systems: Sequence[System], wanted: Sequence[str], cac
         if name in wanted:
             _begin(stage, name)
             works[name] = work(stage, systems)
+    if "8" in wanted:
+        _begin(stage, "8")
+        works["8"] = tls.run(stage, cache)
     if "start" in wanted:
         _begin(stage, "start")
         works["start"] = start.run(stage)
