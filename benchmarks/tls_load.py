@@ -1,7 +1,7 @@
 """Senders that speak TLS, with the lines of load.c. As a program it prints what they did, one JSON object.
 
 tls_load.py bulk PORT LINES              one sender; all is encrypted before the clock runs
-tls_load.py shake PORT COUNT RATE        COUNT connections of a short line each, RATE a second or, with 0, as many
+tls_load.py shake PORT COUNT RATE        COUNT connections of a short line each, RATE a second (0: all)
 tls_load.py pace PORT RATE SECONDS       one sender, RATE lines a second, each stamped when it is sent
 """
 

@@ -529,3 +529,10 @@ def faults_for(listener: str) -> dict[str, Fault]:
         if os.geteuid() == 0 and pids_cgroup() is not None:
             faults["no processes left for socat"] = no_processes_left
     return faults
+
+
+def of_tls() -> dict[str, Fault]:
+    """Return those in which it matters that senders speak TLS, as far as they can be done here."""
+    commands = ("stopped", "stopped and started at once", "2,000 senders at once", "nothing")
+    faults = {name: FAULTS[name] for name in (*commands, *(name for name in FAULTS if "recorder" in name))}
+    return {**faults, **ROOT} if os.geteuid() == 0 else faults

@@ -8,7 +8,7 @@ from bench import Home
 from campaign import Lane
 
 #: What `inv dev.faults` runs if it is not told otherwise.
-OURS = ("lan-socat", "lan-builtin", "tremplin")
+OURS = ("lan-socat", "lan-builtin", "lan-tls", "tremplin")
 #: What people use instead.
 PLAIN = ("socat", "socat-tuned", "socat-ssh")
 ALL = (*OURS, *PLAIN)
@@ -26,6 +26,13 @@ def _lan(listener: str) -> Lane:
     from lan_faults import faults_for
 
     return Lane(f"lan-{listener}", lambda home: Lan(home, listener), faults_for(listener))
+
+
+def _lan_tls() -> Lane:
+    from lan_faults import of_tls
+    from lan_tls import LanTls
+
+    return Lane("lan-tls", LanTls, of_tls())
 
 
 def _tremplin() -> Lane:
@@ -56,6 +63,7 @@ def _plain_through() -> Lane:
 _MAKERS: dict[str, Callable[[], Lane]] = {
     "lan-socat": lambda: _lan("socat"),
     "lan-builtin": lambda: _lan("builtin"),
+    "lan-tls": _lan_tls,
     "tremplin": _tremplin,
     "socat": lambda: _plain(tuned=False),
     "socat-tuned": lambda: _plain(tuned=True),

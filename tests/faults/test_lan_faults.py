@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from bench import Home
 from lan import Lan
-from lan_faults import ROOT, faults_for
+from lan_faults import ROOT, faults_for, of_tls
+from lan_tls import LanTls
 from stage import play
 
 BOTH, SOCAT, BUILTIN = ("socat", "builtin"), ("socat",), ("builtin",)
@@ -84,6 +85,12 @@ def _cases() -> list[object]:
         for group, listeners, names in GROUPS
         for listener in listeners
     ]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("names", [["recorder killed", "stopped"], ["disk full", "disk full, stopped"]])
+def test_nothing_is_lost_of_tls(home: Home, names: list[str]) -> None:
+    play(LanTls(home), {name: of_tls()[name] for name in names}, seed=len(str(names)))
 
 
 @pytest.mark.parametrize(("listener", "names"), _cases())

@@ -16,7 +16,9 @@ import time
 import zlib
 from collections.abc import Callable
 
-from swarm import Crowd, unacknowledged
+from swarm import Crowd
+from swarm import unacknowledged as unacknowledged_by
+from tls_sender import TlsSocket
 
 _ANY = bytes(byte for byte in range(256) if byte != 0x0A) * 400
 #: One line in so many is long: more than a segment, a socket buffer's share, a read.
@@ -203,6 +205,11 @@ class Workload:
             stream.mark(unacknowledged(sock))
             if self._over.is_set() and time.monotonic() > until:
                 raise self._stuck(f"the receiver of {stream.key!r} takes nothing")
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """Return the bytes of text that were sent and that the receiver's kernel has not taken."""
+    return sock.outstanding() if isinstance(sock, TlsSocket) else unacknowledged_by(sock)
 
 
 def _is_reset(sock: socket.socket) -> bool:
