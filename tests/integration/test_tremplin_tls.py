@@ -1,4 +1,4 @@
-"""TLS through a tremplin: the certificate is copied there, shown whoever starts the relay, and goes with it."""
+"""TLS through a tremplin: its certificate goes there, is shown whoever starts the relay, and leaves with it."""
 
 from __future__ import annotations
 
