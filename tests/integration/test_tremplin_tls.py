@@ -1,4 +1,4 @@
-"""TLS through a tremplin: its certificate goes there, is shown whoever starts the relay, and leaves with it."""
+"""TLS through a tremplin: its certificate goes there, is shown whoever starts the relay, then it is gone."""
 
 from __future__ import annotations
 
