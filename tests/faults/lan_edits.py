@@ -9,10 +9,7 @@ from pathlib import Path
 import psutil
 from bench import wait_until
 from lan import Lan
-from lan_acts import (
-    kill_recorder,
-    lan_of,
-)
+from lan_acts import kill_recorder, lan_of
 from stage import Fault, Stage
 
 from reclog.engine.records.events import timestamp

@@ -7,12 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from feed_ends import (
-    OFFSET_MAX,
-    TEXT,
-    here,
-    shaken,
-)
+from feed_ends import OFFSET_MAX, TEXT, here, shaken
 from fuzz import ODD, bounded_memory, cases, changed, cut_at, damaged, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st

@@ -16,18 +16,7 @@ from unittest import mock
 
 import pytest
 from bench import Home
-from fuzz import (
-    CONFIG,
-    ME,
-    TREMPLIN,
-    cases,
-    changed,
-    contents,
-    examples,
-    filled,
-    laid,
-    names_me,
-)
+from fuzz import CONFIG, ME, TREMPLIN, cases, changed, contents, examples, filled, laid, names_me
 from hypothesis import given
 from hypothesis import strategies as st
 from invoke.config import Config

@@ -8,11 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from feed_ends import (
-    TEXT,
-    check_relay_goes_on,
-    relay,
-)
+from feed_ends import TEXT, check_relay_goes_on, relay
 from fuzz import ODD, cases, changed, cut_at, damaged, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st

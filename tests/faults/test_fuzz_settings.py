@@ -8,11 +8,7 @@ import socket
 from typing import Any
 
 import pytest
-from fuzz import (
-    cases,
-    examples,
-    raw,
-)
+from fuzz import cases, examples, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from invoke.config import Config

@@ -144,10 +144,7 @@ SPOOL = {
     "clean": True,
     "boot": "this",
 }
-SEGMENTS = {
-    f"{FIRST:020d}.seg": LINES[: MIDDLE - FIRST],
-    f"{MIDDLE:020d}.seg": LINES[MIDDLE - FIRST :],
-}
+SEGMENTS = {f"{FIRST:020d}.seg": LINES[: MIDDLE - FIRST], f"{MIDDLE:020d}.seg": LINES[MIDDLE - FIRST :]}
 
 
 def check_spool(folder: Path, boot: str) -> Spool | None:
@@ -203,10 +200,7 @@ NAMES = st.one_of(
     st.integers(0, 2**66).map(lambda start: f"{start:020d}.seg"),
     st.integers(FIRST - 60, FIRST + len(LINES) + 60).map(lambda start: f"{start:020d}.seg"),
 )
-THINGS = st.one_of(
-    st.binary(max_size=30),
-    st.sampled_from([{"folder": True}, {"link": "nowhere"}]),
-)
+THINGS = st.one_of(st.binary(max_size=30), st.sampled_from([{"folder": True}, {"link": "nowhere"}]))
 
 
 @examples(60)

@@ -18,15 +18,7 @@ from netns import CUT, Namespace, filtered
 from small_disk import SmallDisk
 from stage import Fault, Stage
 from swarm import frozen
-from through_acts import (
-    at_once,
-    counters,
-    end_collector,
-    events,
-    pressing,
-    stating,
-    system_of,
-)
+from through_acts import at_once, counters, end_collector, events, pressing, stating, system_of
 from through_edits import EDITS
 from through_owners import OWNERS
 from through_points import POINTS

@@ -227,14 +227,7 @@ def test_stamp(home: Home) -> None:
         names = [f"127.0.0.1:{one.getsockname()[1]}".encode(), f"[::1]:{other.getsockname()[1]}".encode()]
     found = [re.fullmatch(STAMP + rb"(.*)", line) for line in recording.read().splitlines()]
     assert [match[3] if match else None for match in found] == [
-        b"first",
-        b"second",
-        b"",
-        b"login: root",
-        b"next",
-        b"pass",
-        b"other",
-        b"word",
+        *(b"first", b"second", b"", b"login: root", b"next", b"pass", b"other", b"word")
     ]
     assert [match[2] for match in found if match] == [names[n] for n in (0, 0, 0, 0, 0, 0, 1, 0)]
     times = [match[1] for match in found if match]
@@ -244,14 +237,7 @@ def test_stamp(home: Home) -> None:
 
 
 ODD_NAMES = (
-    "with space",
-    "a,b",
-    "c:d",
-    'it\'s "quoted"',
-    "!!exec",
-    "new\nline",
-    "-dash",
-    "ümlaut-日本",
+    *("with space", "a,b", "c:d", 'it\'s "quoted"', "!!exec", "new\nline", "-dash", "ümlaut-日本"),
     "back\\slash [x] {y} $HOME",
 )
 

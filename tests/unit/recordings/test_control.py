@@ -91,12 +91,7 @@ SINCE = "2026-01-02T00:00:00.000Z"
 
 @pytest.mark.parametrize(
     ("answers", "known"),
-    [
-        ([{"final": FINAL}], FINAL),
-        ([], {}),
-        ([b'{"final": {"lines": 3, "dra'], {}),
-        ([{"final": 5}], {}),
-    ],
+    [([{"final": FINAL}], FINAL), ([], {}), ([b'{"final": {"lines": 3, "dra'], {}), ([{"final": 5}], {})],
 )
 @pytest.mark.parametrize("event", [OLD, NEW])
 def test_the_last_line_is_how_it_ended_and_nothing_else_is(

@@ -36,19 +36,8 @@ def test_parse_target(typed: str, host: str, user: str | None, port: int | None)
 @pytest.mark.parametrize(
     "typed",
     [
-        "",
-        "me@",
-        "-oProxyCommand=touch /tmp/x",
-        "me@-oProxyCommand=x",
-        "-lme@trem",
-        "trem;reboot",
-        "a b",
-        "trem\n",
-        "$(reboot)",
-        "me you@trem",
-        "me\nhostname evil@trem",
-        "trem:0",
-        "trem:65536",
+        *("", "me@", "-oProxyCommand=touch /tmp/x", "me@-oProxyCommand=x", "-lme@trem", "trem;reboot", "a b"),
+        *("trem\n", "$(reboot)", "me you@trem", "me\nhostname evil@trem", "trem:0", "trem:65536"),
     ],
 )
 def test_what_is_no_host_is_refused(typed: str) -> None:
@@ -110,11 +99,7 @@ def test_only_what_reaches_the_host_is_kept() -> None:
 @pytest.mark.parametrize(
     ("target", "jump", "command"),
     [
-        (
-            Target("trem"),
-            "hop",
-            "ssh -o BatchMode=yes -o ControlPath=none -W '[%h]:%p' -- hop",
-        ),
+        (Target("trem"), "hop", "ssh -o BatchMode=yes -o ControlPath=none -W '[%h]:%p' -- hop"),
         (
             Target("trem", config="/my 100%"),
             "me@hop:2200",
@@ -187,10 +172,7 @@ Host key verification failed.
     ("said", "sentence"),
     [
         (CHANGED, 'its host key has changed: find out why; if that is right, `ssh-keygen -f "/k" -R "[127'),
-        (
-            "Host key verification failed.\n",
-            "its host key is unknown: connect once by hand, `ssh -F x trem`",
-        ),
+        ("Host key verification failed.\n", "its host key is unknown: connect once by hand, `ssh -F x trem`"),
         ("me@trem: Permission denied (publickey).\n", "it refuses the login: load a key"),
         (
             "Too many authentication failures\n",

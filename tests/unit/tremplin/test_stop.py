@@ -56,10 +56,7 @@ def test_discard_forgets_a_host_that_is_gone_for_good(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said, problems = kill(registry, monkeypatch, discard=True)
-    assert (said, problems) == (
-        ["tremplin-trem-7 is forgotten; what its relay on trem has stays there."],
-        [],
-    )
+    assert (said, problems) == (["tremplin-trem-7 is forgotten; what its relay on trem has stays there."], [])
     assert registry.recordings() == []
 
 

@@ -130,13 +130,7 @@ def test_who_waits_gets_the_last_word_and_the_end_with_the_process(bench: Bench)
     "request_",
     [
         *(
-            b"\n",
-            b"x\n",
-            b"[]\n",
-            b"{}\n",
-            b"\xff\n",
-            b'{"ask": "more"}\n',
-            b'{"ask": ["status"]}\n',
+            *(b"\n", b"x\n", b"[]\n", b"{}\n", b"\xff\n", b'{"ask": "more"}\n', b'{"ask": ["status"]}\n'),
             b'{"set": 1}\n',
         ),
         *(b'{"ask": NaN}\n', b"[" * 60_000 + b"\n", b'{"ask": "status"', b"GET / HTTP/1.1\r\n\r\n"),

@@ -11,10 +11,7 @@ from reclog.engine.feed.protocol import Decoder, FeedError, Frame, encode
 
 FRAMES = st.lists(
     st.builds(
-        Frame,
-        st.sampled_from(sorted(frames.KINDS)),
-        st.integers(0, 2**64 - 1),
-        st.binary(max_size=3000),
+        Frame, st.sampled_from(sorted(frames.KINDS)), st.integers(0, 2**64 - 1), st.binary(max_size=3000)
     ),
     max_size=8,
 )

@@ -330,11 +330,7 @@ def test_the_last_line_is_seen_before_and_after_it_is_written() -> None:
     batch = Batch()
     assert batch.last_line == b""
     talker = Talker(batch)
-    for text, line in (
-        (b"one\ntwo\n", b"two"),
-        (b"\n", b""),
-        (b"a\n" + b"x" * 500 + b"\n", b"x" * GLIMPSE),
-    ):
+    for text, line in ((b"one\ntwo\n", b"two"), (b"\n", b""), (b"a\n" + b"x" * 500 + b"\n", b"x" * GLIMPSE)):
         talker.says(text)
         assert batch.last_line == line
         batch.written(batch.queued)

@@ -173,13 +173,7 @@ def test_it_is_not_waited_for_without_end() -> None:
 @pytest.mark.parametrize(
     "bind",
     [
-        "localhost",
-        "",
-        "host.invalid",
-        "300.1.1.1",
-        "10.0.0.0/8",
-        "[::1]",
-        "fe80::1%nosuch",
+        *("localhost", "", "host.invalid", "300.1.1.1", "10.0.0.0/8", "[::1]", "fe80::1%nosuch"),
         "192.168..1",
         "1" * 70,
     ],

@@ -391,9 +391,7 @@ class Others:
                 st.tuples(st.integers(0, 2), st.integers(1, 3), st.sampled_from([b"", b"T "])), max_size=3
             ),
             st.lists(st.sampled_from([0, 1, 2, 3, 5, 8, 13]), max_size=3),
-            st.sampled_from(
-                ["", "", "rotate", "replace", "remove", "truncate", "add_line", "add_half_line"],
-            ),
+            st.sampled_from(["", "", "rotate", "replace", "remove", "truncate", "add_line", "add_half_line"]),
         ),
         max_size=12,
     )
