@@ -1,23 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from intake_bench import Heard
 
-from reclog.engine.records.events import EventLog
 from reclog.engine.records.journal import COLLECT, EACH_UP_TO, Journal
 from reclog.engine.system.loop import Loop
-
-
-class Heard(EventLog):
-    """An event log in memory."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-        self.heard: list[dict[str, Any]] = []
-
-    def mention(self, event: str, **facts: Any) -> None:
-        self.heard.append({"event": event, **facts})
 
 
 @pytest.fixture

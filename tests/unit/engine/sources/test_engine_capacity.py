@@ -137,57 +137,40 @@ def test_a_limit_that_can_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -
     assert Capacity.read().open_files == 256
 
 
-def test_the_system_is_asked(
-    system_says: Callable[[dict[str, str]], None], monkeypatch: pytest.MonkeyPatch
+#: What the system says of processes where no group of ours is below its bounds.
+SYSTEM = {"/proc/sys/kernel/pid_max": "4194304\n", "/proc/sys/kernel/threads-max": "30000\n"}
+
+
+def group(path: str, most: str, now: str) -> dict[str, str]:
+    """Return what a control group (version 2) says of its processes."""
+    return {f"/sys/fs/cgroup{path}/pids.max": f"{most}\n", f"/sys/fs/cgroup{path}/pids.current": f"{now}\n"}
+
+
+@pytest.mark.parametrize(
+    ("own", "groups", "most"),
+    [
+        ("0::/app\n", group("/app", "1000", "100"), 900),
+        ("1:name=systemd:/x\n0::/app\n", group("/app", "max", "100"), 30000),
+        # systemd limits user-1000.slice (TasksMax=33%) and leaves the sessions in it without one (cgroups(7):
+        # "the number of processes … in the cgroup and its descendants").
+        (
+            "0::/slice/session\n",
+            {**group("/slice/session", "max", "10"), **group("/slice", "500", "100")},
+            400,
+        ),
+    ],
+)
+def test_the_system_and_each_group_is_asked(
+    system_says: Callable[[dict[str, str]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    own: str,
+    groups: dict[str, str],
+    most: int,
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (65536, 65536))
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    system_says(
-        {
-            "/proc/sys/net/core/somaxconn": "128\n",
-            "/proc/sys/kernel/pid_max": "4194304\n",
-            "/proc/sys/kernel/threads-max": "30000\n",
-            "/proc/self/cgroup": "0::/app\n",
-            "/sys/fs/cgroup/app/pids.max": "1000\n",
-            "/sys/fs/cgroup/app/pids.current": "100\n",
-        }
-    )
-    assert Capacity.read() == Capacity(128, 65536, 900)
-
-
-def test_a_group_without_limit_does_not_bind(
-    system_says: Callable[[dict[str, str]], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    system_says(
-        {
-            "/proc/sys/kernel/pid_max": "4194304\n",
-            "/proc/sys/kernel/threads-max": "30000\n",
-            "/proc/self/cgroup": "1:name=systemd:/x\n0::/app\n",
-            "/sys/fs/cgroup/app/pids.max": "max\n",
-            "/sys/fs/cgroup/app/pids.current": "100\n",
-        }
-    )
-    assert Capacity.read().processes == 30000
-
-
-def test_a_limit_of_the_group_above_binds_too(
-    system_says: Callable[[dict[str, str]], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # systemd limits user-1000.slice (TasksMax=33%) and leaves the sessions in it without one (cgroups(7):
-    # "the number of processes … in the cgroup and its descendants").
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    above = "/sys/fs/cgroup/user.slice/user-1000.slice"
-    system_says(
-        {
-            "/proc/self/cgroup": "0::/user.slice/user-1000.slice/session-1.scope\n",
-            f"{above}/session-1.scope/pids.max": "max\n",
-            f"{above}/session-1.scope/pids.current": "10\n",
-            f"{above}/pids.max": "500\n",
-            f"{above}/pids.current": "100\n",
-        }
-    )
-    assert Capacity.read().processes == 400
+    system_says({"/proc/sys/net/core/somaxconn": "128\n", "/proc/self/cgroup": own, **SYSTEM, **groups})
+    assert Capacity.read() == Capacity(128, 65536, most)
 
 
 def test_a_users_own_limit_binds_users_only(

@@ -148,20 +148,19 @@ def test_another_name_for_the_file_is_the_same_file(recorded: RecordedFile, path
             RecordedFile(str(path.parent / name), Said()).open()
 
 
-def test_a_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileUnusable, match="is a directory: name a file in it"):
-        RecordedFile(str(tmp_path), Said()).open()
-
-
-def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileUnusable, match="none does not exist: make it"):
-        RecordedFile(str(tmp_path / "none" / "file.log"), Said()).open()
-
-
-def test_a_file_for_a_folder_is_refused(path: Path) -> None:
-    path.touch()
-    with pytest.raises(FileUnusable, match="is not a folder: name another"):
-        RecordedFile(str(path / "file.log"), Said()).open()
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (".", "is a directory: name a file in it"),
+        ("none/file.log", "none does not exist: make it"),
+        ("a file/file.log", "is not a folder: name another"),
+        ("x" * 300, "can't be opened"),
+    ],
+)
+def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "a file").touch()
+    with pytest.raises(FileUnusable, match=why):
+        RecordedFile(str(tmp_path / name), Said()).open()
 
 
 @pytest.mark.parametrize("read", [True, False])
@@ -182,11 +181,6 @@ def test_a_socket_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         listening.bind(path.name)
         with pytest.raises(FileUnusable, match="not a regular file"):
             RecordedFile(str(path), Said()).open()
-
-
-def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileUnusable, match="can't be opened"):
-        RecordedFile(str(tmp_path / ("x" * 300)), Said()).open()
 
 
 def test_a_file_that_we_may_not_write_is_refused(path: Path) -> None:

@@ -102,24 +102,25 @@ def test_its_environment_and_descriptors_are_as_given(case: Case) -> None:
     os.close(reading)
 
 
-def test_it_reads_nothing_of_ours(case: Case) -> None:
-    case.runs("import sys; sys.stderr.write(repr(sys.stdin.read()) + '\\n')").start()
+@pytest.mark.parametrize(
+    ("code", "heard"),
+    [
+        ("import sys; sys.stderr.write(repr(sys.stdin.read()) + '\\n')", ["''"]),  # nothing of ours is read
+        ("import os; os.write(2, b'caf\\xe9\\n')", ["caf\\xe9"]),
+        ("import sys; sys.stderr.write('first\\nno such option')", ["first", "no such option"]),
+        (
+            "import sys; sys.stderr.write(''.join(f'line {n}\\n' for n in range(20000)))",
+            [f"line {number}" for number in range(20000)],
+        ),
+    ],
+    ids=["no input", "no text", "no newline", "much"],
+)
+def test_what_it_says_is_heard(case: Case, code: str, heard: list[str]) -> None:
+    child = case.runs(code, lines_a_second=20000)
+    child.start()
     case.until_it_ends()
-    assert case.heard == ["''"]
-
-
-def test_words_that_are_no_text_are_heard(case: Case) -> None:
-    case.runs("import os; os.write(2, b'caf\\xe9\\n')").start()
-    case.until_it_ends()
-    assert case.heard == ["caf\\xe9"]
-
-
-def test_much_is_heard_whole(case: Case) -> None:
-    case.runs(
-        "import sys; sys.stderr.write(''.join(f'line {n}\\n' for n in range(20000)))", lines_a_second=20000
-    ).start()
-    case.until_it_ends()
-    assert case.heard == [f"line {number}" for number in range(20000)]
+    assert case.heard == heard
+    assert child.last_words == heard[-1]
 
 
 def test_a_word_without_end_is_bounded(case: Case) -> None:
@@ -165,14 +166,6 @@ def test_what_is_kept_of_words_is_bounded(loop: Loop, size: int) -> None:
     assert heard[3:] == ["(3 lines more)"]
     hearing.take(b"again\n")
     assert heard[4:] == ["again"]
-
-
-def test_last_words_without_a_newline_are_heard(case: Case) -> None:
-    child = case.runs("import sys; sys.stderr.write('first\\nno such option')")
-    child.start()
-    case.until_it_ends()
-    assert child.last_words == "no such option"
-    assert case.heard == ["first", "no such option"]
 
 
 def test_words_of_one_run_do_not_begin_the_next(case: Case, tmp_path: Path) -> None:
@@ -353,30 +346,30 @@ def pauses(child: Child, timed: Timed, clock: Clock, count: int, runs_for: float
     return found
 
 
-def test_quick_deaths_make_the_pauses_longer(timed: Timed, clock: Clock, tmp_path: Path) -> None:
-    child = Child(timed, [sys.executable, "-S", "-c", ""], str(tmp_path), lambda words: None)
+ENDS, MISSING = [sys.executable, "-S", "-c", ""], ["/nonexistent/socat"]
+
+
+@pytest.mark.parametrize("command", [ENDS, MISSING])
+def test_quick_deaths_make_the_pauses_longer(
+    timed: Timed, clock: Clock, tmp_path: Path, command: list[str]
+) -> None:
+    child = Child(timed, command, str(tmp_path), lambda words: None)
     found = pauses(child, timed, clock, 7, runs_for=1)
     assert found == [FIRST_PAUSE * 2**number for number in range(5)] + [LONGEST_PAUSE] * 2
 
 
 def test_a_steady_child_starts_again_soon(timed: Timed, clock: Clock, tmp_path: Path) -> None:
-    child = Child(timed, [sys.executable, "-S", "-c", ""], str(tmp_path), lambda words: None)
+    child = Child(timed, ENDS, str(tmp_path), lambda words: None)
     assert pauses(child, timed, clock, 3, runs_for=1)[-1] > FIRST_PAUSE
     assert pauses(child, timed, clock, 2, runs_for=STEADY_AFTER + 1) == [FIRST_PAUSE] * 2
-
-
-def test_failing_to_start_makes_the_pauses_longer(timed: Timed, clock: Clock, tmp_path: Path) -> None:
-    child = Child(timed, ["/nonexistent/socat"], str(tmp_path), lambda words: None)
-    found = pauses(child, timed, clock, 7, runs_for=0)
-    assert found == [FIRST_PAUSE * 2**number for number in range(5)] + [LONGEST_PAUSE] * 2
 
 
 def test_failing_to_start_after_a_steady_run_makes_the_pauses_longer(
     timed: Timed, clock: Clock, tmp_path: Path
 ) -> None:
-    child = Child(timed, [sys.executable, "-S", "-c", ""], str(tmp_path), lambda words: None)
+    child = Child(timed, ENDS, str(tmp_path), lambda words: None)
     pauses(child, timed, clock, 1, runs_for=STEADY_AFTER + 1)
-    child.command = ["/nonexistent/socat"]
+    child.command = MISSING
     found = pauses(child, timed, clock, 4, runs_for=0)
     assert found == sorted(found)
     assert found[-1] > found[0]
@@ -392,8 +385,7 @@ def test_a_pause_that_is_asked_for_is_not_cut_short(
 
 
 def test_the_longest_pause_can_be_set(timed: Timed, clock: Clock, tmp_path: Path) -> None:
-    command = [sys.executable, "-S", "-c", ""]
-    child = Child(timed, command, str(tmp_path), lambda words: None, longest_pause=2.0)
+    child = Child(timed, ENDS, str(tmp_path), lambda words: None, longest_pause=2.0)
     assert pauses(child, timed, clock, 4, runs_for=1) == [0.5, 1.0, 2.0, 2.0]
 
 

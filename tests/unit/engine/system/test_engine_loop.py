@@ -6,18 +6,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Tuple
 
 import pytest
 
 from reclog.engine.system.loop import Loop
 
+Pair = Tuple[socket.socket, socket.socket]
 if TYPE_CHECKING:
     TurnUntil = Callable[[Callable[[], bool]], None]
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+def pair() -> Iterator[Pair]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     yield ours, theirs
@@ -25,7 +26,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     theirs.close()
 
 
-def test_what_can_be_read_is_called_for(loop: Loop, pair: tuple[socket.socket, socket.socket]) -> None:
+def test_what_can_be_read_is_called_for(loop: Loop, pair: Pair) -> None:
     ours, theirs = pair
     seen: list[bytes] = []
     loop.watch(ours, lambda: seen.append(ours.recv(10)))
@@ -38,7 +39,7 @@ def test_what_can_be_read_is_called_for(loop: Loop, pair: tuple[socket.socket, s
     assert seen == [b"one", b"two"]
 
 
-def test_a_descriptor_can_be_watched_too(loop: Loop, pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_descriptor_can_be_watched_too(loop: Loop, pair: Pair) -> None:
     ours, theirs = pair
     seen: list[bytes] = []
     loop.watch(ours.fileno(), lambda: seen.append(ours.recv(10)))
@@ -50,7 +51,7 @@ def test_a_descriptor_can_be_watched_too(loop: Loop, pair: tuple[socket.socket, 
     assert seen == [b"one"]
 
 
-def test_what_is_unwatched_is_not_called_for(loop: Loop, pair: tuple[socket.socket, socket.socket]) -> None:
+def test_what_is_unwatched_is_not_called_for(loop: Loop, pair: Pair) -> None:
     ours, theirs = pair
     seen: list[bytes] = []
     loop.watch(ours, lambda: seen.append(ours.recv(10)))
@@ -64,9 +65,7 @@ def test_what_is_unwatched_is_not_called_for(loop: Loop, pair: tuple[socket.sock
     assert seen == [b"one"]
 
 
-def test_watching_again_replaces_what_was_asked(
-    loop: Loop, pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_watching_again_replaces_what_was_asked(loop: Loop, pair: Pair) -> None:
     ours, theirs = pair
     seen: list[bytes] = []
     loop.watch(ours, lambda: pytest.fail("replaced"))
@@ -76,9 +75,7 @@ def test_watching_again_replaces_what_was_asked(
     assert seen == [b"one"]
 
 
-def test_room_to_write_is_called_for_where_it_was_asked(
-    loop: Loop, pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_room_to_write_is_called_for_where_it_was_asked(loop: Loop, pair: Pair) -> None:
     ours, _ = pair
     seen: list[str] = []
     loop.watch(ours, lambda: seen.append("room"), writing=True)
@@ -89,9 +86,7 @@ def test_room_to_write_is_called_for_where_it_was_asked(
     assert seen == ["room"]
 
 
-def test_unwatching_what_is_closed_already_frees_its_place(
-    loop: Loop, pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_unwatching_what_is_closed_already_frees_its_place(loop: Loop, pair: Pair) -> None:
     ours, theirs = pair
     loop.watch(ours, lambda: pytest.fail("closed"))
     number = ours.fileno()
@@ -159,9 +154,7 @@ def test_a_timer_may_be_set_again_by_its_own_call(loop: Loop) -> None:
     assert fired == [0, 1, 2]
 
 
-def test_a_timer_set_by_what_was_read_does_not_wait_for_more(
-    loop: Loop, pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_a_timer_set_by_what_was_read_does_not_wait_for_more(loop: Loop, pair: Pair) -> None:
     ours, theirs = pair
     fired: list[str] = []
     timer = loop.timer(lambda: fired.append("due"))
@@ -184,7 +177,7 @@ def test_timers_may_be_made_by_a_timer(loop: Loop, turn_until: TurnUntil) -> Non
     assert fired == ["inner"]
 
 
-def test_a_turn_ends_with_what_was_asked_for(loop: Loop, pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_turn_ends_with_what_was_asked_for(loop: Loop, pair: Pair) -> None:
     ours, theirs = pair
     order: list[str] = []
 
