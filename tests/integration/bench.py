@@ -99,6 +99,17 @@ _held: list[socket.socket] = []
 _given: set[int] = set()
 
 
+def events_in(folder: Path, event: str = "") -> list[dict[str, Any]]:
+    """Return the events of a daemon, or those of a name."""
+    found = [json.loads(line) for line in (folder / "events.log").read_text().splitlines()]
+    return [one for one in found if not event or one["event"] == event]
+
+
+def daemon_in(folder: Path) -> psutil.Process:
+    """Return the daemon whose state is there."""
+    return psutil.Process(json.loads((folder / "state.json").read_text())["identity"]["pid"])
+
+
 @dataclasses.dataclass
 class Running:
     """A recording that a test started."""
@@ -128,19 +139,19 @@ class Running:
 
     def history(self) -> dict[str, Any]:
         """Return the counters that are on disk: what is known of a daemon that does not answer."""
-        counters = self.home.recordings / f"local-{self.port}" / "counters.json"
-        found: dict[str, Any] = json.loads(counters.read_text())
+        found: dict[str, Any] = json.loads((self.folder / "counters.json").read_text())
         return found
 
+    @property
+    def folder(self) -> Path:
+        return self.home.recordings / f"local-{self.port}"
+
     def events(self, event: str = "") -> list[dict[str, Any]]:
-        lines = (self.home.recordings / f"local-{self.port}" / "events.log").read_text().splitlines()
-        found = [json.loads(line) for line in lines]
-        return [one for one in found if not event or one["event"] == event]
+        return events_in(self.folder, event)
 
     @property
     def daemon(self) -> psutil.Process:
-        state = json.loads((self.home.recordings / f"local-{self.port}" / "state.json").read_text())
-        return psutil.Process(state["identity"]["pid"])
+        return daemon_in(self.folder)
 
     def family(self) -> list[psutil.Process]:
         found = []

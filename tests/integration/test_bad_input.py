@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from bench import BIN, Home, Running, free_port, wait_until
+from bench import BIN, Home, Running, wait_until
 
 from reclog.errors import UsageError
 from reclog.tasks import config_file
@@ -128,33 +128,28 @@ def stranger(port: int, bind: str = "0.0.0.0", *drop: str) -> Iterator[subproces
 
 @pytest.mark.parametrize("bind", ["0.0.0.0", "127.0.0.1", "::"])
 def test_a_port_on_which_a_stranger_listens(home: Home, listener: str, bind: str) -> None:
-    port = free_port()
-    with stranger(port, bind) as process:
-        done = home.inv(
-            "local", "--port", str(port), "--file", str(home.path / "x.log"), "--listener", listener
-        )
-        said = refused(home, done)
+    running = home.to_be()
+    with stranger(running.port, bind) as process:
+        said = refused(home, home.inv(*running.words, "--listener", listener))
         assert f"process {process.pid} (python" in said
         assert "--port" in said
         assert process.poll() is None
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        running.connect().close()
 
 
 def test_a_port_on_which_a_process_out_of_sight_listens(unprivileged: Unprivileged) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root: the stranger must have more rights than the recorder")
-    port = free_port()
-    with stranger(port):
-        done = unprivileged.inv("local", "--port", str(port), "--file", str(unprivileged.path / "x.log"))
-        assert f"Port {port} is taken by a process of another user" in refused(unprivileged, done)
+    running = unprivileged.to_be()
+    with stranger(running.port):
+        said = refused(unprivileged, unprivileged.inv(*running.words))
+        assert f"Port {running.port} is taken by a process of another user" in said
 
 
-def test_a_port_of_another_recording(home: Home, listener: str) -> None:
-    running = home.local("--listener", listener)
+def test_a_port_of_another_recording(home: Home) -> None:
+    running = home.local()
     family = len(running.family())
-    done = home.inv(
-        "local", "--port", str(running.port), "--file", str(home.path / "b.log"), "--listener", listener
-    )
+    done = home.inv("local", "--port", str(running.port), "--file", str(home.path / "b.log"))
     said = refused(home, done, left=family)
     assert f"local-{running.port} runs with --file {running.file}" in said
     assert f"inv kill --port {running.port}" in said
@@ -187,11 +182,9 @@ def test_a_port_that_an_outgoing_connection_holds_for_a_moment(home: Home, liste
 
 
 def test_a_port_that_an_outgoing_connection_keeps(home: Home, listener: str) -> None:
-    port = free_port()
-    with outgoing(port):
-        done = home.inv(
-            "local", "--port", str(port), "--file", str(home.path / "x.log"), "--listener", listener
-        )
+    running = home.to_be()
+    with outgoing(running.port):
+        done = home.inv(*running.words, "--listener", listener)
         assert f"process {os.getpid()} (" in refused(home, done)
 
 
@@ -208,9 +201,9 @@ def test_a_port_that_needs_rights(unprivileged: Unprivileged, listener: str) -> 
 
 
 def test_an_address_that_is_not_here(home: Home, listener: str) -> None:
-    words = ("--port", str(free_port()), "--file", str(home.path / "x.log"), "--listener", listener)
+    words = (*home.to_be().words, "--listener", listener)
     for bind in ("192.0.2.1", "2001:db8::1"):  # documentation (RFC 5737, RFC 3849)
-        done = home.inv("local", "--bind", bind, *words)
+        done = home.inv(*words, "--bind", bind)
         assert f"{bind} is not an address of this machine" in refused(home, done)
 
 
@@ -218,54 +211,43 @@ def test_an_address_that_is_not_here(home: Home, listener: str) -> None:
 
 
 def local_into(home: Home, file: Path, *words: str) -> Done:
-    return home.inv("local", "--port", str(free_port()), "--file", str(file), *words)
-
-
-def test_a_file_that_is_a_directory(home: Home, listener: str) -> None:
-    said = refused(home, local_into(home, home.path, "--listener", listener))
-    assert f"{home.path} is a directory" in said
-
-
-def test_a_file_in_a_folder_that_is_none(home: Home, listener: str) -> None:
-    said = refused(home, local_into(home, home.path / "missing" / "x.log", "--listener", listener))
-    assert f"The folder {home.path / 'missing'} does not exist" in said
-    (home.path / "file").touch()
-    said = refused(home, local_into(home, home.path / "file" / "x.log", "--listener", listener))
-    assert f"{home.path / 'file'} is not a folder" in said
+    return home.inv(*home.to_be(file).words, *words)
 
 
 @pytest.mark.parametrize("words", [(), ("--raw",)], ids=["lines", "raw"])
-def test_a_fifo_a_socket_and_a_device(home: Home, words: tuple[str, ...]) -> None:
+def test_a_place_where_no_file_can_be(home: Home, words: tuple[str, ...]) -> None:
     os.mkfifo(home.path / "fifo")
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(home.path / "socket"))
-    for name in ("fifo", "socket"):
-        said = refused(home, local_into(home, home.path / name, *words))
-        assert f"{home.path / name} is not a regular file" in said
+    for name, why in (
+        ("", f"{home.path} is a directory"),
+        ("missing/x.log", f"The folder {home.path / 'missing'} does not exist"),
+        ("fifo/x.log", f"{home.path / 'fifo'} is not a folder"),
+        ("fifo", f"{home.path / 'fifo'} is not a regular file"),
+    ):
+        assert why in refused(home, local_into(home, home.path / name, *words))
 
 
-def test_a_file_that_can_not_be_written(unprivileged: Unprivileged, listener: str) -> None:
+def test_a_file_that_can_not_be_written(unprivileged: Unprivileged) -> None:
     home = unprivileged
     (home.path / "x.log").write_text("mine\n")
     (home.path / "x.log").chmod(0o400)
-    said = refused(home, local_into(home, home.path / "x.log", "--listener", listener))
+    said = refused(home, local_into(home, home.path / "x.log"))
     assert f"{home.path / 'x.log'} is not writable for you" in said
     folder = home.path / "folder"
     folder.mkdir(mode=0o500)
-    said = refused(home, local_into(home, folder / "x.log", "--listener", listener))
+    said = refused(home, local_into(home, folder / "x.log"))
     assert f"{folder / 'x.log'} is not writable for you" in said
     assert list(folder.iterdir()) == []
 
 
-def test_a_file_that_is_recorded_already(home: Home, listener: str) -> None:
-    running = home.local("--listener", listener)
+def test_a_file_that_is_recorded_already(home: Home) -> None:
+    running = home.local()
     family = len(running.family())
     link = home.path / "link.log"
     link.symlink_to(running.file)
     hard = home.path / "hard.log"
     hard.hardlink_to(running.file)
     for other in (running.file, link, hard):
-        said = refused(home, local_into(home, other, "--listener", listener), left=family)
+        said = refused(home, local_into(home, other), left=family)
         assert f"by local-{running.port} (port {running.port}) already" in said
     assert len(home.status()) == 1
 
@@ -307,12 +289,10 @@ def without_socat(home: Home) -> dict[str, str]:
 def test_socat_is_wanted_and_not_installed(
     home: Home, without_socat: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    done = home.inv(
-        "local", "--port", str(free_port()), "--file", str(home.path / "x.log"), *words, env=without_socat
-    )
-    said = refused(home, done)
+    running = home.to_be()
+    said = refused(home, home.inv(*running.words, *words, env=without_socat))
     assert "socat is not installed: apt-get install socat" in said
-    assert not (home.path / "x.log").exists() or (home.path / "x.log").read_bytes() == b""
+    assert running.read() == b""
 
 
 def test_auto_does_without_socat(home: Home, without_socat: dict[str, str]) -> None:
@@ -365,7 +345,7 @@ CORRUPT = ['{"identity": {"pid": 1', "[]"]
 
 
 def corrupted(running: Running, words: str) -> Path:
-    state = running.home.recordings / f"local-{running.port}" / "state.json"
+    state = running.folder / "state.json"
     assert json.loads(state.read_text())["port"] == running.port
     state.write_text(words)
     return state
@@ -393,7 +373,7 @@ def test_a_corrupt_state_of_a_dead_recorder(home: Home, words: str) -> None:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "inv local" in done.stderr
-    again = home.inv("local", "--port", str(running.port), "--file", str(running.file))
+    again = home.inv(*running.words)
     assert again.returncode == 0, again.stderr
     assert f"Cleaned up local-{running.port}" in again.stderr
     assert home.status()[0]["state"] == "recording"

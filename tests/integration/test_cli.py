@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bench import BIN, ROOT, Home, Running, free_port, wait_until
-from terminal import ready_for_ctrl_c
+from terminal import HOSTILE, SHOWN, ready_for_ctrl_c
 
 import reclog.engine
 from reclog.look.status import COLUMNS
@@ -31,9 +31,6 @@ RECLOG = (
     else [sys.executable, "-c", "from reclog.program import main; main()"]
 )
 TASKS = ["kill", "local", "status", "tail", "test-connection", "dev.bench", "dev.faults"]
-#: What a sender could write to take a terminal over, and what a person is to see of it.
-HOSTILE = b"\x1b[31mred\x1b]0;title\x07 \xe2\x80\xae [bold]x[/] \x9b\xff"
-SHOWN = r"\x1b[31mred\x1b]0;title\x07 \u202e [bold]x[/] \x9b\xff"
 
 
 def reclog_program(home: Home, *words: str) -> subprocess.CompletedProcess[str]:

@@ -10,14 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from bench import BIN, ROOT, Home, Running, wait_until
-from terminal import ready_for_ctrl_c, terminal
+from terminal import HOSTILE, SHOWN, ready_for_ctrl_c, terminal
 
 from reclog.console import size
 
 INV = str(BIN / "inv")
-#: What a sender could write to take a terminal over, and what a person is to see of it.
-HOSTILE = b"\x1b[31mred\x1b]0;title\x07 \xe2\x80\xae [bold]x[/] \x9b\xff"
-SHOWN = r"\x1b[31mred\x1b]0;title\x07 \u202e [bold]x[/] \x9b\xff"
 
 
 def recording(home: Home) -> bool:

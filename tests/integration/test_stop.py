@@ -90,7 +90,7 @@ def assert_gone(recording: Running) -> None:
     wait_until(lambda: states_of(recording.port) <= {TIME_WAIT}, 10, "its kernel has none")
     with pytest.raises(ConnectionRefusedError):
         recording.connect()
-    left = {path.name for path in (recording.home.recordings / f"local-{recording.port}").iterdir()}
+    left = {path.name for path in (recording.folder).iterdir()}
     assert left <= {"events.log", "holes.log", "daemon.log"}
     assert recording.home.status() == []
 
@@ -285,7 +285,7 @@ def test_others_live_on(home: Home) -> None:
     neighbour, twin = free_port(), free_port()  # the next above, as a rule
     same = [word.replace(str(recording.port), str(twin)) for word in socat.cmdline()]
     assert same != socat.cmdline()
-    folder = str(home.recordings / f"local-{recording.port}")
+    folder = str(recording.folder)
     with (
         bystander("socat", f"TCP4-LISTEN:{neighbour},reuseaddr,fork", "OPEN:/dev/null"),
         bystander(*same, cwd=socat.cwd()),
@@ -369,7 +369,7 @@ def test_a_recording_that_lost_its_state_is_stopped(home: Home, listener: str, l
     with recording.connect() as sock:
         sock.sendall(b"line\nhalf")
         wait_until(lambda: recording.read() == b"line\n")
-        folder = home.recordings / f"local-{recording.port}"
+        folder = recording.folder
         for path in folder.iterdir():
             if lost == "everything" or path.name == "state.json":
                 path.unlink()

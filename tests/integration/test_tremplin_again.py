@@ -36,7 +36,7 @@ def test_a_relay_changes_while_it_runs_and_its_next_start_knows(trem: Tremplin) 
     (changed,) = recording.relay_events("settings changed")
     assert (changed["allow"], changed["spool_max"]) == (["127.0.0.2"], 8 << 20)
     assert recording.relay == relay
-    told = json.loads((trem.relays / str(recording.port) / "config.json").read_text())
+    told = json.loads((recording.relay_folder / "config.json").read_text())
     assert (told["allow"], told["max_senders"]) == (["127.0.0.2"], 7)
 
     send_from("127.0.0.1", recording, b"from a stranger\n")

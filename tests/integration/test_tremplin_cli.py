@@ -158,7 +158,7 @@ def test_the_main_job(trem: Tremplin) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"is recording already, into {recording.file}" in done.stdout
     assert recording.daemon == collector
-    for folder in (recording.folder, trem.relays / str(recording.port)):
+    for folder in (recording.folder, recording.relay_folder):
         assert folder.stat().st_mode & 0o777 == 0o700
         modes = {path.name: oct(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
         assert set(modes.values()) == {"0o100600"}, modes
@@ -239,7 +239,7 @@ def test_a_killed_collector_is_taken_up(trem: Tremplin) -> None:
     # The same with a new program.
     kill_9(recording.daemon)
     send(recording, 1500, 2000)
-    program = trem.relays / str(recording.port) / "reclog.pyz"
+    program = recording.relay_folder / "reclog.pyz"
     program.write_bytes(program.read_bytes() + b"\n")
     old = recording.relay
     done = recording.again()
@@ -254,7 +254,7 @@ def test_a_killed_collector_is_taken_up(trem: Tremplin) -> None:
 def test_a_relay_that_was_asked_to_stop_is_brought_back(trem: Tremplin) -> None:
     recording = trem.open()
     undelivered(recording, 10)
-    (trem.relays / str(recording.port) / "stopping").touch()
+    (recording.relay_folder / "stopping").touch()
     kill_9(recording.relay)
     done = recording.again()
     assert done.returncode == 0, done.stderr

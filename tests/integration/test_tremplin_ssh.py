@@ -503,7 +503,7 @@ def test_files_that_can_not_be_recorded_to(trem: Tremplin) -> None:
 
 def test_spools_that_can_not_be_used(trem: Tremplin) -> None:
     recording = trem.open()
-    spool = trem.relays / str(recording.port) / "spool" / "spool.json"
+    spool = recording.relay_folder / "spool" / "spool.json"
     for spoil, said in (
         (lambda: spool.write_text(spool.read_text().replace('"version": 1', '"version": 99')), "version"),
         (lambda: spool.write_text("{"), "can't be used"),
@@ -523,7 +523,7 @@ def test_spools_that_can_not_be_used(trem: Tremplin) -> None:
         assert f"`fab -H {ALIAS} kill --discard` drops it" in done.stderr
         assert trem.processes() == []
         assert trem.home.processes() == []
-        assert (trem.relays / str(recording.port) / "config.json").exists()
+        assert (recording.relay_folder / "config.json").exists()
         done = trem.fab("kill")
         assert done.returncode == 1
         assert f"The relay on {ALIAS} does not start: The spool" in done.stderr

@@ -40,7 +40,7 @@ def test_both_ports_are_for_this_host_alone(trem: Tremplin) -> None:
 
 def test_the_tunnels_end_is_for_its_own_user_alone(trem: Tremplin) -> None:
     recording = trem.open()
-    feed = trem.relays / str(recording.port) / "feed"
+    feed = recording.relay_folder / "feed"
     assert stat.S_IMODE(feed.stat().st_mode) == 0o600
     ours = {recording.port, recording.port_local}
     theirs = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from bench import Home, Running, free_port, slot, wait_until
+from bench import Home, Running, daemon_in, events_in, free_port, slot, wait_until
 
 ALIAS = "trem"
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "/usr/sbin/sshd"
@@ -136,20 +136,12 @@ class TremplinRecording(Running):
     def folder(self) -> Path:
         return self.home.recordings / f"tremplin-{ALIAS}-{self.port}"
 
-    def events(self, event: str = "") -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in (self.folder / "events.log").read_text().splitlines()]
-        return [one for one in found if not event or one["event"] == event]
+    @property
+    def relay_folder(self) -> Path:
+        return self.tremplin.relays / str(self.port)
 
     def relay_events(self, event: str = "") -> list[dict[str, Any]]:
-        path = self.tremplin.relays / str(self.port) / "events.log"
-        found = [json.loads(line) for line in path.read_text().splitlines()]
-        return [one for one in found if not event or one["event"] == event]
-
-    @property
-    def daemon(self) -> psutil.Process:
-        """The collector."""
-        state = json.loads((self.folder / "state.json").read_text())
-        return psutil.Process(state["identity"]["pid"])
+        return events_in(self.relay_folder, event)
 
     @property
     def ssh(self) -> psutil.Process:
@@ -159,12 +151,10 @@ class TremplinRecording(Running):
 
     @property
     def relay(self) -> psutil.Process:
-        state = json.loads((self.tremplin.relays / str(self.port) / "state.json").read_text())
-        return psutil.Process(state["identity"]["pid"])
+        return daemon_in(self.relay_folder)
 
     def relay_counters(self) -> dict[str, Any]:
-        path = self.tremplin.relays / str(self.port) / "counters.json"
-        counters: dict[str, Any] = json.loads(path.read_text())
+        counters: dict[str, Any] = json.loads((self.relay_folder / "counters.json").read_text())
         return counters
 
     def kill(self, **kwargs: Any) -> subprocess.CompletedProcess[str]:
