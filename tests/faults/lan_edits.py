@@ -17,15 +17,14 @@ from reclog.engine.records.events import timestamp
 
 def truncated(stage: Stage) -> None:
     """Everything is taken out of the file."""
-    path = lan_of(stage).file
+    path = stage.system.files[-1]
     stage.destroyed.append(path.read_bytes())
     os.truncate(path, 0)
 
 
 def renamed(stage: Stage) -> None:
     """The file has another name."""
-    path, old = lan_of(stage).file, _old_name(stage)
-    stage.system.files.insert(-1, old)
+    path, old = _names(stage)
     path.rename(old)
 
 
@@ -37,20 +36,18 @@ def renamed_and_made(stage: Stage) -> None:
 
 def replaced(stage: Stage) -> None:
     """Another file has taken the place of the file."""
-    path, old = lan_of(stage).file, _old_name(stage)
+    path, old = _names(stage)
     other = path.with_name("other")
     note = _note(stage)
     other.write_bytes(stage.dice.choice([b"", note, note + b"\n"]))
     os.link(path, old)
-    stage.system.files.insert(-1, old)
     other.replace(path)
 
 
 def removed(stage: Stage) -> None:
     """The file is removed; a link keeps what was in it."""
-    path, old = lan_of(stage).file, _old_name(stage)
+    path, old = _names(stage)
     os.link(path, old)
-    stage.system.files.insert(-1, old)
     path.unlink()
 
 
@@ -112,9 +109,12 @@ def _see_written(lan: Lan) -> None:
     wait_until(lambda: lan.file.exists() and lan.file.stat().st_size, 10, "there is something to edit")
 
 
-def _old_name(stage: Stage) -> Path:
+def _names(stage: Stage) -> tuple[Path, Path]:
+    """Return the file, and the name beside it under which it is kept from now on."""
     files = stage.system.files
-    return files[-1].with_name(f"{files[-1].name}.{len(files)}")
+    old = files[-1].with_name(f"{files[-1].name}.{len(files)}")
+    files.insert(-1, old)
+    return files[-1], old
 
 
 def _note(stage: Stage) -> bytes:
@@ -124,7 +124,7 @@ def _note(stage: Stage) -> bytes:
 
 
 def _add(stage: Stage, end: bytes) -> None:
-    path, note = lan_of(stage).file, _note(stage)
+    path, note = stage.system.files[-1], _note(stage)
     there = path.read_bytes()[-1:] if path.exists() else b""
     with path.open("ab") as file:
         file.write((b"" if there in (b"", b"\n") else b"\n") + note + end)

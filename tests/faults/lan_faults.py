@@ -79,14 +79,20 @@ def recorder_frozen(stage: Stage) -> None:
         stage.pause(0.2, 1.5)
 
 
-def socat_killed(stage: Stage) -> None:
-    """SIGKILL of the socat that listens."""
-    _end_socat(stage, signal.SIGKILL)
+def socat_ended(number: int) -> Fault:
+    """A signal to the socat that listens."""
 
+    def fault(stage: Stage) -> None:
+        lan, since = lan_of(stage), timestamp()
+        socat = listening_socat(stage)
+        before = stage.broken
+        # It accepts, forks, and lets go: the one connection in its hand ends with it (design, section 3).
+        with stage.losing(broken_only=True):
+            stage.hit(socat, number)
+            see_end_of_socat(lan, socat, since)
+        assert stage.broken <= before + 1, "more than the connection in its hand broke"
 
-def socat_told_to_end(stage: Stage) -> None:
-    """SIGTERM of the socat that listens."""
-    _end_socat(stage, signal.SIGTERM)
+    return fault
 
 
 def socat_frozen(stage: Stage) -> None:
@@ -95,14 +101,21 @@ def socat_frozen(stage: Stage) -> None:
         stage.pause(0.2, 1.5)
 
 
-def fork_killed(stage: Stage) -> None:
-    """SIGKILL of a socat that serves a sender."""
-    _end_fork(stage, signal.SIGKILL)
+def fork_ended(number: int) -> Fault:
+    """A signal to a socat that serves a sender."""
 
+    def fault(stage: Stage) -> None:
+        before = stage.broken
+        # What it has read, or its kernel accepted, ends with it (design, section 3); told to end, it passes
+        # nothing on either.
+        with stage.losing(broken_only=True):
+            stage.hit(stage.the("fork"), number)
+            until = time.monotonic() + 1.0  # its sender may have been about to leave, and then never knows
+            while stage.broken == before and time.monotonic() < until:
+                stage.busy(0.01)
+        assert stage.broken <= before + 1, "more than its own connection broke"
 
-def fork_told_to_end(stage: Stage) -> None:
-    """SIGTERM of a socat that serves a sender."""
-    _end_fork(stage, signal.SIGTERM)
+    return fault
 
 
 def fork_frozen(stage: Stage) -> None:
@@ -157,28 +170,21 @@ def started_twice_at_once(stage: Stage) -> None:
     assert recorder is not None, said
 
 
-def second_on_the_file(stage: Stage) -> None:
-    """A second recording on the same file is refused."""
-    lan = lan_of(stage)
-    before = lan.recorder()
-    words = [*lan.words]
-    words[words.index("--port") + 1] = str(lan.port + 20_000)
-    done = lan.home.inv(*words)
-    assert done.returncode == 1, done.stdout
-    assert f"{lan.file} is being recorded by {lan.folder.name} (port {lan.port}) already" in done.stderr
-    assert lan.recorder() == before
+def second(option: str, said: str) -> Fault:
+    """A second recording, on the same file or the same port, is refused."""
 
+    def fault(stage: Stage) -> None:
+        lan = lan_of(stage)
+        before = lan.recorder()
+        words = [*lan.words]
+        other = {"--port": str(lan.port + 20_000), "--file": str(lan.home.path / "another.log")}
+        words[words.index(option) + 1] = other[option]
+        done = lan.home.inv(*words)
+        assert done.returncode == 1, done.stdout
+        assert said.format(lan=lan) in done.stderr
+        assert lan.recorder() == before
 
-def second_on_the_port(stage: Stage) -> None:
-    """Another file for the same port is refused."""
-    lan = lan_of(stage)
-    before = lan.recorder()
-    words = [*lan.words]
-    words[words.index("--file") + 1] = str(lan.home.path / "another.log")
-    done = lan.home.inv(*words)
-    assert done.returncode == 1, done.stdout
-    assert f"{lan.folder.name} runs with --file {lan.file}, and that does not change" in done.stderr
-    assert lan.recorder() == before
+    return fault
 
 
 # -- fault points ---------------------------------------------------------------------------------
@@ -379,11 +385,7 @@ def state_cut(stage: Stage) -> None:
     _see_status(lan)
     stage.see_recording(10.0)
     _cut_state(stage)
-    with stage.losing(settles=0):
-        done = lan.home.inv("kill")
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
-    lan.see_nothing_left()
+    stop(stage)
     lan.again()
 
 
@@ -395,37 +397,11 @@ def killed_and_state_cut(stage: Stage) -> None:
     _see_status(lan)
     lan.again()
     stage.see_recording(10.0)
-    with stage.losing(settles=0):
-        done = lan.home.inv("kill")
-    assert done.returncode == 0, done.stderr
-    lan.see_nothing_left()
+    stop(stage)
     lan.again()
 
 
 # -- what they have in common ---------------------------------------------------------------------
-
-
-def _end_socat(stage: Stage, number: int) -> None:
-    lan, since = lan_of(stage), timestamp()
-    socat = listening_socat(stage)
-    before = stage.broken
-    # It accepts, forks, and lets go: the one connection in its hand then ends with it (design, section 3).
-    with stage.losing(broken_only=True):
-        stage.hit(socat, number)
-        see_end_of_socat(lan, socat, since)
-    assert stage.broken <= before + 1, "more than the connection in its hand broke"
-
-
-def _end_fork(stage: Stage, number: int) -> None:
-    before = stage.broken
-    # What it has read, or its kernel accepted, ends with it (design, section 3); told to end, socat passes
-    # nothing on either.
-    with stage.losing(broken_only=True):
-        stage.hit(stage.the("fork"), number)
-        until = time.monotonic() + 1.0  # its sender may have been about to leave, and then never knows
-        while stage.broken == before and time.monotonic() < until:
-            stage.busy(0.01)
-    assert stage.broken <= before + 1, "more than its own connection broke"
 
 
 def _fill(stage: Stage) -> None:
@@ -481,8 +457,8 @@ FAULTS: dict[str, Fault] = {
     "stopped twice at once": stopped_twice_at_once,
     "stopped and started at once": stopped_and_started_at_once,
     "started twice at once": started_twice_at_once,
-    "a second on the file": second_on_the_file,
-    "a second on the port": second_on_the_port,
+    "a second on the file": second("--port", "{lan.file} is being recorded by {lan.folder.name} (port"),
+    "a second on the port": second("--file", "{lan.folder.name} runs with --file {lan.file}, and"),
     "killed before a write": killed_at("file.before-write"),
     "killed after a write": killed_at("file.after-write"),
     "killed before new counters": killed_at("counters.json.before-replace"),
@@ -507,11 +483,11 @@ ROOT: dict[str, Fault] = {
     "disk full, stopped": stopped_on_a_full_disk,
 }
 SOCAT: dict[str, Fault] = {
-    "socat killed": socat_killed,
-    "socat told to end": socat_told_to_end,
+    "socat killed": socat_ended(signal.SIGKILL),
+    "socat told to end": socat_ended(signal.SIGTERM),
     "socat frozen": socat_frozen,
-    "fork killed": fork_killed,
-    "fork told to end": fork_told_to_end,
+    "fork killed": fork_ended(signal.SIGKILL),
+    "fork told to end": fork_ended(signal.SIGTERM),
     "fork frozen": fork_frozen,
     "no open files left for socat": no_files_left_for_socat,
 }

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 
-from netns import CUT, filtered
+from lan_edits import removed, renamed
+from lan_faults import nothing
 from stage import Fault, Stage
 from swarm import frozen, in_threads, reset_at_close
-from through import Through
-
-
-def nothing(stage: Stage) -> None:
-    """A quiet second."""
-    stage.busy(1.0)
+from through_faults import link_cut, link_flaps
 
 
 def burst(stage: Stage) -> None:
@@ -60,39 +55,6 @@ def froze(role: str) -> Fault:
     return fault
 
 
-def link_cut(stage: Stage) -> None:
-    """All packets are dropped for some seconds, without a word."""
-    assert isinstance(stage.system, Through)
-    with filtered(stage.system.jump, CUT):
-        stage.busy(2 + stage.dice.random() * 11)
-
-
-def link_flaps(stage: Stage) -> None:
-    """Five cuts of a moment."""
-    assert isinstance(stage.system, Through)
-    for _ in range(5):
-        with filtered(stage.system.jump, CUT):
-            stage.busy(stage.dice.random() * 0.6)
-        stage.busy(stage.dice.random() * 0.6)
-
-
-def renamed(stage: Stage) -> None:
-    """The file is renamed, as logrotate does."""
-    path = stage.system.files[-1]
-    old = path.with_name(f"{path.name}.{len(stage.system.files)}")
-    path.rename(old)
-    stage.system.files.insert(-1, old)
-
-
-def removed(stage: Stage) -> None:
-    """The file is removed; a link keeps what was in it."""
-    path = stage.system.files[-1]
-    old = path.with_name(f"{path.name}.{len(stage.system.files)}")
-    os.link(path, old)
-    path.unlink()
-    stage.system.files.insert(-1, old)
-
-
 def vanish(stage: Stage) -> None:
     """1,000 senders that connect, write nothing or half a line, and reset."""
 
@@ -132,7 +94,7 @@ THROUGH: dict[str, Fault] = {
     "relay killed": killed("relay"),
     "relay told to end": told_to_end("relay"),
     "relay frozen": froze("relay"),
-    "link cut": link_cut,
+    "link cut": link_cut(2, 13),
     "link flaps": link_flaps,
     "file renamed": renamed,
 }
