@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import properties  # noqa: F401 it sets how properties are tried
 import pytest
 
 from reclog.engine.system.loop import Loop

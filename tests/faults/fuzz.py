@@ -1,8 +1,4 @@
-"""What the fuzzing tests share: how many examples, odd values, damage, a wire, a disk, the kept corpus.
-
-`RECLOG_FUZZ_EXAMPLES=N` has every property tried N times, at random (give pytest `--timeout 0` with it);
-without it a few fixed examples are tried, so that the suite says the same each time.
-"""
+"""What the fuzzing tests share: odd values, damage, a wire, a disk, the kept corpus."""
 
 from __future__ import annotations
 
@@ -18,26 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from reclog.engine.system.disk import Data, Disk
 from reclog.engine.system.identity import Identity
 
 CORPUS = Path(__file__).with_name("corpus")
-_WANTED = os.environ.get("RECLOG_FUZZ_EXAMPLES")
-
-
-def examples(usual: int) -> settings:
-    """Return the settings of a property that is tried `usual` times where nobody asks for more."""
-    return settings(
-        max_examples=int(_WANTED) if _WANTED else usual,
-        derandomize=not _WANTED,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-
 
 # -- JSON that nobody meant ---------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from feed_ends import OFFSET_MAX, TEXT, here, shaken
-from fuzz import ODD, bounded_memory, cases, changed, cut_at, damaged, examples, raw
+from fuzz import ODD, bounded_memory, cases, changed, cut_at, damaged, raw
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError, Frame

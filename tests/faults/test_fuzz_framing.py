@@ -12,10 +12,10 @@ from pathlib import Path
 import dialects
 import pytest
 from dialects import SYNTAX, as_lines, read, told
-from fuzz import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from intake_bench import Bench, Pairs
+from properties import examples
 
 from reclog.engine.intake import framing
 from reclog.engine.intake.binary import NoText

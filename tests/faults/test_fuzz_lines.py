@@ -13,9 +13,10 @@ from unittest import mock
 
 import pytest
 from dialects import SYNTAX
-from fuzz import ShakyDisk, cases, examples, raw
+from fuzz import ShakyDisk, cases, raw
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from reclog.engine.intake import reading, unfinished, valve
 from reclog.engine.intake.framing import DIALLED

@@ -16,12 +16,13 @@ from unittest import mock
 
 import pytest
 from bench import Home
-from fuzz import CONFIG, ME, TREMPLIN, cases, changed, contents, examples, filled, laid, names_me
+from fuzz import CONFIG, ME, TREMPLIN, cases, changed, contents, filled, laid, names_me
 from hypothesis import given
 from hypothesis import strategies as st
 from invoke.config import Config
 from invoke.context import Context
 from invoke.exceptions import Exit
+from properties import examples
 
 from reclog.errors import HostError, ReclogError
 from reclog.local.start import _make_way

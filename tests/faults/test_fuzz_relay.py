@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from feed_ends import TEXT, check_relay_goes_on, relay
-from fuzz import ODD, cases, changed, cut_at, damaged, examples, raw
+from fuzz import ODD, cases, changed, cut_at, damaged, raw
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from relay_end import OURS, SECRET
 
 from reclog.engine.feed import handshake

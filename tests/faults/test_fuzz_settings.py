@@ -8,11 +8,12 @@ import socket
 from typing import Any
 
 import pytest
-from fuzz import cases, examples, raw
+from fuzz import cases, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from invoke.config import Config
 from invoke.context import Context
+from properties import examples
 
 from reclog.engine.system.loop import Loop
 from reclog.errors import UsageError

@@ -13,22 +13,10 @@ from unittest import mock
 
 import pytest
 from feed_ends import OFFSET_MAX, TEXT, Here, shaken
-from fuzz import (
-    CONFIG,
-    ME,
-    TREMPLIN,
-    ShakyDisk,
-    cases,
-    changed,
-    contents,
-    examples,
-    filled,
-    laid,
-    names_me,
-    raw,
-)
+from fuzz import CONFIG, ME, TREMPLIN, ShakyDisk, cases, changed, contents, filled, laid, names_me, raw
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from reclog.engine import __main__ as engine
 from reclog.engine.daemons.collector import Collector

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from model import World
@@ -128,13 +128,7 @@ def test_whatever_happens_the_promises_hold() -> None:
         run_state_machine_as_test(
             Tremplin,
             settings=settings(
-                max_examples=EXAMPLES,
-                stateful_step_count=40,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-                print_blob=True,
-                database=None,
-                report_multiple_bugs=False,
+                max_examples=EXAMPLES, stateful_step_count=40, print_blob=True, report_multiple_bugs=False
             ),
         )
 

@@ -7,8 +7,9 @@ import tempfile
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from simdisk import AFTER, BEFORE, WITHIN, Died, SimDisk
 
 from reclog.engine.records.jsonfile import read_json, write_json
@@ -79,7 +80,7 @@ class Side:
         return kind, found.st_size if kind == stat.S_IFREG else 0
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(200)
 @given(st.lists(STEPS, max_size=25))
 def test_it_does_what_the_real_disk_does(steps: list[Any]) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from properties import examples
 
 from reclog.engine.intake.batch import GLIMPSE, ROOM, STRANGER, Batch
 from reclog.engine.intake.framing import Lines
@@ -74,7 +75,7 @@ class Model:
         return b"".join(bytes(line.body) + (b"\n" if line.own_end else b"") for line in mine)
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=250)
+@examples(250)
 @given(st.lists(st.tuples(WHO, TEXT, STAMP), max_size=25))
 @example([(0, b"a", b""), (1, b"b", b""), (0, b"\n", b"")])
 @example([(0, b"a", b"T "), (0, b"\nb", b"U "), (1, b"\n\n", b"V ")])
@@ -89,7 +90,7 @@ def test_the_stream_is_lines_of_one_sender_each(adds: list[tuple[int, bytes, byt
         assert model.sent_by(who) == b"".join(text for sender, text, _ in adds if sender == who)
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=150)
+@examples(150)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.lists(st.sampled_from([".", "\n"]), max_size=8)), max_size=25)
 )
@@ -111,7 +112,7 @@ def test_no_line_has_letters_of_two_senders(adds: list[tuple[int, list[str]]]) -
     assert 0 <= closing <= len(adds)
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=100)
+@examples(100)
 @given(st.lists(st.tuples(WHO, TEXT), max_size=20))
 def test_an_open_end_is_remembered(adds: list[tuple[int, bytes]]) -> None:
     batch = Batch()
@@ -185,7 +186,7 @@ class Talker:
         self.pending = b""
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=250)
+@examples(250)
 @given(st.lists(CHUNK, max_size=30))
 @example([bytes(range(256)), bytes(range(255, -1, -1))])
 @example([b"a", b"", b"b", b"\n"])
@@ -206,7 +207,7 @@ def test_nothing_is_lost_or_changed_however_the_bytes_are_cut(chunks: list[bytes
     assert batch.bytes == len(fed)
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=250)
+@examples(250)
 @given(
     st.lists(st.tuples(WHO, st.one_of(CHUNK, st.none()), STAMP), max_size=25),
     st.lists(st.integers(1, 30), max_size=10),
@@ -267,7 +268,7 @@ def test_what_was_received_before_stays_while_the_buffer_grows() -> None:
 # -- written, and begun anew --------------------------------------------------------------------
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@examples(200)
 @given(
     st.lists(st.tuples(st.integers(0, 2), TEXT), min_size=1, max_size=8), st.integers(0, 60), st.booleans()
 )

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from intake_bench import Bench, Heard, Pairs
+from properties import examples
 
 from reclog.engine.intake import reading as module
 from reclog.engine.intake.batch import Bytes
@@ -126,13 +127,7 @@ FRAGMENTS = st.lists(
 )
 
 
-@settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@examples(60)
 @given(fragments=FRAGMENTS, partial_after=st.sampled_from([0.0, 60.0]))
 def test_the_file_has_every_senders_text_in_lines_of_its_own(
     fragments: list[tuple[int, bytes, int]], partial_after: float

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import List, Tuple
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from properties import examples
 
 from reclog.engine.outlets.checkpoint import LOOK_BACK, Checkpoint, tail_hash
 from reclog.engine.outlets.comparer import Comparer
@@ -222,7 +223,7 @@ def test_a_missing_folder_is_no_error(path: Path) -> None:
     assert saved.find("/nowhere/at/all/file.log") == ""
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(1, LOOK_BACK))
 def test_a_changed_byte_in_the_tail_is_noticed(before_end: int) -> None:
     size = 2 * LOOK_BACK

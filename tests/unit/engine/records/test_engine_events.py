@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from reclog.engine.records.events import EventLog, Rotated, timestamp
 
@@ -147,7 +148,7 @@ def test_no_stranger_crowds_out_a_hole_that_can_not_be_written(tmp_path: Path) -
     assert [event["event"] for event in events_in(folder / "holes.log")] == ["gap", "resumed"]
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=300)
+@examples(300)
 @given(st.integers(0, 4_000_000_000_000))
 def test_a_time_is_given_in_utc_with_milliseconds(milliseconds: int) -> None:
     # Half a millisecond in: a float of seconds can't hold most milliseconds exactly.

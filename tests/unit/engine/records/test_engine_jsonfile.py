@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from reclog.engine.records.jsonfile import read_json, write_json
 
@@ -21,7 +22,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=50)
+@examples(50)
 @given(value=st.dictionaries(st.text(), VALUES, max_size=4))
 def test_what_is_written_is_read(value: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.getbasetemp() / "value.json")

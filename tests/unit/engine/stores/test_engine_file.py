@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from properties import examples
 from recorded import opened, write
 from scripted import Said, ScriptedDisk, fails
 
@@ -243,13 +244,7 @@ LIMITS = st.lists(st.sampled_from([None, 0, 0, 1, 2, 3, 7]), max_size=40)
 BEFORE = st.sampled_from([b"", b"old\n", b"half"])
 
 
-@settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@examples(200)
 @given(before=BEFORE, steps=STEPS, limits=LIMITS)
 @example(before=b"half", steps=[(0, b"x", b""), None, (1, b"y\n", b"T "), None], limits=[1, 0, 1, 0, 1, 0, 0])
 def test_a_small_disk_gives_what_an_endless_one_gives(

@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from properties import examples
 from recorded import opened, write
 from scripted import Said, ScriptedDisk, fails
 
@@ -383,7 +384,7 @@ class Others:
         return b"<theirs %d>" % self.marks
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@examples(200)
 @given(
     rounds=st.lists(
         st.tuples(

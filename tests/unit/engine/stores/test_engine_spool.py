@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from properties import examples
 from scripted import Said, ScriptedDisk, fails
 
 from reclog.engine.intake.batch import STRANGER
@@ -168,7 +169,7 @@ OPS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(300)
 @given(st.lists(OPS, max_size=30))
 @example([("append", 1, b"a" * 40)] * 9 + [("ack", 100), ("process crash",), ("append", 1, b"b\n")])
 @example([("append", 1, b"a\n" * 40), ("ack", 100), ("machine crash", 0), ("append", 2, b"b\n")])
