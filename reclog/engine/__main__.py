@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 import sys
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 if not __package__:  # run as a folder: it is the engine beside us that is meant, not one that is installed
     _root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -21,11 +21,11 @@ if not __package__:  # run as a folder: it is the engine beside us that is meant
     sys.path.remove(_root)  # it may be a checkout: nothing else is to be found there
 
 from reclog.engine import __version__
-from reclog.engine.daemons.config import CollectorConfig, RecorderConfig, RelayConfig
-from reclog.engine.daemons.control import LONGEST
-from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.errors import EngineError
 from reclog.engine.records.names import MARK, OUTPUT
+
+if TYPE_CHECKING:
+    from reclog.engine.daemons.daemon import Daemon
 
 
 def main() -> int:
@@ -44,6 +44,8 @@ def main() -> int:
         return start(words.role, folder, words.again)
     if words.verb == "ask":
         return ask(folder)
+    from reclog.engine.daemons.daemon import Daemon
+
     return run(words.verb, Daemon(folder, words.ready_fd, words.again))
 
 
@@ -60,6 +62,7 @@ def start(role: str, folder: str, again: bool) -> int:
 def ask(folder: str) -> int:
     """Pass what standard input asks on to the daemon of a folder, and print its answer."""
     from reclog.engine.daemons.asking import request
+    from reclog.engine.daemons.control import LONGEST
     from reclog.engine.records.jsonfile import parse_json
 
     try:
@@ -71,6 +74,8 @@ def ask(folder: str) -> int:
 
 
 def _recorder(daemon: Daemon) -> Any:
+    from reclog.engine.daemons.config import RecorderConfig
+
     config = daemon.told(RecorderConfig)
     if config.raw:
         from reclog.engine.daemons.raw import RawRecorder
@@ -82,6 +87,7 @@ def _recorder(daemon: Daemon) -> Any:
 
 
 def _relay(daemon: Daemon) -> Any:
+    from reclog.engine.daemons.config import RelayConfig
     from reclog.engine.daemons.relay import Relay
 
     return Relay(daemon, daemon.told(RelayConfig))
@@ -89,11 +95,12 @@ def _relay(daemon: Daemon) -> Any:
 
 def _collector(daemon: Daemon) -> Any:
     from reclog.engine.daemons.collector import Collector
+    from reclog.engine.daemons.config import CollectorConfig
 
     return Collector(daemon, daemon.told(CollectorConfig))
 
 
-#: What each role is; a daemon imports what it needs alone.
+#: What each role is. Whoever runs imports what it needs alone: from a zip all of it is compiled each time.
 ROLES: dict[str, Callable[[Daemon], Any]] = {"recorder": _recorder, "relay": _relay, "collector": _collector}
 
 
