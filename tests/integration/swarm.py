@@ -9,6 +9,7 @@ import struct
 import termios
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -50,6 +51,30 @@ class Crowd:
             work()
         except BaseException as error:  # told to whoever joins
             self._errors.append(error)
+
+
+def flood(port: int, words: Sequence[bytes], over: threading.Event, per_second: int = 1000) -> int:
+    """Connect to a port of the loopback so often, until it is over; return how many that were.
+
+    One of three says nothing, and stays while 900 others come; one goes at once; one has said a word first.
+    """
+    silent: deque[socket.socket] = deque()
+    began, came = time.monotonic(), 0
+    while not over.wait(0.002):
+        while came < (time.monotonic() - began) * per_second:
+            sock = socket.socket()
+            sock.setblocking(False)
+            with contextlib.suppress(OSError):  # whoever listens may have no room
+                sock.connect_ex(("127.0.0.1", port))
+                if came % 3 == 2:
+                    sock.send(words[came % len(words)])
+            silent.append(sock) if came % 3 == 0 else sock.close()
+            if len(silent) > 300:
+                silent.popleft().close()
+            came += 1
+    for sock in silent:
+        sock.close()
+    return came
 
 
 def unacknowledged(sock: socket.socket) -> int:
