@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench import Home
     from tremplin_bench import Tremplin
 
-WITHIN = 10.0
+WITHIN = 20.0
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def stating(stage: Stage, *names: str, there: bool = False) -> Iterator[None]:
     for name, count in zip(names, before):
         wait_until(
             lambda name=name, count=count: len(events(stage, name, there)) > count,  # type: ignore[misc]
-            25,
+            40,
             f"{name!r} is stated",
         )
 

@@ -233,8 +233,8 @@ def power_lost(stage: Stage) -> None:
         path.write_text(json.dumps({**state, "boot": "another"}))
         # All that was spooled at the sample is there; it had been accepted a moment before.
         stage.moments.append(Moment(sampled, time.monotonic()))
-        wait_until(lambda: stage.victim("relay"), 25, "the relay is started again")
-        wait_until(lambda: _end_of(system.spool) > state["mark"], 25, "lines are spooled")
+        wait_until(lambda: stage.victim("relay"), 40, "the relay is started again")
+        wait_until(lambda: _end_of(system.spool) > state["mark"], 40, "lines are spooled")
     with_it = sorted(int(path.stem) for path in system.spool.glob("*.seg"))
     assert all(number >= state["mark"] or number <= start for number in with_it), (with_it, state)
 

@@ -117,7 +117,7 @@ table inet cut {
 def link_reset(stage: Stage) -> None:
     with stating(stage, "disconnected", "connected"), filtered(system_of(stage).jump, _RESET):
         before = len(events(stage, "disconnected"))
-        wait_until(lambda: len(events(stage, "disconnected")) > before, 25, "the reset is noticed")
+        wait_until(lambda: len(events(stage, "disconnected")) > before, 40, "the reset is noticed")
 
 
 def link_cut(least: float, most: float) -> Fault:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
 
-def wait_until(condition: Callable[[], Any], within: float = 10.0, what: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], within: float = 20.0, what: str = "") -> Any:
     """Return the first true value of `condition`; fail after `within` seconds."""
     now = time.monotonic()
     until = now + within

@@ -48,7 +48,7 @@ def test_socat_dies_and_nobody_loses_a_line_or_is_turned_away(home: Home) -> Non
     socat = listening_socat(recording)
     assert socat is not None
     socat.kill()
-    wait_until(lambda: not runs(socat), 2)
+    wait_until(lambda: not runs(socat))
     # At once: the kernel's queue takes them, and it is the recorder's now.
     new = Crowd([lambda n=n: comes_and_goes(sent[n], n) for n in range(10, 30)])  # type: ignore[misc]
     wait_until(lambda: recording.events("listener taken over"))
@@ -111,10 +111,10 @@ def test_a_stop_while_socat_is_down(home: Home) -> None:
     socat = listening_socat(recording)
     assert socat is not None
     socat.kill()
-    wait_until(lambda: not runs(socat), 2)
+    wait_until(lambda: not runs(socat))
     recording.send(b"nobody listens\n")
     daemon.terminate()
-    wait_until(lambda: not runs(daemon), 3)
+    wait_until(lambda: not runs(daemon))
     assert recording.read() == b"nobody listens\n"
     assert home.processes() == []
 
@@ -130,7 +130,7 @@ def test_a_fork_dies_alone(home: Home) -> None:
         wait_until(lambda: recording.read() == b"one\nother\n")
         fork = fork_of(one, parent)
         fork.kill()
-        wait_until(lambda: is_closed(one), 2, "its sender learns it")
+        wait_until(lambda: is_closed(one), what="its sender learns it")
         wait_until(lambda: recording.read() == b"one\nother\nhalf")
         other.sendall(b"goes on\n")
         wait_until(lambda: recording.read() == b"one\nother\nhalf\ngoes on\n")
@@ -271,7 +271,7 @@ def test_raw_stop_keeps_what_was_sent(home: Home) -> None:
         wait_until(lambda: not any(unacknowledged(sock) for sock in socks))
         assert recording.kill().returncode == 0
         assert sorted(recording.read().split()) == sorted(b"%d" % number for number in range(20))
-        wait_until(lambda: all(is_closed(sock) for sock in socks), 2)
+        wait_until(lambda: all(is_closed(sock) for sock in socks))
 
 
 @pytest.mark.parametrize("words", [["--listener", "socat"], ["--listener", "builtin"], ["--raw"]])
@@ -288,7 +288,7 @@ def test_a_dead_sender_would_be_found(home: Home, words: list[str]) -> None:
             found = re.search(r"timer:\(keepalive,(\w+)", said)
             return found[1] if found else ""
 
-        left = wait_until(timer, 2)
+        left = wait_until(timer)
         assert left in ("1min", "59sec", "58sec", "57sec")
 
 

@@ -312,9 +312,9 @@ def test_the_recorder_killed(home: Home, listener: str) -> None:
         family = recording.family()
         assert len(family) == (5 if listener == "socat" else 1)
         recording.daemon.kill()
-        wait_until(lambda: not any(runs(process) for process in family), 2, "all are gone")
+        wait_until(lambda: not any(runs(process) for process in family), 5, "all are gone")
         for sock in socks:
-            wait_until(lambda sock=sock: _fails(sock), 1, "a send that fails")  # type: ignore[misc]
+            wait_until(lambda sock=sock: _fails(sock), what="a send that fails")  # type: ignore[misc]
     assert recording.status()["state"] == "dead"
     assert home.processes() == []
     done = home.inv(*recording.words)
@@ -336,7 +336,7 @@ def test_a_start_right_after_the_recorder_was_killed(home: Home, listener: str) 
         assert "Cleaned up" in done.stderr
         recording.send(b"after\n")
         wait_until(lambda: recording.read() == b"before\nafter\n")
-        wait_until(lambda: _fails(sock), 2, "the old connection is dead")
+        wait_until(lambda: _fails(sock), what="the old connection is dead")
     assert recording.read() == b"before\nafter\n"
 
 

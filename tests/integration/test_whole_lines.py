@@ -91,7 +91,7 @@ def test_a_prompt_is_readable_after_two_seconds(home: Home, listener: str) -> No
         wait_until(lambda: recording.read())
         took = time.monotonic() - sent_at
         assert recording.read() == b"login: "
-        assert 1.5 < took < 3
+        assert 1.5 < took < 6
         sock.sendall(b"root\n")
         wait_until(lambda: recording.read() == b"login: root\n")
 
@@ -101,7 +101,7 @@ def test_an_open_line_goes_on_or_is_closed(home: Home, listener: str) -> None:
     with recording.connect() as one, recording.connect() as other:
         sent_at = time.monotonic()
         one.sendall(b"login: ")
-        wait_until(lambda: recording.read() == b"login: ", 2)
+        wait_until(lambda: recording.read() == b"login: ")
         assert time.monotonic() - sent_at > 0.25
         one.sendall(b"ro")
         wait_until(lambda: recording.read() == b"login: ro")
@@ -114,7 +114,7 @@ def test_an_open_line_goes_on_or_is_closed(home: Home, listener: str) -> None:
         one.sendall(b"secret\n")
         wait_until(lambda: recording.read() == b"login: root\npassword: \ntick\nsecret\n")
         one.sendall(b"bye")
-    wait_until(lambda: recording.read().endswith(b"secret\nbye"), 2)
+    wait_until(lambda: recording.read().endswith(b"secret\nbye"))
     recording.send(b"next\n")
     wait_until(lambda: recording.read().endswith(b"secret\nbye\nnext\n"))
 

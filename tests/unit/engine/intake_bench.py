@@ -23,7 +23,7 @@ from reclog.engine.streams.stream import Stream
 from reclog.engine.system.kernel import save_syn
 from reclog.engine.system.loop import Loop
 
-WITHIN = 10.0
+WITHIN = 20.0
 
 
 class Heard(EventLog):
