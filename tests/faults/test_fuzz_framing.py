@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dialects
 import pytest
-from dialects import SYNTAX, as_lines, read, told
+from dialects import SYNTAX, Reader, as_lines, read, told
 from hypothesis import given
 from hypothesis import strategies as st
 from intake_bench import Bench, Pairs
@@ -96,6 +96,9 @@ def test_what_is_too_long_to_be_held_is_lines_in_any_pieces(
     told(b"<13>" + b"x" * (bound - 5) + b"\0<13>y\0", b"<13>" + b"x" * (bound - 5) + b"\n<13>y\n")
     late = b"<13>" + b"x" * (bound - 4) + b"\0<13>y\0"
     told(late, late)
+    reader = Reader(DIALLED["auto"]())
+    reader.hears(late[:bound])
+    assert reader.framing is LINES  # and no more is held
 
 
 # -- what is no frame ---------------------------------------------------------------------------

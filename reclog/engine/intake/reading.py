@@ -260,8 +260,6 @@ class Reading:
     def _goodbye(self, sender: Sender, why: str) -> None:
         if sender.pending:
             self._hand_on(sender, True)
-            if sender.gone:
-                return
         self._loop.unwatch(sender.stream.fileno())
         self.roster.dismiss(sender, why)
         if self.gate.full and not self.roster.full:
