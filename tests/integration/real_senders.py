@@ -146,8 +146,8 @@ def syslog_ng(folder: Path, port: int) -> Forwarder:
     modules = next(one.parent for one in tree.glob("usr/lib/syslog-ng/*/libaffile.so"))
     conf, path = folder / "syslog-ng.conf", folder / "syslog-ng.sock"
     logs = "\n".join(
-        f'log {{ source(here); filter {{ message("{name}") }}; '
-        f'destination {{ {destination}("127.0.0.1" port({port}) transport("tcp")); }}; }};'
+        f'log {{ source(here); filter {{ message("{name}") }}; destination {{ '
+        f'{destination}("127.0.0.1" port({port}) transport("tcp") persist-name("{name}")); }}; }};'
         for name, destination in (("plain", "network"), ("counted", "syslog"))
     )
     conf.write_text(f"""\

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Sequence
 
+from ..records.events import timestamp
 from ..records.journal import Journal
 from ..streams.stream import Stream
 from ..system.address import Network, allows
@@ -32,7 +33,7 @@ class Roster:
     def __init__(self, limits: Limits, journal: Journal, now: Callable[[], float]) -> None:
         self.connects = 0
         self.refused = 0
-        #: The last one that sent no text: its name, and why it was refused.
+        #: The last one that sent no text: when, its name, and why it was refused.
         self.no_text = ""
         #: By their numbers, which are never used twice.
         self.senders: dict[int, Sender] = {}
@@ -87,7 +88,7 @@ class Roster:
     def turned_away(self, sender: Sender, why: str) -> None:
         """Take note that a sender is refused for what it sends."""
         self.refused += 1
-        self.no_text = f"{sender.name} {why}"
+        self.no_text = f"{timestamp()}, {sender.name} {why}"
         self._journal.refused(sender.name, why)
 
     def _refuse(self, stream: Stream, name: str, why: str) -> None:

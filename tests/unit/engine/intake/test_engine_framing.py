@@ -196,7 +196,7 @@ def test_who_sends_no_text_is_told_so_and_nothing_of_it_stays(auto: Bench, cut: 
     assert sender.recv(100) == b""
     assert (auto.store.text, intake.senders, intake.roster.refused) == (b"", 0, 1)
     assert intake._unfinished.size == 0
-    assert intake.roster.no_text == "192.0.2.1:1 speaks TLS: start with --tls"
+    assert intake.roster.no_text.endswith("Z, 192.0.2.1:1 speaks TLS: start with --tls")
     (refused,) = auto.events("refused")
     assert refused["why"] == "speaks TLS: start with --tls"
 
