@@ -125,7 +125,7 @@ class Reader:
         return self.lines
 
     def _settle(self, last: bool) -> None:
-        found = self.framing = self.framing.settle(self._held, last)
+        found = self.framing = self.framing.settle(self._held, 0, len(self._held), last)
         if found.refusal is not None:
             self.refused, self._held = found.refusal, b""
         elif found.settled:

@@ -193,19 +193,19 @@ BUGS = [
     ),
     SeededBug(
         *("frame taken for one where a receive ends", "misread", read(b"5 <1>ab apples")),
-        *("Auto._counted", "last and len(text) == end", "len(text) == end"),
+        *("Auto._counted", "last and at == end", "at == end"),
     ),
     SeededBug(
         *("text that is counted by chance taken for a frame", "misread", read(b"9 <13>12345 apples")),
         *("Auto._counted", "LINES if last or", "Counted() if last or"),
     ),
     SeededBug(
-        *("frame without room for its priority", "misread", read(b"5 <1>ab1 <13>c")),
-        *("_size", "size >= len(header[2])", "size"),
+        *("frame without room for its priority", "misread", read(b"5 <1>ab5 <1>cd1 <13>e")),
+        *("size_of", "size >= len(header[2])", "size"),
     ),
     SeededBug(
         *("header cut by a receive lost", "misread", read(b"5 <1>ab5 <1>cd5 <1>ef")),
-        *("Counted.cut", "if _HEADER_BEGUN.fullmatch(self._head):", "if not self._head:"),
+        *("Counted.cut", "if HEADER_BEGUN.fullmatch(self._head):", "if not self._head:"),
     ),
     SeededBug(
         *("message that a receive cut begins at the wrong place", "misread", read(b"5 <1>ab5 <1>cd5 <1>ef")),
@@ -217,7 +217,7 @@ BUGS = [
     ),
     SeededBug(
         *("any NUL taken for an end", "misread", read(b"<1>a\0b\n")),
-        *("EndsInNul.settle", "_BEGINS.match(text, end) or", "len(text) > end or"),
+        *("EndsInNul.settle", "_BEGINS.match(buffer, next_one, end) or", "next_one < end or"),
     ),
     SeededBug(
         *(
@@ -225,7 +225,7 @@ BUGS = [
             "misread",
             read(b"<1>a\n<1>b\0<1>c\0"),
         ),
-        *("EndsInNul.settle", "max(0, len(text) - _TELLS_MOST)", "len(text)"),
+        *("EndsInNul.settle", "max(0, end - begin - _TELLS_MOST)", "end - begin"),
     ),
     SeededBug(
         *(

@@ -142,12 +142,13 @@ def test_no_line_of_real_text_begins_a_frame_or_what_is_no_text() -> None:
     for text in texts():
         for start in re.finditer(rb"(?m)^(?=.)", text):
             tried += 1
-            if text[start.start()] not in framing._ODD:
+            begin = start.start()
+            if text[begin] not in framing._LOOKS:
                 continue
             odd += 1
-            found = FRAMINGS["auto"]().settle(text[start.start() : start.start() + 1500], True)
+            found = FRAMINGS["auto"]().settle(text, begin, min(begin + 1500, len(text)), True)
             # What may end in a NUL, and does not, is none of either.
-            assert found is LINES or isinstance(found, EndsInNul), text[start.start() :][:100]
+            assert found is LINES or isinstance(found, EndsInNul), text[begin:][:100]
         if tried > STARTS:
             break
     assert odd > 1000

@@ -13,6 +13,7 @@ import pytest
 from bench import Home, Running, wait_until
 from real_senders import FORWARDERS, SENDERS
 from test_readme import README
+from tremplin_bench import Tremplin
 
 #: By sender: what is in the file, as a pattern; `…` there is what differs each time.
 ROWS = {
@@ -86,3 +87,17 @@ def test_lines_take_everything_as_it_comes(home: Home) -> None:
     )
     assert done.returncode == 1
     assert "--framing lines" in done.stderr
+
+
+def test_dialects_through_a_tremplin(trem: Tremplin) -> None:
+    recording = trem.open("--stamp")
+    recording.send(b"<14>one\n  of two lines\0<14>two\n\0")
+    recording.send(b"5 <1>ab8 <1>cd\nef")
+    stamp = rb"20[^ ]{22} 127\.0\.0\.1:\d+ "
+    said = [b"<14>one", b"  of two lines", b"<14>two", b"<1>ab", b"<1>cd", b"ef"]
+    lines = b"".join(stamp + line + b"\n" for line in said)
+    wait_until(lambda: re.search(lines + rb"\Z", recording.read()))
+    recording.send(b"\x16\x03\x01\x02\x00\x01\x00")
+    wait_until(lambda: (recording.status()["no_text"] or "").endswith(" speaks TLS: start with --tls"))
+    assert recording.kill().returncode == 0
+    assert re.search(lines + rb"\Z", recording.read())

@@ -67,6 +67,10 @@ class Batch:
         self._at = at
         return self._view[at : at + size]
 
+    def settled(self, framing: Framing, count: int) -> Framing:
+        """Return what `framing` is after the `count` bytes that were put into `room`, the first of all."""
+        return framing.settle(self._buffer, self._at, self._at + count, False)
+
     def received(self, count: int) -> bytes:
         """Return the `count` bytes that were put into `room`, of which nothing is in the batch."""
         return bytes(self._view[self._at : self._at + count])

@@ -11,9 +11,9 @@ Rules kept here:
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Pattern
+from typing import Dict, List, NamedTuple, Pattern, Tuple, Union
 
-from .batch import Bytes
+Buffer = Union[bytes, bytearray]
 
 #: Bytes after which what could be the beginning of one is none.
 AT_MOST = 8192
@@ -35,19 +35,20 @@ class NoText(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    firsts: bytes
+    #: What begins otherwise, of 16 bytes at least, is none.
+    looks: Tuple[bytes, ...]
     whole: Pattern[bytes]
     #: What matches all of a beginning of it.
     begun: Pattern[bytes]
     is_one: NoText
 
 
-def _steps(firsts: bytes, *steps: bytes) -> tuple[bytes, Pattern[bytes], Pattern[bytes]]:
-    """Return its first bytes, and the patterns of what consists of `steps` and of its beginnings."""
+def _steps(*steps: bytes) -> tuple[Pattern[bytes], Pattern[bytes]]:
+    """Return the patterns of what consists of `steps`, and of its beginnings."""
     begun = b""
     for step in reversed(steps[:-1]):
         begun = step + (b"(?:" + begun + b")?" if begun else b"")
-    return firsts, re.compile(b"".join(steps), re.DOTALL), re.compile(begun, re.DOTALL)
+    return re.compile(b"".join(steps), re.DOTALL), re.compile(begun, re.DOTALL)
 
 
 def _each(text: bytes) -> list[bytes]:
@@ -66,8 +67,8 @@ _FORWARD = NoText(
     "speaks Fluentd's protocol", "have it send syslog or GELF over TCP (Docker: --log-driver syslog)"
 )
 
-_METHOD = rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH)"
-_REQUEST = _METHOD + rb" [!-~]+ HTTP/1\.[01]\r\n"
+_METHODS = b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH".split()
+_REQUEST = rb"(?:%b) [!-~]+ HTTP/1\.[01]\r\n" % b"|".join(_METHODS)
 _FIELDS = rb"(?:[!-9;-~]+:[^\r\n]*\r\n)*"
 # A time is an integer with the record, a map, behind it, or an extension of type 0. (Docker's driver has a
 # signed one, others an unsigned one.) Several entries are an array of such, or its bytes, maybe gzipped.
@@ -79,28 +80,32 @@ _ENTRIES = (
 _KINDS = [
     # RFC 8446, 5.1: handshake, version, length; then a ClientHello. The answer: a fatal handshake_failure.
     _Kind(
-        *_steps(b"\x16", rb"\x16", rb"\x03", rb"[\0-\x04]", rb".", rb".", rb"\x01"),
+        (b"\x16\x03",),
+        *_steps(rb"\x16", rb"\x03", rb"[\0-\x04]", rb".", rb".", rb"\x01"),
         NoText("speaks TLS", "start with --tls", b"\x15\x03\x01\0\2\2\x28"),
     ),
     _Kind(
-        b"GHPDCOT",
+        tuple(method + b" " for method in _METHODS),
         re.compile(_REQUEST + _FIELDS + rb"[Hh][Oo][Ss][Tt]:"),
         re.compile(rb"[A-Z]{1,7}(?: [^\n]*)?|" + _REQUEST + _FIELDS + rb"[^\n]*"),
         _HTTP,
     ),
     # RFC 9113, 3.4. To who speaks that alone an answer of HTTP/1 tells most.
-    _Kind(*_steps(b"P", *_each(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")), _HTTP),
+    _Kind((b"PRI ",), *_steps(*_each(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")), _HTTP),
     # SocketHandler of Python's logging: a length, and a dict.
     _Kind(
-        *_steps(b"\0", rb"\0", rb"[\0-\x0f]", rb".", rb".", *_each(b"}q\0(")),
+        (b"\0",),
+        *_steps(rb"\0", rb"[\0-\x0f]", rb".", rb".", *_each(b"}q\0(")),
         NoText("sends pickles (Python's SocketHandler)", "have it send lines or syslog: the README has how"),
     ),
     _Kind(
-        *_steps(b"\xac", *_each(b"\xac\xed\0\5")),
+        (b"\xac\xed",),
+        *_steps(*_each(b"\xac\xed\0\5")),
         NoText("sends Java objects", "give its appender a pattern, so that it sends lines"),
     ),
     _Kind(
-        *_steps(b"1", *_each(b"1 open "), rb"\d{1,9}", *_each(b" relp_version=")),
+        (b"1 open ",),
+        *_steps(*_each(b"1 open "), rb"\d{1,9}", *_each(b" relp_version=")),
         NoText(
             "speaks RELP",
             "forward by omfwd over TCP",
@@ -108,14 +113,15 @@ _KINDS = [
         ),
     ),
     _Kind(
-        *_steps(b"12", rb"[12]", rb"[WCJ]", rb"\0", rb"\0"),
+        (b"1C\0", b"1J\0", b"1W\0", b"2C\0", b"2J\0", b"2W\0"),
+        *_steps(rb"[12]", rb"[WCJ]", rb"\0", rb"\0"),
         NoText(
             "speaks the Beats protocol", "have it send lines, as Filebeat does to a file or Logstash to TCP"
         ),
     ),
     # An array of 2 to 4, its first a string (of which the length is looked at), then a time or entries.
     _Kind(
-        b"\x92\x93\x94",
+        (b"\x92", b"\x93", b"\x94"),
         re.compile(
             rb"[\x92-\x94]([\xa1-\xbf]|\xd9[\x20-\xff])([ -~]+)(?:%b|%b)"
             % (_TIME, _ENTRIES % (_TIME, _TIME)),
@@ -131,27 +137,28 @@ _KINDS = [
 ]
 _BY_FIRST: Dict[int, List[_Kind]] = {}
 for _kind in _KINDS:
-    for _first in _kind.firsts:
+    for _first in {look[0] for look in _kind.looks}:
         _BY_FIRST.setdefault(_first, []).append(_kind)
+#: By its first byte, how one looks: what begins otherwise is text, of 16 bytes at least.
+LOOKS = {
+    first: tuple(look for kind in kinds for look in kind.looks if look[0] == first)
+    for first, kinds in _BY_FIRST.items()
+}
 
-#: The bytes that one may begin with, and a pattern: what begins otherwise is text, of 16 bytes at least.
-FIRSTS = frozenset(_BY_FIRST)
-LOOKS = _METHOD + rb" |PRI |[\0\x16\x92-\x94\xac]|1 open |[12][CJW]\0"
 
-
-def no_text(text: Bytes) -> NoText | None:
+def no_text(text: Buffer, begin: int = 0, end: int = AT_MOST) -> NoText | None:
     """Return what it is that begins so, if that is no text."""
-    for kind in _BY_FIRST.get(text[0], ()):
-        found = kind.whole.match(text, 0, AT_MOST)
+    for kind in _BY_FIRST.get(text[begin], ()):
+        found = kind.whole.match(text, begin, min(end, begin + AT_MOST))
         if found and (kind.is_one is not _FORWARD or _counted(found[1]) == len(found[2])):
             return kind.is_one
     return None
 
 
-def may_become(text: Bytes) -> bool:
+def may_become(text: Buffer, begin: int, end: int) -> bool:
     """Tell whether more of what begins so could show that it is no text."""
-    kinds = _BY_FIRST.get(text[0], ()) if len(text) < AT_MOST else ()
-    return any(kind.begun.fullmatch(text) for kind in kinds)
+    kinds = _BY_FIRST.get(text[begin], ()) if end - begin < AT_MOST else ()
+    return any(kind.begun.fullmatch(text, begin, end) for kind in kinds)
 
 
 def _counted(header: bytes) -> int:

@@ -15,10 +15,11 @@ Rules kept here:
 from __future__ import annotations
 
 import re
-from typing import Callable, Match, Pattern, Protocol
+from typing import Callable, Pattern, Protocol
 
 from .batch import Bytes
-from .binary import FIRSTS, LOOKS, NoText, may_become, no_text
+from .binary import LOOKS, Buffer, NoText, may_become, no_text
+from .counted import HEADER, HEADER_BEGUN, Counted, size_of
 
 
 class Framing(Protocol):
@@ -31,10 +32,10 @@ class Framing(Protocol):
     #: Why nothing of the stream is taken, if it is no text.
     refusal: NoText | None
 
-    def settle(self, text: Bytes, last: bool) -> Framing:
-        """Return what the stream's framing is from now on, as far as `text` tells, which is held.
+    def settle(self, buffer: Buffer, begin: int, end: int, last: bool) -> Framing:
+        """Return what the stream's framing is from now on, as far as the text from `begin` to `end` tells.
 
-        `last`: it leaves now, whatever it is.
+        That is all that is held. `last`: it leaves now, whatever it is.
         """
 
     def cut(self, buffer: bytearray, begin: int, end: int) -> int:
@@ -61,7 +62,7 @@ class Lines:
     verbatim = True
     refusal: NoText | None = None
 
-    def settle(self, text: Bytes, last: bool) -> Framing:
+    def settle(self, buffer: Buffer, begin: int, end: int, last: bool) -> Framing:
         """Return itself."""
         return self
 
@@ -105,100 +106,6 @@ class Nul(Lines):
         return text
 
 
-# RFC 6587, 3.4.1. Below a million, so that a first message, with the header behind it, is settled before it
-# is too long to be held.
-_HEADER = re.compile(rb"([1-9]\d{0,5}) (<\d{1,3}>)")
-_HEADER_BEGUN = re.compile(rb"(?:[1-9]\d{0,5}(?: (?:<\d{0,3})?)?)?")
-#: Bytes of the longest header.
-_HEADER_MOST = 12
-
-
-class Counted(Lines):
-    """Each message follows a header that counts its bytes; a newline is added where it has none at its end.
-
-    What is no header where one has to be is text, and lines are what follows.
-    """
-
-    __slots__ = ("_at", "_begin", "_end", "_head", "_lost", "_seen", "_whole")
-    verbatim = False
-
-    def __init__(self) -> None:
-        # All by the bytes that came since the last whole message: how many were seen; where a header begins,
-        # and what there is of it; where the message behind it begins and ends (0: not known yet).
-        self._seen = 0
-        self._at = 0
-        self._head = b""
-        self._begin = 0
-        self._end = 0
-        # The whole messages that `strip` will see, and whether there was a header that is none.
-        self._whole: list[tuple[int, int]] = []
-        self._lost = False
-
-    def cut(self, buffer: bytearray, begin: int, end: int) -> int:
-        """Return where the last whole message ends."""
-        base, stop, whole = begin - self._seen, self._seen + end - begin, 0
-        while not self._lost:
-            if self._end:
-                if self._end > stop:
-                    break
-                self._whole.append((self._begin, self._end))
-                whole = self._at = self._end
-                self._end = 0
-            if self._head:
-                header = _HEADER.match(self._head + buffer[begin : min(begin + _HEADER_MOST, end)])
-            else:
-                header = _HEADER.match(buffer, base + self._at, end)
-            size = _size(header)
-            if header and size:
-                self._begin = self._at + len(header[1]) + 1
-                self._end = self._begin + size
-                self._head = b""
-                continue
-            at = base + self._at + len(self._head)
-            self._head += buffer[at : min(at + _HEADER_MOST, end)]
-            if _HEADER_BEGUN.fullmatch(self._head):
-                break
-            self._lost = True
-        if self._lost:
-            newline = buffer.rfind(b"\n", max(base + self._at, begin), end) + 1
-            if newline:
-                self._whole.append((self._at, newline - base))
-                whole = self._at = newline - base
-        self._seen = stop - whole
-        self._at -= whole
-        if self._end:
-            self._begin -= whole
-            self._end -= whole
-        return base + whole if whole else begin
-
-    def strip(self, text: bytes) -> bytes:
-        """Return messages without headers."""
-        lines = []
-        for begin, end in self._whole:
-            lines.append(text[begin:end])
-            if text[end - 1] != 0x0A:
-                lines.append(b"\n")
-        self._whole.clear()
-        return b"".join(lines)
-
-    def part(self, text: Bytes, last: bool) -> Bytes | None:
-        """Return the beginning of a message without its header, which stays as long as it is not whole."""
-        begin = self._begin if self._end else 0
-        if not (self._end or self._lost or last):
-            return None
-        if self._end:
-            self._begin, self._end = 0, self._end - len(text)
-        self._seen = self._at = 0
-        self._head = b""
-        return text[begin:]
-
-
-def _size(header: Match[bytes] | None) -> int:
-    """Return the bytes of the message behind a header; 0 if that is none, or they hold no beginning."""
-    size = int(header[1]) if header else 0
-    return size if header and size >= len(header[2]) else 0
-
-
 class Refused(Lines):
     """No text, and nothing of it is taken."""
 
@@ -216,10 +123,12 @@ _OBJECT = re.compile(rb'\{\s{0,64}"')
 #: What a message has to begin with that ends in a NUL, and beginnings of that.
 _BEGINS, _BEGUN = re.compile(rb"<\d{1,3}>|\{"), re.compile(rb"(?:<\d{0,3})?")
 #: Beginnings of what a stream has to begin with, not to be lines at once.
-_ODD_BEGUN = re.compile(_HEADER_BEGUN.pattern + rb"|<\d{0,3}|\{\s{0,64}")
-_ODD = FIRSTS | frozenset(b"<{123456789")
-#: Bytes from which on none of it has to be tried that does not begin so.
-_SEEN_AFTER, _SEEN = 16, re.compile(rb'[1-9]\d{0,5} <|<\d|\{[\s"]|' + LOOKS)
+_ODD_BEGUN = re.compile(HEADER_BEGUN.pattern + rb"|<\d{0,3}|\{\s{0,64}")
+#: By its first byte, how it looks otherwise, of so many bytes at least; a count is looked for by itself.
+_ENOUGH, _LOOKS = (
+    16,
+    {**LOOKS, **{digit: LOOKS.get(digit, ()) for digit in b"123456789"}, 0x3C: (b"<",), 0x7B: (b"{",)},
+)
 
 
 class Auto(Lines):
@@ -232,29 +141,37 @@ class Auto(Lines):
         """`refuses`: what is no text is not taken for some."""
         self._refuses = refuses
 
-    def settle(self, text: Bytes, last: bool) -> Framing:
+    def settle(self, buffer: Buffer, begin: int, end: int, last: bool) -> Framing:
         """Return what it is, once that is known."""
-        if text[0] not in _ODD or (len(text) >= _SEEN_AFTER and not _SEEN.match(text)):
+        looks = _LOOKS.get(buffer[begin])
+        if looks is None:
             return LINES
-        refusal = no_text(text) if self._refuses else None
+        # Cheap, since a line often begins with its time, or with DEBUG.
+        if (
+            end - begin >= _ENOUGH
+            and not buffer.startswith(looks, begin)
+            and buffer.find(b" <", begin, begin + 8) < 0
+        ):
+            return LINES
+        refusal = no_text(buffer, begin, end) if self._refuses else None
         if refusal is not None:
             return Refused(refusal)
-        header = _HEADER.match(text)
-        if header and _size(header):
-            return self._counted(text, header.end(1) + 1 + _size(header), last)
-        if _PRI.match(text):
-            return EndsInNul(_PRI_TELLS).settle(text, last)
-        if _OBJECT.match(text):
-            return EndsInNul(_OBJECT_TELLS).settle(text, last)
-        if not last and (_ODD_BEGUN.fullmatch(text) or (self._refuses and may_become(text))):
-            return self
-        return LINES
+        header = HEADER.match(buffer, begin, end)
+        size = size_of(header)
+        if header and size:
+            return self._counted(buffer, header.end(1) + 1 + size, end, last)
+        if _PRI.match(buffer, begin, end):
+            return EndsInNul(_PRI_TELLS).settle(buffer, begin, end, last)
+        if _OBJECT.match(buffer, begin, end):
+            return EndsInNul(_OBJECT_TELLS).settle(buffer, begin, end, last)
+        begun = _ODD_BEGUN.fullmatch(buffer, begin, end) or (self._refuses and may_become(buffer, begin, end))
+        return self if begun and not last else LINES
 
-    def _counted(self, text: Bytes, end: int, last: bool) -> Framing:
-        """Return whether messages are counted, once the first one, which would end at `end`, tells."""
-        if _size(_HEADER.match(text, end)) or (last and len(text) == end):
+    def _counted(self, buffer: Buffer, at: int, end: int, last: bool) -> Framing:
+        """Return whether messages are counted, once the first one, which would end at `at`, tells."""
+        if size_of(HEADER.match(buffer, at, end)) or (last and at == end):
             return Counted()
-        return LINES if last or (len(text) > end and not _HEADER_BEGUN.fullmatch(text, end)) else self
+        return LINES if last or (at < end and not HEADER_BEGUN.fullmatch(buffer, at, end)) else self
 
 
 #: What tells whether the first message of a stream that begins with a priority, or an object, ends in a NUL.
@@ -280,25 +197,26 @@ class EndsInNul(Lines):
         # How far that was looked for.
         self._looked = 0
 
-    def settle(self, text: Bytes, last: bool) -> Framing:
+    def settle(self, buffer: Buffer, begin: int, end: int, last: bool) -> Framing:
         """Return what the first message ends in, once that is known."""
-        found = self._tells.search(text, self._looked, _TOLD_WITHIN)
-        if found and text[found.start()] != 0:
-            end = found.start()
-            if self._tells is _PRI_TELLS or text[end - 1] == 0x7D or text[end - 2 : end] == b"}\r":
+        within = min(end, begin + _TOLD_WITHIN)
+        found = self._tells.search(buffer, begin + self._looked, within)
+        if found and buffer[found.start()] != 0:
+            line = found.start()
+            if self._tells is _PRI_TELLS or buffer.endswith((b"}", b"}\r"), begin, line):
                 return LINES
             self._tells = _NUL_TELLS
-            found = _NUL_TELLS.search(text, end, _TOLD_WITHIN)
+            found = _NUL_TELLS.search(buffer, line, within)
         if found:
-            nul, end = found.span()
-            self._looked = nul
-            if _BEGINS.match(text, end) or (last and len(text) == end):
+            nul, next_one = found.span()
+            self._looked = nul - begin
+            if _BEGINS.match(buffer, next_one, end) or (last and next_one == end):
                 return Nul()
-            return LINES if last or not _BEGUN.fullmatch(text, end) else self
+            return LINES if last or not _BEGUN.fullmatch(buffer, next_one, end) else self
         # What a stall cut may end in a NUL as well, unless it was several lines.
-        if len(text) >= _TOLD_WITHIN or (last and re.search(b"\n", text)):
+        if end - begin >= _TOLD_WITHIN or (last and buffer.find(b"\n", begin, end) >= 0):
             return LINES
-        self._looked = 0 if last else max(0, len(text) - _TELLS_MOST)
+        self._looked = 0 if last else max(0, end - begin - _TELLS_MOST)
         return self
 
 

@@ -54,7 +54,7 @@ class Reading:
         self._senders = self.roster.senders
         self.gate = Gate(loop, self._welcome, self._senders.__len__, journal.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
-        self._settling = Settling(self._unfinished, self._add, self._turn_away)
+        self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
         self._set_stamps(limits.stamp)
         self._gathering = Gathering()
         self._yielding = Yielding(self._senders.values, loop.now)
@@ -179,7 +179,7 @@ class Reading:
             self._largest = count
         sender.bytes += count
         sender.heard_at = self._loop.now()
-        if sender.framing.settled or self._settling.begins(sender, room[:count]):
+        if sender.framing.settled or self._settling.begins(sender, count):
             came = batch.commit(sender.id, pending, count, sender.framing, stamp)
             if came is None:
                 self._unfinished.keep(sender, batch.received(count))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Callable
 
+from .batch import Batch
 from .binary import NoText
 from .sender import Sender
 from .unfinished import Unfinished
@@ -20,29 +21,31 @@ class Settling:
 
     def __init__(
         self,
+        batch: Batch,
         unfinished: Unfinished,
         add: Callable[[Sender, bytes], None],
         turn_away: Callable[[Sender, NoText], None],
     ) -> None:
         """`add` is called with whole messages of a sender; `turn_away` with one that sends no text."""
+        self._batch = batch
         self._unfinished = unfinished
         self._add = add
         self._turn_away = turn_away
 
-    def begins(self, sender: Sender, came: memoryview) -> bool:
-        """Look at what came of a sender. True if its framing is to cut that; else it is dealt with."""
+    def begins(self, sender: Sender, count: int) -> bool:
+        """Look at the bytes that came of a sender. True if its framing is to cut them; else all is done."""
         if not sender.pending:
-            sender.framing = sender.framing.settle(came, False)
+            sender.framing = self._batch.settled(sender.framing, count)
             if sender.framing.settled:
                 return True
-        self._unfinished.keep(sender, bytes(came))
+        self._unfinished.keep(sender, self._batch.received(count))
         if sender.pending and not sender.framing.settled:
             self.settle(sender, False)
         return False
 
     def settle(self, sender: Sender, last: bool) -> None:
         """Have what is held of a sender framed, if that tells how; `last`: it has to leave."""
-        found = sender.framing = sender.framing.settle(sender.pending, last)
+        found = sender.framing = sender.framing.settle(sender.pending, 0, len(sender.pending), last)
         if found.refusal is not None:
             self._turn_away(sender, found.refusal)
         elif found.settled:

@@ -42,7 +42,7 @@ CASES = [(what, begin) for what, beginnings in BEGINNINGS.items() for begin in b
 def test_each_is_known_by_its_beginning_and_not_before(what: str, begin: bytes) -> None:
     for size in range(1, len(begin)):
         assert no_text(begin[:size]) is None
-        assert may_become(begin[:size])
+        assert may_become(begin, 0, size)
     found = no_text(begin)
     assert found is not None
     assert found.what == what
@@ -74,7 +74,7 @@ def test_each_is_known_by_its_beginning_and_not_before(what: str, begin: bytes) 
 )
 def test_what_only_looks_like_it_is_text(text: bytes) -> None:
     assert not any(no_text(text[:size]) for size in range(1, len(text) + 1))
-    assert not may_become(text) or text == b"\x00"
+    assert not may_become(text, 0, len(text)) or text == b"\x00"
 
 
 def test_an_answer_is_one_of_its_protocol() -> None:
