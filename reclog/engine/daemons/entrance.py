@@ -180,6 +180,8 @@ def _secured(loop: Loop, config: Listening) -> Secured | None:
     """Return what TLS connections have in common; None where there are none. Raises TlsUnusable."""
     if not config.tls:
         return None
-    from ..streams.tls import Secured  # here: `ssl` takes 5 MiB and 20 ms
-
+    try:
+        from ..streams.tls import Secured  # here: `ssl` takes 5 MiB and 20 ms
+    except ImportError as error:
+        raise ListenerUnusable("--tls needs a Python with ssl: this one has none.") from error
     return Secured(loop, config.tls_cert, config.tls_key, config.tls_clients)

@@ -15,8 +15,9 @@ from ..records.events import Say
 from ..streams.plain import Plain
 from ..streams.stream import Stream
 from ..system.address import host_of, with_port
-from ..system.kernel import LINUX, drop_incoming, save_syn
+from ..system.kernel import LINUX, drop_incoming
 from ..system.loop import Loop
+from ..system.segments import save_syn
 from .source import Abilities, Asked, SourceFacts
 
 #: Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn.

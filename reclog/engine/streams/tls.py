@@ -21,8 +21,8 @@ import socket
 import ssl
 
 from ..errors import EngineError
-from ..system.kernel import accept_until, first_sequence
 from ..system.loop import Loop
+from ..system.segments import accept_until, first_sequence
 from .plain import Plain
 
 #: Seconds of each turn for handshakes; one takes 0.3 ms.

@@ -20,8 +20,8 @@ from reclog.engine.records.journal import Journal
 from reclog.engine.sources.tcp import Queue, listening
 from reclog.engine.streams.plain import Plain
 from reclog.engine.streams.stream import Stream
-from reclog.engine.system.kernel import save_syn
 from reclog.engine.system.loop import Loop
+from reclog.engine.system.segments import save_syn
 
 WITHIN = 20.0
 

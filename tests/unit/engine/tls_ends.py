@@ -17,7 +17,7 @@ from typing import Any, Callable, Optional, Union
 from reclog.engine.sources.tcp import Queue, listening
 from reclog.engine.streams.stream import Stream
 from reclog.engine.streams.tls import Secured
-from reclog.engine.system.kernel import save_syn
+from reclog.engine.system.segments import save_syn
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 WITHIN = 10.0
