@@ -11,7 +11,7 @@ import pytest
 from reclog.errors import ReclogError
 from reclog.recordings.change import changes, checked, kept, spoken
 from reclog.recordings.registry import Recording, Registry
-from reclog.recordings.settings import TremplinSettings, resolve_tremplin
+from reclog.recordings.settings import TremplinSettings, resolve_local, resolve_tremplin
 
 
 @pytest.fixture
@@ -49,12 +49,28 @@ def test_only_what_is_said_changes(
         ({"file": "/c.log", "allow": ["10.0.0.0/8"]}, "--file /b.log"),
         ({"bind": "127.0.0.1", "port_remote_out": 9}, "--bind ::, no --port-remote-out"),
         ({"framing": "lines"}, "--framing auto"),
+        ({"tls": True}, "--no-tls"),
     ],
 )
 def test_what_can_not_change_is_no_success(running: Recording, flags: dict[str, Any], differs: str) -> None:
     said = f"runs with {differs}, and that does not change while it runs: `inv kill --host trem`"
     with pytest.raises(ReclogError, match=said):
         changes(running, asked(flags))
+
+
+def test_a_certificate_changes_where_its_files_are(running: Recording, tmp_path: Path) -> None:
+    words: dict[str, Any] = {"tls": True, "tls_cert": "/a.pem", "tls_key": "/a.key", "file": "/b.log"}
+    there = Recording(running.folder)
+    there.facts.update(tls=True, tls_cert="/own.pem", tls_key="/own.key")
+    with pytest.raises(
+        ReclogError, match=r"runs with --tls-cert /own\.pem, --tls-key /own\.key, and that does not"
+    ):
+        changes(there, asked(words))
+    there.facts["kind"] = "local"
+    here = resolve_local(words, {})
+    assert changes(there, here) == {"tls_cert": "/a.pem", "tls_key": "/a.key"}
+    with pytest.raises(ReclogError, match="runs with no --tls-clients"):
+        changes(there, resolve_local({**words, "tls_clients": "/ca.pem"}, {}))
 
 
 @pytest.mark.parametrize("answer", [{}, {"error": "no\x1b[2J"}, {"set": 1}, {"message": "invalid choice"}])

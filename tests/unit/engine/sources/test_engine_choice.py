@@ -23,6 +23,7 @@ CAN_NOT = [
     (asked(stamp=True), "--stamp needs the sender's address, which socat does not pass on"),
     (asked("::", "192.0.2.0/24", "2001:db8::/32", stamp=True), "--stamp needs the sender's address"),
     (asked(per_address=3), "--max-per-address needs the sender's address"),
+    (Asked("0.0.0.0", 1, tls=True), "--tls is spoken by builtin alone, not by socat"),
     (asked("0.0.0.0", "192.0.2.0/24", "198.51.100.0/24"), "socat checks one --allow only"),
     (asked("::", "2001:db8::/32"), "with socat --allow works for IPv4 only"),
     (asked("0.0.0.0", "2001:db8::/32"), "with socat --allow works for IPv4 only"),
