@@ -18,7 +18,7 @@ from typing import Callable, Iterator, Sequence
 from ..errors import EngineError, ListenerUnusable
 from ..records.events import Say
 from ..system.address import reachable
-from ..system.child import Child
+from ..system.child import Child, is_child, reap
 from ..system.kernel import (
     adopt_orphans,
     children_of,
@@ -86,7 +86,7 @@ class SocatParent:
     def start(self, patience: float) -> None:
         """Start socat and see it listen. Raises PortTaken, AddressUnusable, ListenerUnusable."""
         adopt_orphans()
-        self._loop.on_signal(signal.SIGCHLD, self._on_child)
+        self._loop.on_signal(signal.SIGCHLD, reap)
         try:
             self._start(patience)
         except EngineError:
@@ -103,7 +103,7 @@ class SocatParent:
         """Yield the pids of the forks: children of the parent, or ours once it has ended."""
         if self.child.pid:
             yield from children_of(self.child.pid)
-        yield from (pid for pid in children_of(os.getpid()) if pid != self.child.pid)
+        yield from (pid for pid in children_of(os.getpid()) if not is_child(pid))
 
     def finish_forks(self) -> None:
         """Make each fork read what its sender's kernel queue holds, pass it on, and end."""
@@ -122,7 +122,7 @@ class SocatParent:
         """
         self._end_accepting()
         # waitpid(2) knows no child of ours any more when parent and forks are gone: we adopt orphans.
-        while not self._reap():
+        while not reap():
             if self._loop.now() >= until:
                 return False
             if self._shares:  # also while it is down, between its death and its restart
@@ -148,7 +148,7 @@ class SocatParent:
         for sock in self._doomed.values():
             sock.close()
         self._drop_queue()
-        while not self._reap():
+        while not reap():
             time.sleep(0.002)
         self.child.close()
 
@@ -163,7 +163,7 @@ class SocatParent:
             raise ListenerUnusable(f"socat does not start ({error.strerror}).") from error
         give_up_at = self._loop.now() + START_WITHIN
         while not self._listens():
-            self._reap()
+            reap()
             if not self.child.pid or self._loop.now() > give_up_at:
                 said = self.child.last_words or "no word from it"
                 self.child.signal(signal.SIGKILL)
@@ -240,21 +240,6 @@ class SocatParent:
         else:
             seconds = round(self._loop.now() - self._down_since, 3)
             self._say("listener restarted", seconds=seconds)
-
-    def _on_child(self) -> None:
-        self._reap()
-
-    def _reap(self) -> bool:
-        """Collect every descendant that ended; True if none is left."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return True
-            if pid == 0:
-                return False
-            if pid == self.child.pid:
-                self.child.ended(status)
 
 
 def _prepare() -> None:

@@ -1,25 +1,46 @@
-"""One external process that belongs to a daemon: it ends with it, and is started again if it ends alone."""
+"""One external process that belongs to a daemon: it ends with it, and is started again if it ends alone.
+
+Where a daemon has several, or adopts orphans, nobody waits for one alone: `reap` collects all that ended, and
+tells each.
+"""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import time
 from typing import Callable, Mapping, Sequence
 
+from .backoff import LONGEST_PAUSE, Backoff
 from .hearing import Hearing
 from .kernel import LINUX, die_with_parent, listens
 from .loop import Loop
 
-#: Seconds before a child that ended alone is started again; doubled each time, up to the second.
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-#: A child that ran for so many seconds starts again after the first pause.
-STEADY_AFTER = 30.0
 #: Bytes that are read of its words in one turn, reads at its end, and lines a second that are passed on: what
 #: it says may be a stranger's, and must not hold anything up.
 READ_SIZE, READS_AT_END, LINES_A_SECOND = 65536, 16, 1000
+
+#: Those that run and were not waited for, by pid.
+_running: dict[int, Child] = {}
+
+
+def reap() -> bool:
+    """Collect every descendant that ended, and tell whose it was; True if none is left."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return True
+        if pid == 0:
+            return False
+        if pid in _running:
+            _running[pid].ended(status)
+
+
+def is_child(pid: int) -> bool:
+    """Tell whether a pid is that of a `Child` of ours."""
+    return pid in _running
 
 
 class Child:
@@ -56,14 +77,12 @@ class Child:
         self._prepare = prepare
         self._env = env
         self._pass_fds = pass_fds
-        self._longest_pause = longest_pause
-        self._pause = FIRST_PAUSE
+        self._backoff = Backoff(longest_pause)
         self._started_at = 0.0
         self._timer = loop.timer(self._due)
         self._hearing = Hearing(loop, lambda line: self._hear(line), lines_a_second)
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = -1
-        self._steady = False
         self._given_up = False
 
     @property
@@ -71,8 +90,13 @@ class Child:
         """The last line that it said."""
         return self._hearing.last
 
-    def start(self) -> None:
-        """Start it now, from the main thread (prctl(2): its death follows the thread's). Raises OSError."""
+    def start(
+        self, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL, words_too: bool = False
+    ) -> None:
+        """Start it now, from the main thread (prctl(2): its death follows the thread's). Raises OSError.
+
+        `words_too`: what it says goes where its output goes, and is not heard.
+        """
         me = os.getpid()
 
         def prepare() -> None:
@@ -87,9 +111,9 @@ class Child:
                 self.command,
                 cwd=self._cwd,
                 env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=writing,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stdout if words_too else writing,
                 pass_fds=self._pass_fds,
                 preexec_fn=prepare,
             )
@@ -100,6 +124,7 @@ class Child:
             os.close(writing)
         self._stop_listening()
         self.pid = self._process.pid
+        _running[self.pid] = self
         self._errors = reading
         self._started_at = self._loop.now()
         self._loop.watch(reading, self._listen)
@@ -113,19 +138,15 @@ class Child:
         if self._process is not None:
             # We reap all descendants together; this tells Popen not to wait for what is reaped.
             self._process.returncode = status
+        _running.pop(self.pid, None)
         self.pid = 0
-        self._steady = self._loop.now() - self._started_at > STEADY_AFTER
+        self._backoff.lasted(self._loop.now() - self._started_at)
         if not self._given_up:
             self._on_end(status)
 
     def start_later(self, at_least: float = 0.0) -> None:
         """Start it again after a pause (at least so many seconds) that doubles with each quick death."""
-        if self._steady:
-            self._pause = FIRST_PAUSE
-            self._steady = False
-        pause = max(self._pause * random.uniform(0.8, 1.2), at_least * random.uniform(1.0, 1.2))
-        self._timer.at(self._loop.now() + pause)
-        self._pause = min(self._pause * 2, self._longest_pause)
+        self._timer.at(self._loop.now() + self._backoff.pause(at_least))
 
     def poll(self) -> None:
         """Notice that it ended, where nobody reaps all descendants together."""

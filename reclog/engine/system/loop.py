@@ -52,7 +52,7 @@ class Loop:
         self._poller = Poller()
         self._timers: list[Timer] = []
         self._after_turn: list[Callable[[], None]] = []
-        self._signals: dict[int, Callable[[], None]] = {}
+        self._signals: dict[int, Callable[[], object]] = {}
         self._rest = 0.0
         # What other threads want done. A deque's ends are safe to use from any.
         self._calls: Deque[Callable[[], None]] = deque()
@@ -87,7 +87,7 @@ class Loop:
         """Sleep for `seconds` at the end of this turn, so that more is there for the next one."""
         self._rest = seconds
 
-    def on_signal(self, number: int, callback: Callable[[], None]) -> None:
+    def on_signal(self, number: int, callback: Callable[[], object]) -> None:
         """Call `callback` within a turn after signal `number` came."""
         self._signals[number] = callback
         # Python's own handler must exist for the wake-up descriptor to be written.

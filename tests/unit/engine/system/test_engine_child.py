@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scripted import Clock
 
-from reclog.engine.system import child as module
-from reclog.engine.system.child import FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER, Child
+from reclog.engine.system import backoff
+from reclog.engine.system.backoff import FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER
+from reclog.engine.system.child import Child, is_child, reap
 from reclog.engine.system.hearing import LONGEST, Hearing
 from reclog.engine.system.identity import start_time
 from reclog.engine.system.kernel import LINUX
@@ -260,7 +261,7 @@ def test_what_it_listens_on_is_known(case: Case) -> None:
 
 
 def test_it_is_started_again(case: Case, turn_until: TurnUntil, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.01)
     child = case.runs("import sys; sys.stderr.write('up\\n')")
     child.start()
     case.until_it_ends()
@@ -271,6 +272,33 @@ def test_it_is_started_again(case: Case, turn_until: TurnUntil, monkeypatch: pyt
     case.until_it_ends()
     assert child.restarts == 1
     assert case.heard == ["up", "up"]
+
+
+def test_each_of_several_is_told_of_its_own_end(case: Case, turn_until: TurnUntil) -> None:
+    first = case.runs("raise SystemExit(3)")
+    ends = case.ends
+    second = case.runs(WAITS)
+    first.start()
+    second.start()
+    assert is_child(first.pid)
+    turn_until(lambda: not reap() and not first.pid)
+    assert [os.WEXITSTATUS(status) for status in ends] == [3]
+    assert second.pid
+    second.signal()
+    turn_until(reap)
+    assert (second.pid, len(ends)) == (0, 2)
+
+
+def test_its_output_goes_where_it_is_told_with_its_words_or_without(case: Case, loop: Loop) -> None:
+    for words_too, output in ((False, b"out\n"), (True, b"out\nerr\n")):
+        reading, writing = os.pipe()
+        code = "import os; os.write(1, b'out\\n'); os.write(2, b'err\\n')"
+        case.runs(code).start(stdout=writing, words_too=words_too)
+        os.close(writing)
+        case.until_it_ends()
+        assert os.read(reading, 100) == output
+        os.close(reading)
+    assert case.heard == ["err"]
 
 
 def test_once_given_up_it_is_not_started_again(timed: Timed, clock: Clock, tmp_path: Path) -> None:
