@@ -18,7 +18,8 @@ from ..feed.protocol import checked_secret
 from ..intake.framing import FRAMINGS
 from ..outlets import OUTLETS
 from ..sources.choice import LISTENERS
-from ..system.address import parse_network
+from ..sources.dial import dialler_of
+from ..system.address import named_address, parse_network
 
 C = TypeVar("C", bound="Config")
 
@@ -42,7 +43,7 @@ class Config:
                 if not is_right(value):
                     raise ValueError(f"{field.name} is {repr(value)[:50]}, not {meant}")
                 values[field.name] = value
-            elif field.default is dataclasses.MISSING:
+            elif field.default is field.default_factory is dataclasses.MISSING:
                 raise ValueError(f"it has no {field.name}")
         return cls(**values)
 
@@ -65,10 +66,11 @@ class Config:
 class Listening(Config):
     """Who may send, where, and how that becomes lines."""
 
-    CHANGEABLE = frozenset({"allow", "stamp", "partial_after", "max_senders", "max_per_address"})
+    CHANGEABLE = frozenset({"allow", "stamp", "partial_after", "max_senders", "max_per_address", "names"})
     #: Changes, too, where the daemon is on the machine of its files.
     CERTIFICATE = frozenset({"tls_cert", "tls_key", "fingerprint"})
 
+    #: 0: any; beside devices that are dialled, none.
     port: int
     bind: str
     listener: str
@@ -87,6 +89,16 @@ class Listening(Config):
     #: The certificate's SHA-256 (hex): another one is read anew.
     fingerprint: str = ""
     framing: str = "auto"
+    #: Devices that we dial; and where the programs among them are started.
+    dial: Sequence[str] = dataclasses.field(default_factory=list)
+    dial_in: str = "/"
+    #: What senders are called: ADDRESS=NAME each.
+    names: Sequence[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def listens(self) -> bool:
+        """Tell whether a port is listened on."""
+        return bool(self.port or not self.dial)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,6 +196,9 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "listener": (_word(("auto", *LISTENERS).__contains__), f"one of auto, {', '.join(LISTENERS)}"),
     "framing": (_word(FRAMINGS.__contains__), f"one of {', '.join(FRAMINGS)}"),
     "allow": (_words(parse_network, 0), "a list of networks"),
+    "dial": (_words(dialler_of, 0), "a list of addresses to dial"),
+    "dial_in": (_word(lambda word: word and _passes(word)), "a folder"),
+    "names": (_words(named_address, 0), "a list of names"),
     "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
     "file": (_word(lambda word: word and _passes(word)), "a file's name"),
     "spool_max": (_whole(1, 1 << 62), "a number of bytes"),

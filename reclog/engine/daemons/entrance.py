@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ListenerUnusable
-from ..intake.framing import FRAMINGS
+from ..intake.framing import DIALLED, FRAMINGS
 from ..intake.intake import Intake
 from ..intake.roster import Limits
 from ..intake.store import Store
@@ -13,9 +13,10 @@ from ..records.events import EventLog
 from ..records.journal import Journal
 from ..sources.capacity import Capacity, most_senders, shortages
 from ..sources.choice import choose
+from ..sources.dial import Dialled, sender_name
 from ..sources.source import Asked, Source, SourceFacts
 from ..sources.tcp import PATIENCE
-from ..system.address import parse_network
+from ..system.address import named_address, parse_network
 from ..system.loop import Loop
 from .config import Listening
 
@@ -27,6 +28,8 @@ DRAIN_WITHIN = 10.0
 #: Of these, seconds at most for bytes that are on their way and not acknowledged yet, and the silence after
 #: which there are none.
 ARRIVE_WITHIN, QUIET_AFTER = 0.5, 0.05
+#: Seconds that a start waits for devices that are dialled to answer.
+ANSWER_WITHIN = 1.5
 
 
 class Drained(NamedTuple):
@@ -50,15 +53,19 @@ class Entrance:
         self.port = config.port
         self._config = config
         self._capacity = Capacity.read()
-        self._kinds = choose(config.listener, _asked(config))
         self._secured = _secured(loop, config)
+        self._kinds = choose(config.listener, _asked(config)) if config.listens else []
+        #: The first of them is the one for streams, if one listens.
         self.sources: list[Source] = []
+        self._dialled: list[Dialled] = []
         self.journal = Journal(loop, log)
         self.intake = Intake(loop, store, self.journal, self._limits(config))
 
     @property
     def listener(self) -> str:
-        """The name of what accepts the senders, or is to."""
+        """The name of what accepts the senders, or is to; empty if nothing is."""
+        if not self._kinds:
+            return ""
         return self.sources[0].facts().listener if self.sources else self._kinds[0].NAME
 
     @property
@@ -86,7 +93,8 @@ class Entrance:
         self.intake.adopt(limits)
 
     def _limits(self, config: Listening) -> Limits:
-        places = config.max_senders or most_senders(self._capacity, self._kinds[0].ABILITIES.process_each)
+        process_each = any(kind.ABILITIES.process_each for kind in self._kinds[:1])
+        places = config.max_senders or most_senders(self._capacity, process_each)
         return Limits(
             partial_after=config.partial_after,
             stamp=config.stamp,
@@ -94,6 +102,7 @@ class Entrance:
             senders=places,
             # No cap of its own unless asked for: who is over it is closed, where over `senders` one waits.
             senders_per_address=config.max_per_address or places,
+            names={sender_name(address): name for address, name in map(named_address, config.names)},
         )
 
     def open(self, patience: float = PATIENCE) -> list[str]:
@@ -105,6 +114,9 @@ class Entrance:
         asked = _asked(self._config)._replace(places=limits.senders, framing=FRAMINGS[self._config.framing])
         if self._secured is not None:
             asked = asked._replace(carry=self._secured.carry)
+        return (self._listen(asked, patience) if self._kinds else []) + self._dial()
+
+    def _listen(self, asked: Asked, patience: float) -> list[str]:
         for kind in self._kinds:
             source = kind(self._loop, self.intake, asked, self._folder, self._log.say)
             source.start(patience)
@@ -116,12 +128,26 @@ class Entrance:
         notes = [source.loses] if source.loses else []
         return notes + shortages(self._capacity, source.ABILITIES.process_each)
 
+    def _dial(self) -> list[str]:
+        """Dial each device, and say which of them did not answer at once: they are tried again for ever."""
+        framing, cwd = DIALLED[self._config.framing], self._config.dial_in
+        for address in self._config.dial:
+            one = Dialled(self._loop, self.intake, address, framing, cwd, self._log.say)
+            self.sources.append(one)
+            self._dialled.append(one)
+            one.start(0)
+        until = self._loop.now() + ANSWER_WITHIN
+        while self._loop.now() < until and any(one.contact.open for one in self._dialled):
+            self._loop.turn(at_most=0.02)
+        return [one.contact.trouble for one in self._dialled if one.contact.trouble]
+
     def drain(self, until: float) -> Drained:
         """Close the queues to newcomers, bring in and write what was sent, by `until` (the loop's clock)."""
         for source in self.sources:
             source.refuse_newcomers()
         self._let_arrive()
-        emptied = [source.drain(until) for source in self.sources]
+        # The listener last: then no child of ours is left but its own.
+        emptied = [source.drain(until) for source in reversed(self.sources)]
         complete = self.intake.drain_senders(until) and all(emptied)
         # What was read is written even if the time is up, should the disk have room by now.
         written = self.intake.hand_on_all(max(until, self._loop.now() + 0.1))
@@ -139,7 +165,8 @@ class Entrance:
         """Return what is different when `facts` are; cheap."""
         intake, roster = self.intake, self.intake.roster  # each turn: what `facts` are made of, and no more
         senders = roster.connects, roster.refused, intake.senders, intake.splits
-        return senders, intake.gate.full_at, intake.made_room, self._facts_of_sources()
+        contacts = [one.contact for one in self._dialled]
+        return senders, intake.gate.full_at, intake.made_room, self._facts_of_sources(), contacts
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it."""
@@ -154,6 +181,7 @@ class Entrance:
             "listener_full": intake.gate.full,
             "full_since": intake.gate.full_at,
             "made_room": intake.made_room,
+            "dialled": [one.told() for one in self._dialled],
         }
 
     def _facts_of_sources(self) -> list[SourceFacts]:
@@ -173,7 +201,15 @@ class Entrance:
 
 def _asked(config: Listening) -> Asked:
     allow = [parse_network(text) for text in config.allow]
-    return Asked(config.bind, config.port, allow, config.stamp, config.max_per_address, tls=config.tls)
+    return Asked(
+        config.bind,
+        config.port,
+        allow,
+        config.stamp,
+        config.max_per_address,
+        names=bool(config.names),
+        tls=config.tls,
+    )
 
 
 def _secured(loop: Loop, config: Listening) -> Secured | None:

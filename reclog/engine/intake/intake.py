@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from ..streams.stream import Stream
+from .framing import Framing
 from .gate import Endpoint
 from .reading import Reading
 from .roster import Limits
@@ -27,6 +29,10 @@ class Intake(Reading):
             self._yield_timer.at(self._yielding.again_at)
         else:
             self.gate.have_room()
+
+    def take_in(self, stream: Stream, name: str, framing: Framing) -> None:
+        """Serve what we dialled ourselves, whoever else is here."""
+        self._watch(self.roster.keep(stream, name, framing))
 
     def drain(self, endpoint: Endpoint, until: float) -> bool:
         """Take in every connection that waits in the queue of `endpoint`, and all it has sent.

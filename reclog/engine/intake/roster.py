@@ -6,7 +6,7 @@ and the event log says so. Who finds no place waits outside (`gate`).
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 from ..records.events import timestamp
 from ..records.journal import Journal
@@ -25,6 +25,15 @@ class Limits(NamedTuple):
     allow: Sequence[Network] = ()
     senders: int = 1000
     senders_per_address: int = 1000
+    #: By address, or by what a sender without one is called: what a person calls it.
+    names: Mapping[str, str] = {}
+
+    def shown(self, host: str, peer: str) -> str:
+        """Return what a sender is called: its name, if it has one, in the place of its address."""
+        name = self.names.get(host.partition("%")[0] or peer) if self.names else None
+        if not name:
+            return peer
+        return f"{name}:{peer.rpartition(':')[2]}" if host else name
 
 
 class Roster:
@@ -41,17 +50,30 @@ class Roster:
         self._journal = journal
         self._now = now
         self._per_address: dict[str, int] = {}
+        # How many of them stay.
+        self._staying = 0
 
     @property
     def full(self) -> str:
         """Why there is no place for one more; empty if there is one."""
-        here = len(self.senders)
+        here = len(self.senders) - self._staying
         return f"{here} senders are connected" if here >= self._limits.senders else ""
 
     def adopt(self, limits: Limits) -> list[Sender]:
         """Have other limits from now on; return those who are here and may not be any more."""
         self._limits = limits
+        for one in self.senders.values():
+            one.name = self.shown(one.host, one.peer)
         return [one for one in self.senders.values() if one.host and not allows(limits.allow, one.host)]
+
+    def shown(self, host: str, peer: str) -> str:
+        """Return what a sender is called by now."""
+        return self._limits.shown(host, peer)
+
+    def keep(self, stream: Stream, name: str, framing: Framing) -> Sender:
+        """Take in what we dialled."""
+        self._staying += 1
+        return self._enter(stream, "", name, framing, stays=True)
 
     def admit(self, stream: Stream, host: str, name: str, framing: Framing) -> Sender | None:
         """Take a newcomer in; None if it may not send, and is closed."""
@@ -59,22 +81,28 @@ class Roster:
             limits = self._limits
             here = self._per_address.get(host, 0)
             if not allows(limits.allow, host):
-                self._refuse(stream, name, "its address is not allowed (--allow)")
+                self._refuse(stream, self.shown(host, name), "its address is not allowed (--allow)")
                 return None
             if here >= limits.senders_per_address:
-                self._refuse(stream, name, f"{here} connections from its address are open already")
+                why = f"{here} connections from its address are open already"
+                self._refuse(stream, self.shown(host, name), why)
                 return None
             self._per_address[host] = here + 1
+        return self._enter(stream, host, name, framing)
+
+    def _enter(self, stream: Stream, host: str, peer: str, framing: Framing, stays: bool = False) -> Sender:
         self.connects += 1
-        sender = Sender(self.connects, stream, host, name, framing, self._now())
+        name = self.shown(host, peer)
+        sender = Sender(self.connects, stream, host, peer, name, framing, self._now(), stays)
         self.senders[sender.id] = sender
-        self._journal.connected(name)
+        self._journal.connected(sender.name)
         return sender
 
     def dismiss(self, sender: Sender, why: str) -> None:
         """Close a sender's stream, and forget it."""
         sender.stream.close()
         sender.gone = True
+        self._staying -= sender.stays
         del self.senders[sender.id]
         if sender.host:
             left = self._per_address[sender.host] - 1

@@ -22,25 +22,39 @@ class Sender:
         "lines",
         "name",
         "on_ready",
+        "peer",
         "pending",
         "since",
+        "stays",
         "stream",
         "weight",
     )
 
     def __init__(
-        self, number: int, stream: Stream, host: str, name: str, framing: Framing, since: float
+        self,
+        number: int,
+        stream: Stream,
+        host: str,
+        peer: str,
+        name: str,
+        framing: Framing,
+        since: float,
+        stays: bool = False,
     ) -> None:
         self.id = number
         self.stream = stream
         #: Its address; empty where nobody tells: another process passes on what it says.
         self.host = host
+        #: Its address with its port, or what else tells it from others; and what a person calls it.
+        self.peer = peer
         self.name = name
         self.framing = framing
         #: When it came (seconds of the loop's clock).
         self.since = since
         #: When it last said something, or came.
         self.heard_at = since
+        #: We asked for it: it takes no one's place, and need not give up its own.
+        self.stays = stays
         #: Set once it is disconnected.
         self.gone = False
         self.bytes = 0

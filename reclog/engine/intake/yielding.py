@@ -59,7 +59,7 @@ def _silent_ones(senders: Iterable[Sender], before: float) -> list[Sender]:
     sites: dict[str, object] = {}
     silent = []
     for sender in senders:
-        if sender.leaving:
+        if sender.leaving or sender.stays:
             continue
         site = sites.get(sender.host)
         if site is None:

@@ -26,6 +26,8 @@ class Asked(NamedTuple):
     stamp: bool = False
     #: Connections that one address may have; 0: as many as there are places.
     per_address: int = 0
+    #: Some have names.
+    names: bool = False
     #: Senders at once.
     places: int = 1000
     framing: Callable[[], Framing] = Lines
@@ -109,6 +111,8 @@ def lacks(kind: type[Source], asked: Asked) -> str:
         return f"--stamp needs the sender's address, which {name} does not pass on"
     if asked.per_address and not can.knows_address:
         return f"--max-per-address needs the sender's address, which {name} does not pass on"
+    if asked.names and not can.knows_address:
+        return f"--name needs the sender's address, which {name} does not pass on"
     if len(asked.allow) > can.networks:
         return f"{name} checks one --allow only"
     ipv6 = ":" in asked.bind or any(network.version == 6 for network in asked.allow)

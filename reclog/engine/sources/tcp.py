@@ -46,11 +46,7 @@ class Queue:
     def listen(self) -> None:
         """Have it listen, find a dead sender in the end, and lose no byte sent as urgent. Raises OSError."""
         # Accepted sockets inherit these, at no cost per connection (tcp(7)).
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in zip(("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"), KEEPALIVE):
-            if hasattr(socket, name):
-                self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        find_dead_and_urgent(self.sock, KEEPALIVE)
         self.sock.listen(BACKLOG)
 
     def waits(self) -> bool:
@@ -123,6 +119,15 @@ class Builtin:
     def facts(self) -> SourceFacts:
         """Return who listens."""
         return SourceFacts(self.NAME)
+
+
+def find_dead_and_urgent(sock: socket.socket, keepalive: tuple[int, int, int]) -> None:
+    """Have `sock` find a dead peer in the end, and lose no byte sent as urgent. Raises OSError."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in zip(("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"), keepalive):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def listening(

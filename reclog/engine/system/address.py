@@ -8,6 +8,9 @@ import os
 import socket
 from typing import Any, Iterator, Sequence, Union
 
+#: Characters of a sender's name.
+LONGEST_NAME = 64
+
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
@@ -40,6 +43,14 @@ def allows(networks: Sequence[Network], host: str) -> bool:
         return True
     address = ipaddress.ip_address(host.partition("%")[0])
     return any(address.version == network.version and address in network for network in networks)
+
+
+def named_address(text: str) -> tuple[str, str]:
+    """Return the address and its name that `ADDRESS=NAME` says. Raises ValueError."""
+    address, _, name = text.rpartition("=")
+    if not address or not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or " " in name:
+        raise ValueError(f"a name is printable, without a space, and has at most {LONGEST_NAME} characters")
+    return address, name
 
 
 @contextlib.contextmanager

@@ -137,10 +137,10 @@ def peer_uid(sock: socket.socket) -> int | None:
     return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
 
 
-def unread(sock: socket.socket) -> int:
-    """Return the bytes that the kernel holds for a read of `sock`."""
+def unread(what: socket.socket | int) -> int:
+    """Return the bytes that the kernel holds for a read of a socket, or of a pipe's descriptor."""
     try:
-        return int(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0])
+        return int(struct.unpack("i", fcntl.ioctl(what, termios.FIONREAD, b"\0\0\0\0"))[0])
     except OSError:
         return 0
 

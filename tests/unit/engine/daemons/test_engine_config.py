@@ -72,6 +72,9 @@ ODD: list[Any] = [
 #: Of these, what a field may be.
 FITS: dict[str, list[Any]] = {
     "allow": [[]],
+    "dial": [[]],
+    "dial_in": ["x"],
+    "names": [[]],
     "stamp": [True],
     "raw": [True],
     "take_over": [True],
