@@ -48,6 +48,8 @@ if [ "$what" != . ]; then
     need cc 'gcc libc6-dev'
     need mount mount
     need mkfs.ext4 e2fsprogs
+    # A device that listens; Debian's plain busybox has no telnetd.
+    busybox telnetd --help >/dev/null 2>&1 || missing="${missing:+$missing }busybox-static"
 fi
 if [ "${1:-}" = bench ]; then
     need ncat ncat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reclog.engine.daemons.config import RecorderConfig
 
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
-from ..recordings.again import stop_command
+from ..recordings.again import dials, entrances, stop_command
 from ..recordings.change import apply, changes, kept, spoken
 from ..recordings.choice import is_file_of, keeps_from
 from ..recordings.launch import launch
@@ -47,7 +48,7 @@ def start_local(settings: LocalSettings, registry: Registry) -> Started:
 
 def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
     for other in registry.here():
-        if other.kind == "local" and other.port == settings.port:
+        if other.kind == "local" and _is_meant(other, settings):
             if not other.is_alive():
                 if "file" not in settings.said or is_file_of(other, settings.file):
                     settings = kept(settings, other.facts, but=["listener"])
@@ -60,13 +61,29 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
     config = RecorderConfig.from_json(
         {**dataclasses.asdict(settings), **(shown.fields if shown else {}), "foreground_of": front}
     )
-    recording = registry.new(f"local-{settings.port}", {**config.to_json(), "kind": "local", "host": None})
+    recording = registry.new(_name(settings), {**config.to_json(), "kind": "local", "host": None})
     process, answer = launch("recorder", recording)
     if not answer.get("ready"):
         recording.clean()
         raise _reason(settings, registry, answer)
     notes = [str(note) for note in answer.get("notes", [])] + (shown.notes if shown else [])
     return Started(Recording(recording.folder), process, notes, cleaned, [])
+
+
+def _is_meant(other: Recording, settings: LocalSettings) -> bool:
+    """Tell whether what is asked for is that recording: by its port, a device that it dials, or its file."""
+    if settings.port and other.port == settings.port:
+        return True
+    if set(settings.dial) & set(dials(other)):
+        return True
+    return not settings.port and not other.port and is_file_of(other, settings.file)
+
+
+def _name(settings: LocalSettings) -> str:
+    """Return what the recording is called: by its port, or by the first device that it dials."""
+    if settings.port:
+        return f"local-{settings.port}"
+    return "local-" + re.sub(r"[^A-Za-z0-9.]+", "-", settings.dial[0]).strip("-")[:40]
 
 
 def _certificate(settings: LocalSettings, registry: Registry) -> Certificate:
@@ -101,7 +118,7 @@ def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:
     cleaned = []
     for other in registry.here():
         same_file = keeps_from(other, settings.file)
-        if not same_file and other.port != settings.port:
+        if not same_file and not _is_meant(other, settings):
             continue
         if other.is_alive() or other.is_locked():
             if same_file:
@@ -135,6 +152,6 @@ def _reason(settings: LocalSettings, registry: Registry, answer: dict[str, Any])
 
 def _already_recorded(other: Recording) -> AlreadyRecordedError:
     return AlreadyRecordedError(
-        f"{other.file} is being recorded by {other.name} (port {other.port}) already: "
+        f"{other.file} is being recorded by {other.name} ({entrances(other)}) already: "
         f"`{stop_command(other)}` stops it, --file names another file."
     )

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
 import os
 import secrets
 import socket
 import ssl
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from reclog.engine.system.address import parse_network, reachable, with_port
 
 from ..recordings.again import again_command, stop_command
 from ..recordings.registry import Recording
 from ..words import inv
+from .status import contacts
 
 #: Bytes of the file that are looked through at a time.
 _BLOCK = 1024 * 1024
@@ -79,15 +83,25 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     if not recording.is_alive():
         again = again_command(recording)
         if recording.is_locked():  # it runs, and can't be found by its state file
-            stop = stop_command(recording) if port else inv("kill")
+            stop = stop_command(recording)
             return [Hop(name, "process", None, f"The recorder's state is lost: `{stop}`, then `{again}`.")]
         return [Hop(name, "process", None, f"The recorder is dead: `{again}` starts it again.")]
-    hops = [Hop(name, "process", 0.0)]
-    paused = why_not_recorded(recording)
-    host = own_address(recording)
-    secured = Secured.of(recording)
-    hops += probe_path(name, host, port, recording.file, timeout, paused, secured)
+    hops = [Hop(name, "process", 0.0), *map(functools.partial(_device, name), contacts(recording))]
+    if port:
+        paused, secured = why_not_recorded(recording), Secured.of(recording)
+        hops += probe_path(name, own_address(recording), port, recording.file, timeout, paused, secured)
     return hops
+
+
+def _device(name: str, device: Mapping[str, Any]) -> Hop:
+    """Return the hop of a device that is dialled: nothing is sent to it."""
+    if device["connected"]:
+        return Hop(name, device["name"], 0.0, remark=f"connected since {device['since']}")
+    trouble = (
+        f"{device['name']} is not connected since {device['since']} ({device['why'] or 'no answer yet'}): it "
+        "is tried again for ever."
+    )
+    return Hop(name, device["name"], None, trouble)
 
 
 def why_not_recorded(recording: Recording) -> str:

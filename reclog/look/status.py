@@ -14,6 +14,8 @@ from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
 from ..words import inv
 
+#: The words of a device that is dialled.
+_CONTACT = ("address", "name", "since", "why")
 COLUMNS = ("name", "state", "file", "port", "listener", "senders", "lines", "size", "last line")
 
 
@@ -50,12 +52,23 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "connects": recording.count("connects"),
                 "refused": recording.count("refused"),
                 "no_text": recording.word("no_text") or None,
+                "dialled": contacts(recording) if alive else [],
                 "bind": recording.bind or None,
                 "events": str(recording.folder / names.EVENTS),
                 "holes": str(recording.folder / names.HOLES),
             }
         )
     return described
+
+
+def contacts(recording: Recording) -> list[dict[str, Any]]:
+    """Return how it stands with each device that is dialled, as far as that makes sense."""
+    told = recording.counters.get("dialled")
+    return [
+        {**{key: str(one.get(key, ""))[:500] for key in _CONTACT}, "connected": one.get("connected") is True}
+        for one in (told if isinstance(told, list) else ())
+        if isinstance(one, dict)
+    ]
 
 
 def hints(recordings: Sequence[Recording]) -> Iterator[str]:
@@ -101,8 +114,14 @@ def _state(one: Mapping[str, Any]) -> str:
         return f"{one['state']}: {one['paused_for']}"
     if one["listener_full"]:
         return f"{one['state']}, full since {one['full_since']}"
+    away = "".join(f", {_away(device)}" for device in one["dialled"] if not device["connected"])
     made_room = f", {one['made_room']} silent ones made room" if one["made_room"] else ""
-    return f"{one['state']}{made_room}"
+    return f"{one['state']}{made_room}{away}"
+
+
+def _away(device: Mapping[str, Any]) -> str:
+    why = f" ({device['why']})" if device["why"] else ""
+    return f"{device['name']} not connected since {device['since']}{why}"
 
 
 def rows(described: Sequence[dict[str, Any]]) -> list[list[Any]]:
@@ -112,7 +131,7 @@ def rows(described: Sequence[dict[str, Any]]) -> list[list[Any]]:
             one["name"],
             _state(one),
             one["file"],
-            one["port"],
+            one["port"] or "-",
             (one["listener"] or "-") + (", tls" if one["tls"] else ""),
             one["senders"],
             "-" if one["lines"] is None else one["lines"],

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from reclog.engine.system.address import with_port
 
 from ..errors import UsageError
 from ..words import fab, inv
 from .registry import Recording
 from .settings import DEFAULTS
 from .target import Target
+
+#: Columns of a narrow terminal.
+WIDTH = 80
+
+
+def dials(recording: Recording) -> list[str]:
+    """Return the addresses of the devices that a recording dials."""
+    words = recording.facts.get("dial")
+    return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+
+def entrances(recording: Recording) -> str:
+    """Return where what it records comes from, for a person to read."""
+    port = [f"port {recording.port}"] if recording.port else []
+    return ", ".join([*port, *dials(recording)]) or "no port"
 
 
 def again_command(recording: Recording) -> str:
@@ -18,11 +36,25 @@ def again_command(recording: Recording) -> str:
 
 def stop_command(recording: Recording) -> str:
     """Return the command that stops a recording."""
-    return (
-        inv("kill", "--host", recording.host)
-        if recording.host
-        else inv("kill", "--port", str(recording.port))
-    )
+    if recording.host:
+        return inv("kill", "--host", recording.host)
+    if recording.port:
+        return inv("kill", "--port", str(recording.port))
+    return inv("kill", "--file", recording.file) if recording.file else inv("kill")
+
+
+def write_to(addresses: Sequence[str], recording: Recording) -> str:
+    """Return where devices write to, in as many addresses as a narrow terminal has room for; one at least."""
+    targets = [with_port(address, recording.port) for address in addresses]
+    # Whether datagrams are received here the recorder tells: it may have found no port for them.
+    told = recording.facts if recording.host else recording.counters
+    ways = ["tls" if recording.facts.get("tls") is True else "tcp"]
+    ways += ["udp"] if told.get("udp") is True else []
+    while True:
+        sentence = f"devices write to {' or '.join(targets)} ({', '.join(ways)})"
+        if len(sentence) <= WIDTH or len(targets) == 1:
+            return sentence
+        targets.pop()
 
 
 def goes_on(recording: Recording) -> str:
@@ -44,7 +76,9 @@ def ports_words(port_remote_in: Any, port_remote_out: Any) -> list[str]:
 
 
 def _local(recording: Recording) -> str:
-    return inv("local", "--port", str(recording.port), "--file", recording.file)
+    port = ["--port", str(recording.port)] if recording.port else []
+    dial = [word for address in dials(recording) for word in ("--from", address)]
+    return inv("local", *port, *dial, "--file", recording.file)
 
 
 def _tremplin(recording: Recording) -> str:

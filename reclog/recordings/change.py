@@ -6,6 +6,7 @@ Only words that were said count (a flag, the environment, the config): the rest 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from ..errors import ReclogError
 from .again import stop_command
 from .choice import is_file_of
 from .registry import Recording
-from .settings import DEFAULTS, Settings
+from .settings import DEFAULTS, Settings, option_name
 
 S = TypeVar("S", bound=Settings)
 
@@ -26,6 +27,8 @@ S = TypeVar("S", bound=Settings)
 #: What can change while it runs: a relay's certificate is not on this machine.
 _CHANGEABLE = {"local": RecorderConfig.CHANGEABLE, "tremplin": RelayConfig.CHANGEABLE}
 _CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")
+#: What is said by saying another.
+_GOES_WITH = {"dial_in": "dial"}
 
 
 def changes(running: Recording, settings: S) -> dict[str, Any]:
@@ -74,7 +77,8 @@ def kept(settings: S, facts: Mapping[str, Any], but: Collection[str] = ()) -> S:
     there: dict[str, Any] = {}
     for field in dataclasses.fields(settings):
         name, value = field.name, facts.get(field.name)
-        if name not in DEFAULTS or name in (*settings.said, *_CHANGES_NOTHING, *but):
+        meant = _GOES_WITH.get(name, name)
+        if meant not in DEFAULTS or meant in (*settings.said, *_CHANGES_NOTHING, *but):
             continue
         if type(value) is type(getattr(settings, name)) and is_right(name, value):
             there[name] = value
@@ -83,9 +87,11 @@ def kept(settings: S, facts: Mapping[str, Any], but: Collection[str] = ()) -> S:
 
 def spoken(name: str, value: Any) -> str:
     """Return the option that says so, for a person to read."""
-    option = "--" + name.replace("_", "-")
+    option = "--" + option_name(name).replace("_", "-")
     if isinstance(value, bool):
         return option if value else option.replace("--", "--no-", 1)
     if isinstance(value, list):
-        return " ".join(f"{option} {one}" for one in value or ["any"])
+        if not value and name not in RelayConfig.CHANGEABLE:
+            return f"no {option}"
+        return " ".join(shlex.join([option, one]) for one in value or ["any"])
     return f"{option} {value}" if value else f"no {option}"

@@ -11,7 +11,8 @@ from typing import Any
 
 from reclog.engine.intake.framing import FRAMINGS
 from reclog.engine.sources.choice import LISTENERS as KINDS
-from reclog.engine.system.address import parse_network
+from reclog.engine.sources.dial import named
+from reclog.engine.system.address import named_address, parse_network
 
 from ..errors import UsageError
 
@@ -98,6 +99,45 @@ def networks(words: Any) -> list[str]:
                 f"--allow {_said(word)} is no network: give an address, a CIDR as 192.168.1.0/24, or any."
             ) from None
     return given
+
+
+def dialled(words: Any) -> list[str]:
+    """Return the addresses to dial that `words` are. Raises UsageError."""
+    given = list(words) if isinstance(words, (list, tuple)) else [words]
+    known: dict[Any, str] = {}
+    for word in given:
+        try:
+            device = named(str(word))
+        except ValueError as error:
+            raise UsageError(f"--from {_said(word)} can't be dialled: {error}.") from None
+        if device in known:
+            raise UsageError(f"--from {_said(known[device])} and {_said(word)} are one device: give it once.")
+        known[device] = str(word)
+    return sorted(known.values())
+
+
+def names(words: Any) -> list[str]:
+    """Return what `words` (ADDRESS=NAME each) call senders; nothing where one is `any`. Raises UsageError."""
+    given = list(words) if isinstance(words, (list, tuple)) else [words]
+    known: dict[str, str] = {}
+    for word in given if "any" not in given else ():
+        try:
+            address, name = named_address(str(word))
+            address = _named(address)
+        except ValueError as error:
+            raise UsageError(f"--name {_said(word)} names nobody: {error}; give ADDRESS=NAME.") from None
+        if known.setdefault(address, name) != name:
+            raise UsageError(f"--name gives {address} two names: give it one.")
+    return [f"{address}={name}" for address, name in known.items()]
+
+
+def _named(address: str) -> str:
+    """Return an address as senders' are told, or one that is dialled as it is. Raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(address.strip("[]")))
+    except ValueError:
+        named(address)
+        return address
 
 
 def seconds(option: str, word: Any) -> float:

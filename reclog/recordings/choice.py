@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import NoSuchRecordingError
 from ..words import inv
+from .again import entrances
 from .checks import file_path, port_number
 from .registry import Recording
 
@@ -60,4 +61,4 @@ def keeps_from(recording: Recording, path: str) -> bool:
 
 
 def _named(recording: Recording) -> str:
-    return f"{recording.name} (port {recording.port}, {recording.file})"
+    return f"{recording.name} ({entrances(recording)}, {recording.file})"

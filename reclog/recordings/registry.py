@@ -71,7 +71,7 @@ class Recording:
 
     @property
     def port(self) -> int:
-        """The port that senders use; 0 if unknown."""
+        """The port that senders use; 0 if unknown, or none."""
         return self.port_named("port")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,9 +17,11 @@ from .checks import (
     address,
     byte_size,
     count,
+    dialled,
     file_path,
     framing,
     listener,
+    names,
     networks,
     port_number,
     seconds,
@@ -39,6 +42,8 @@ DEFAULTS: dict[str, Any] = {
     "tls_key": "",
     "tls_clients": "",
     "allow": [],
+    "dial": [],
+    "names": [],
     "partial_after": 2.0,
     "raw": False,
     "foreground": False,
@@ -52,6 +57,8 @@ DEFAULTS: dict[str, Any] = {
     "spool_max": "1GiB",
     "take_over": False,
 }
+#: Those that are not called as their options are, which are words of Python's, or of a recording.
+OPTIONS = {"dial": "from", "names": "name"}
 #: All addresses of this machine, and of a tremplin: there both families, as far as it has them.
 BIND_HERE, BIND_THERE = "0.0.0.0", "::"
 #: The local end of the tunnel, where that port is free.
@@ -82,6 +89,7 @@ class Settings:
     tls_key: str
     #: Empty: nobody is asked for a certificate.
     tls_clients: str
+    names: Sequence[str]
     #: Which of these were asked for, and are not just the built-in values.
     said: Sequence[str] = ()
 
@@ -90,8 +98,12 @@ class Settings:
 class LocalSettings(Settings):
     """A recording on this machine, checked."""
 
+    #: 0: none is listened on.
     port: int
     raw: bool
+    #: Addresses of devices, and where the programs among them are started.
+    dial: Sequence[str]
+    dial_in: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,10 +124,14 @@ class TremplinSettings(Settings):
 def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalSettings:
     """Return the settings of `inv local`. Raises UsageError."""
     words = merged(flags, config)
+    dial = dialled(words["dial"])
     settings = LocalSettings(
         **_of_any(words, said(flags, config), BIND_HERE),
-        port=port_number(words["port"]),
+        # Beside devices a port is listened on only if the command line has one.
+        port=port_number(words["port"]) if not dial or flags.get("port") is not None else 0,
         raw=yes_or_no("--raw", words["raw"]),
+        dial=dial,
+        dial_in=os.getcwd() if dial else "/",
     )
     check_together(settings)
     return settings
@@ -167,32 +183,40 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> d
         "max_per_address": count("--max-per-address", words["max_per_address"]),
         "foreground": yes_or_no("--foreground", words["foreground"]),
         **tls(words),
+        "names": names(words["names"]),
         "said": said,
     }
 
 
 def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for every setting: the flag's if one was given, the config's, the built-in one."""
-    configured = {name: value for name, value in config.items() if value is not None}
-    words = {**DEFAULTS, **configured, **_given(flags)}
-    return {name: words[name] for name in DEFAULTS}
+    configured = {name: config.get(option_name(name)) for name in DEFAULTS}
+    configured = {name: value for name, value in configured.items() if value is not None}
+    return {**DEFAULTS, **configured, **_given(flags)}
 
 
 def said(flags: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return the settings that a flag or the config has a value for."""
     given = _given(flags)
-    return [name for name in DEFAULTS if name in given or config.get(name) is not None]
+    return [name for name in DEFAULTS if name in given or config.get(option_name(name)) is not None]
+
+
+def option_name(name: str) -> str:
+    """Return what a setting is called in an option and in the config, with underscores."""
+    return OPTIONS.get(name, name)
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the flags of a call say: --no-stamp that `stamp` is False, and one left out nothing."""
-    given = {}
+    given: dict[str, Any] = {}
     for name in DEFAULTS:
-        flag, undone = flags.get(name), bool(flags.get(f"no_{name}"))
+        word = option_name(name)
+        # Of what is a word of Python's the flag ends in an underscore.
+        flag, undone = flags.get(word, flags.get(f"{word}_")), bool(flags.get(f"no_{word}"))
         if flag is None or flag is False or flag == []:
-            given.update({name: False} if undone else {})
+            given.update({name: [] if DEFAULTS[name] == [] else False} if undone else {})
         elif undone:
-            option = name.replace("_", "-")
+            option = word.replace("_", "-")
             raise UsageError(f"--{option} and --no-{option} are both there: give one.")
         else:
             given[name] = flag
@@ -202,7 +226,15 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _lacks(settings: Settings) -> str:
     """Return why socat can't do what is asked; empty if it can."""
     allow = [parse_network(word) for word in settings.allow]
-    asked = Asked(settings.bind, 0, allow, settings.stamp, settings.max_per_address, tls=settings.tls)
+    asked = Asked(
+        settings.bind,
+        0,
+        allow,
+        settings.stamp,
+        settings.max_per_address,
+        names=bool(settings.names),
+        tls=settings.tls,
+    )
     return lacks(KINDS["socat"], asked)
 
 
@@ -210,6 +242,8 @@ def check_together(settings: LocalSettings) -> None:
     """See that the settings go together. Raises UsageError."""
     if settings.raw and settings.listener == "builtin":
         raise UsageError("--raw is socat straight into the file: leave --listener builtin out.")
+    if settings.raw and settings.dial:
+        raise UsageError("--raw is what socat hears on a port: leave --from out, or leave --raw out.")
     if settings.raw and settings.stamp:
         raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
     if settings.raw and "framing" in settings.said:

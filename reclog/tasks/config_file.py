@@ -9,11 +9,11 @@ from typing import Any
 from invoke.config import AmbiguousMergeError, Config
 
 from reclog.errors import UsageError
-from reclog.recordings.settings import DEFAULTS
+from reclog.recordings.settings import DEFAULTS, option_name
 
 #: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a
 #: number, a list), and a built-in value was not asked for: it finds none, and settings.merged supplies that.
-KNOWN = {"reclog": dict.fromkeys(DEFAULTS)}
+KNOWN = {"reclog": dict.fromkeys(map(option_name, DEFAULTS))}
 
 #: As Invoke looks for them; the first that is there counts.
 _SUFFIXES = ("yaml", "yml", "json", "py")

@@ -11,9 +11,10 @@ from invoke.tasks import task
 from reclog.console import note, say
 from reclog.engine.system.address import with_port
 from reclog.local import foreground as front
+from reclog.local.addresses import own_addresses
 from reclog.local.start import start_local
 from reclog.look.status import certificate_lines
-from reclog.recordings.again import stop_command
+from reclog.recordings.again import dials, stop_command, write_to
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local
 
@@ -23,7 +24,7 @@ from .options import SHARED
 
 @task(
     auto_shortflags=False,
-    iterable=["allow"],
+    iterable=["allow", "from_", "name"],
     help={
         **SHARED,
         "port": "TCP port to listen on (default 55514).",
@@ -31,6 +32,8 @@ from .options import SHARED
         "bind": "Numeric address to listen on (default 0.0.0.0: all IPv4; :: for all IPv6 and IPv4).",
         "listener": "socat, builtin, or auto (default): socat where it is installed and can do it.",
         "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
+        "from": "Dial a device: tcp://HOST:PORT, /dev/ttyUSB0@115200, exec:COMMAND, socat:ADDRESS. May be "
+        "repeated. Then a port is listened on only if --port is there, too.",
         "foreground": "Stay, show counters; Ctrl-C stops the recording.",
     },
 )
@@ -55,6 +58,9 @@ def local(
     foreground: bool = False,
     max_senders: Any = None,
     max_per_address: Any = None,
+    from_: Any = None,
+    name: Any = None,
+    no_name: bool = False,
 ) -> None:
     """Record what senders write to a TCP port, in a file.
 
@@ -65,13 +71,16 @@ def local(
     """
     settings = resolve_local(locals(), configured(c))
     started = start_local(settings, Registry())
-    for name in started.cleaned:
-        note(f"Cleaned up {name}, whose recorder had died.")
+    for dead in started.cleaned:
+        note(f"Cleaned up {dead}, whose recorder had died.")
     for sentence in started.notes:
         note(sentence)
     recording = started.recording
-    listening = recording.fact("listener")
-    say(f"{recording.name}: {with_port(recording.bind, recording.port)} ({listening}) -> {recording.file}")
+    listens = f"{with_port(recording.bind, recording.port)} ({recording.fact('listener')})"
+    sources = [*([listens] if recording.port else []), *dials(recording)]
+    say(f"{recording.name}: {', '.join(sources)} -> {recording.file}")
+    if recording.port:
+        say(write_to(own_addresses(recording.bind), recording))
     for line in certificate_lines(recording):
         say(line)
     if started.changed:

@@ -13,6 +13,8 @@ SHARED = {
     "tls-key": "The key of --tls-cert (PEM, no passphrase), a file of this machine.",
     "tls-clients": "Only record senders that show a certificate of this CA (PEM).",
     "allow": "Only record senders of this network, as 192.168.1.0/24. May be repeated. any: everyone.",
+    "name": "Call a sender so, as 192.168.1.7=kitchen. May be repeated. any: nobody has a name.",
+    "no-name": "Undo --name of the config, or of the recording that runs.",
     "partial-after": "Seconds after which text without a newline is passed on (default 2).",
     "max-senders": "Senders served at once; others wait (default: what the system there allows).",
     "max-per-address": "Senders of one address at once; others are closed (builtin; default: no cap).",

@@ -11,7 +11,7 @@ from invoke.tasks import task
 from reclog.console import note, say
 from reclog.local import foreground as front
 from reclog.look.status import certificate_lines
-from reclog.recordings.again import goes_on, stop_command
+from reclog.recordings.again import goes_on, stop_command, write_to
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_tremplin
 from reclog.tremplin.start import open_tremplin
@@ -24,7 +24,7 @@ from .options import SHARED
 
 @task(
     auto_shortflags=False,
-    iterable=["allow"],
+    iterable=["allow", "name"],
     help={
         **SHARED,
         "port-remote-in": "Port on the tremplin that senders use (default 55514).",
@@ -61,6 +61,8 @@ def tremplin(
     spool_max: Any = None,
     max_senders: Any = None,
     max_per_address: Any = None,
+    name: Any = None,
+    no_name: bool = False,
     take_over: bool = False,
     foreground: bool = False,
 ) -> None:
@@ -75,6 +77,7 @@ def tremplin(
     settings = resolve_tremplin(words, configured(c), target.host, hosts)
     opened = open_tremplin(target, settings, Registry(), say)
     recording = opened.recording
+    say(write_to([recording.fact("hostname") or recording.host], recording))
     for line in certificate_lines(recording):
         say(line)
     if settings.foreground and opened.process is not None:

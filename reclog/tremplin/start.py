@@ -18,6 +18,7 @@ from reclog.engine.stores.file import RecordedFile
 
 from ..console import size
 from ..errors import AlreadyRecordedError, ForbiddenError, LinesStayError, ReclogError
+from ..recordings.again import entrances
 from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.registry import Recording, Registry
@@ -222,7 +223,7 @@ def _refuse_recorded_file(file: str, registry: Registry, own: Recording | None) 
             continue
         if keeps_from(other, file) and other.is_alive():
             raise AlreadyRecordedError(
-                f"{file} is being recorded by {other.name} (port {other.port}) already: "
+                f"{file} is being recorded by {other.name} ({entrances(other)}) already: "
                 "name another file with --file."
             )
 

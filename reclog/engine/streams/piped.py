@@ -13,7 +13,9 @@ class Piped:
 
     __slots__ = ("_closed", "_fd")
 
+    shaking = False
     holds = False
+    half = 0
 
     def __init__(self, fd: int, closed: Callable[[], None]) -> None:
         """`fd` is the end to read, ours from now on; `closed` is called when we let go of it."""
@@ -28,6 +30,9 @@ class Piped:
     def receive_into(self, room: memoryview) -> int:
         """Read what is there; 0 at the end. Raises OSError."""
         return os.readv(self._fd, [room])
+
+    def answer(self, words: bytes) -> None:
+        """Say nothing: a pipe has one direction."""
 
     def unread(self) -> int:
         """Return the bytes that the pipe holds."""

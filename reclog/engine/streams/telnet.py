@@ -115,7 +115,7 @@ class Telnet(Plain):
                     break
                 self._text, answer = self._commands.take(data)
                 if answer:
-                    self._answer(answer)
+                    self.answer(answer)
         except BlockingIOError:
             raise
         except OSError as error:
@@ -135,9 +135,3 @@ class Telnet(Plain):
         """Close it."""
         super().close()
         self._closed(self._why or "it closed the connection")
-
-    def _answer(self, answer: bytes) -> None:
-        try:
-            self._sock.send(answer, socket.MSG_DONTWAIT)
-        except OSError:
-            pass  # no room, or nobody there: the next read tells
