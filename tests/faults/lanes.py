@@ -8,7 +8,7 @@ from bench import Home
 from campaign import Lane
 
 #: What `inv dev.faults` runs if it is not told otherwise.
-OURS = ("lan-socat", "lan-builtin", "lan-tls", "tremplin")
+OURS = ("lan-socat", "lan-builtin", "lan-tls", "lan-dialling", "tremplin")
 #: What people use instead.
 PLAIN = ("socat", "socat-tuned", "socat-ssh")
 ALL = (*OURS, *PLAIN)
@@ -33,6 +33,12 @@ def _lan_tls() -> Lane:
     from lan_tls import LanTls
 
     return Lane("lan-tls", LanTls, of_tls())
+
+
+def _dialling() -> Lane:
+    from dialling import FAULTS, Dialling
+
+    return Lane("lan-dialling", Dialling, FAULTS)
 
 
 def _tremplin() -> Lane:
@@ -64,6 +70,7 @@ _MAKERS: dict[str, Callable[[], Lane]] = {
     "lan-socat": lambda: _lan("socat"),
     "lan-builtin": lambda: _lan("builtin"),
     "lan-tls": _lan_tls,
+    "lan-dialling": _dialling,
     "tremplin": _tremplin,
     "socat": lambda: _plain(tuned=False),
     "socat-tuned": lambda: _plain(tuned=True),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from bench import Home
+from dialling import FAULTS as DIALLING
+from dialling import Dialling
 from lan import Lan
 from lan_faults import ROOT, faults_for, of_tls
 from lan_tls import LanTls
@@ -92,6 +94,11 @@ def test_nothing_is_lost(home: Home, listener: str, names: list[str]) -> None:
     if not wanted:
         pytest.skip("can't be done on this system")
     play(Lan(home, listener), {name: faults[name] for name in wanted}, seed=len(str(names)))
+
+
+@pytest.mark.root
+def test_nothing_of_a_device_is_lost(home: Home) -> None:
+    play(Dialling(home), DIALLING, seed=12)
 
 
 def test_every_fault_has_its_test() -> None:

@@ -1,25 +1,19 @@
-"""Devices that a program of ours passes on: what a command says, a serial line, all else that socat knows.
+"""Devices that a program of ours passes on: what a command says, and all that socat knows.
 
 Rules kept here:
 
 - A program runs in a session of its own, without a shell and without input, and dies with the daemon.
 - When it has ended, whatever else is in its session is ended, too: nothing speaks beside its successor.
 - At a stop it is asked to end (SIGTERM), and what it says until then is recorded; a second later it must.
-- A line belongs to whoever opened it first: two who read it would each have a part.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import grp
 import os
-import pwd
 import re
 import shlex
 import signal
 import subprocess
-import termios
 import time
 from typing import Hashable, Sequence
 
@@ -32,8 +26,6 @@ from .socat import BLOCK
 
 #: Seconds from SIGTERM, or from the end of its output, to SIGKILL.
 GRACE = 1.0
-#: Of a serial line that is named alone.
-BAUD = 115200
 #: As `socat -d -d` says things: how grave, and what; and what it says once it has opened all.
 _SAID = re.compile(r"\S+ \S+ socat\[\d+\] ([FEWN]) (.*)")
 _OPENED = "starting data transfer loop"
@@ -63,7 +55,7 @@ class Program:
 
     def dial(self) -> None:
         """Start it."""
-        self._start(subprocess.DEVNULL)
+        self.start(subprocess.DEVNULL)
 
     def finish(self, until: float) -> bool:
         """Have it end; False if `until` (the loop's clock) came first."""
@@ -98,7 +90,8 @@ class Program:
     def _hear(self, words: str) -> None:
         """Hear a line that it says beside its output."""
 
-    def _start(self, stdin: int) -> None:
+    def start(self, stdin: int) -> None:
+        """Start it, with that for its input."""
         self._why = ""
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
@@ -197,7 +190,7 @@ class Socat(Program):
         return address
 
     def _command(self, address: str) -> Sequence[str]:
-        return _socat(_after_colon(address))
+        return socat_words(_after_colon(address))
 
     def _hear(self, words: str) -> None:
         said = _SAID.fullmatch(words)
@@ -207,35 +200,8 @@ class Socat(Program):
             self._why = said.group(2)
 
 
-class Serial(Socat):
-    """A serial line: `/dev/ttyUSB0@115200`."""
-
-    @staticmethod
-    def named(address: str) -> Hashable:
-        """Return the device, whatever leads to it. Raises ValueError."""
-        return os.path.realpath(_path_and_baud(address)[0])
-
-    def __init__(self, loop: Loop, address: str, cwd: str, reached: Reached, lost: Lost) -> None:
-        super().__init__(loop, address, cwd, reached, lost)
-        self._path, _ = _path_and_baud(address)
-
-    def dial(self) -> None:
-        """Open the line ourselves, for an error that can be told, and have socat read it."""
-        try:
-            line = _open_line(self._path)
-        except OSError as error:
-            self._lost(_why_not(self._path, error))
-            return
-        try:
-            self._start(line)
-        finally:
-            os.close(line)
-
-    def _command(self, address: str) -> Sequence[str]:
-        return _socat(f"STDIN,b{_path_and_baud(address)[1]},raw,echo=0,clocal=1,cs8")
-
-
-def _socat(address: str) -> list[str]:
+def socat_words(address: str) -> list[str]:
+    """Return the argv of a socat that passes on what it reads from one of its addresses."""
     return ["socat", "-d", "-d", "-u", "-b", str(BLOCK), address, "STDOUT"]
 
 
@@ -244,55 +210,6 @@ def _after_colon(address: str) -> str:
     if "\0" in rest:
         raise ValueError("leave the NUL out")
     return rest
-
-
-def _path_and_baud(address: str) -> tuple[str, int]:
-    path, at, baud = address.rpartition("@")
-    if not at or not baud.isdigit():
-        path, baud = address, str(BAUD)
-    if not hasattr(termios, f"B{baud}"):
-        raise ValueError(f"this system knows no {baud[:20]} baud: give one as 9600 or 115200")
-    if "\0" in path or not path.strip("/"):
-        raise ValueError("name a device, as /dev/ttyUSB0")
-    return path, int(baud)
-
-
-def _open_line(path: str) -> int:
-    """Return a serial line that is nobody else's from now on. Raises OSError."""
-    line = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not os.isatty(line):
-            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
-        fcntl.flock(line, fcntl.LOCK_EX | fcntl.LOCK_NB)  # what pyserial and tio ask
-        fcntl.ioctl(line, termios.TIOCEXCL)  # and who asks nobody does not get in (tty_ioctl(4))
-        os.set_blocking(line, True)
-    except OSError:
-        os.close(line)
-        raise
-    return line
-
-
-def _why_not(path: str, error: OSError) -> str:
-    if error.errno == errno.EACCES:
-        return _not_permitted(path)
-    return {
-        errno.ENOENT: "it is not there: is it plugged in?",
-        errno.EBUSY: "another program has it: end that one",
-        errno.EWOULDBLOCK: "another program has it: end that one",
-        errno.ENOTTY: "it is no serial line",
-    }.get(error.errno or 0, error.strerror or str(error))
-
-
-def _not_permitted(path: str) -> str:
-    """Return why a line can't be opened, and how it could: on Debian it is the group dialout's."""
-    try:
-        there = os.stat(path)
-        group, user = grp.getgrgid(there.st_gid).gr_name, pwd.getpwuid(os.getuid()).pw_name
-    except (OSError, KeyError):
-        return "not permitted"
-    if there.st_mode & 0o060 != 0o060:
-        return "not permitted: its mode lets its owner in alone"
-    return f"not permitted, it is of the group {group}: `sudo usermod -aG {group} {user}`, then log in anew"
 
 
 def _session_of(pid: int) -> int:

@@ -18,9 +18,10 @@ from ..records.events import Say, timestamp
 from ..streams.stream import Stream
 from ..system.backoff import STEADY_AFTER, Backoff
 from ..system.loop import Loop
-from .commands import Command, Serial, Socat
+from .commands import Command, Socat
 from .connecting import Connecting
 from .dialler import Dialler
+from .serial import Serial
 from .source import Abilities, SourceFacts
 
 #: By how its addresses begin.

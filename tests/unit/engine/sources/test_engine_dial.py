@@ -18,7 +18,7 @@ from intake_bench import Bench
 from scripted import Said
 
 from reclog.engine.intake.framing import Lines
-from reclog.engine.sources import commands, connecting
+from reclog.engine.sources import commands, connecting, serial
 from reclog.engine.sources.dial import STATED_EVERY, Dialled, named, sender_name
 from reclog.engine.system.backoff import STEADY_AFTER
 from reclog.engine.system.identity import start_time
@@ -313,10 +313,10 @@ def test_a_line_that_is_not_permitted_names_the_group(
     line.touch()
     line.chmod(0o660)
     group, user = grp.getgrgid(line.stat().st_gid), pwd.getpwuid(os.getuid())
-    said = commands._why_not(str(line), PermissionError(errno.EACCES, "Permission denied"))
+    said = serial._why_not(str(line), PermissionError(errno.EACCES, "Permission denied"))
     assert f"sudo usermod -aG {group.gr_name} {user.pw_name}`" in said
     line.chmod(0o600)
-    said = commands._why_not(str(line), PermissionError(errno.EACCES, "Permission denied"))
+    said = serial._why_not(str(line), PermissionError(errno.EACCES, "Permission denied"))
     assert said == "not permitted: its mode lets its owner in alone"
 
 
