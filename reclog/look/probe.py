@@ -89,7 +89,10 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     hops = [Hop(name, "process", 0.0), *map(functools.partial(_device, name), contacts(recording))]
     if port:
         paused, secured = why_not_recorded(recording), Secured.of(recording)
-        hops += probe_path(name, own_address(recording), port, recording.file, timeout, paused, secured)
+        host = own_address(recording)
+        hops += probe_path(name, host, port, recording.file, timeout, paused, secured)
+        if recording.counters.get("udp") is True:
+            hops.append(probe_datagram(name, host, port, recording.file, timeout, paused))
     return hops
 
 
@@ -182,6 +185,24 @@ def probe_path(
         trouble = f"The line did not reach the file within {timeout:g} s: {why}."
         return [*hops, Hop(name, f"file {file}", None, trouble)]
     return [*hops, Hop(name, f"file {file}", took - sent_at)]
+
+
+def probe_datagram(name: str, host: str, port: int, file: str, timeout: float, paused: str = "") -> Hop:
+    """Send a datagram to `host:port`, and see that it ends up in `file`."""
+    hop, nonce = Hop(name, f"datagram to {with_port(host, port)}", None), secrets.token_hex(8)
+    start, sent_at = size_of(file), time.monotonic()
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as sock:
+            sock.sendto(f"reclog probe {nonce}".encode("ascii"), address)
+    except OSError as error:
+        return dataclasses.replace(hop, trouble=f"It can't be sent ({error.strerror or error}).")
+    took = find_line(file, nonce.encode("ascii"), start, timeout)
+    if took is None:
+        why = paused or f"see `{inv('status')}`, and this machine's firewall"
+        trouble = f"The datagram did not reach the file within {timeout:g} s: {why}."
+        return dataclasses.replace(hop, trouble=trouble)
+    return dataclasses.replace(hop, took=took - sent_at)
 
 
 def find_line(file: str, needle: bytes, start: int, within: float) -> float | None:

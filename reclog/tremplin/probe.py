@@ -10,7 +10,7 @@ import time
 from reclog.engine.system.address import allows, parse_network, reachable
 
 from ..errors import HostError, RelayError
-from ..look.probe import ASKS, Hop, Secured, find_line, own_address, size_of, why_not_recorded
+from ..look.probe import ASKS, Hop, Secured, find_line, own_address, probe_datagram, size_of, why_not_recorded
 from ..recordings.again import again_command
 from ..recordings.registry import Recording
 from ..recordings.settings import TremplinSettings
@@ -23,6 +23,8 @@ from .survey import survey
 
 #: Seconds for the line of a start to come through.
 PROBE_WITHIN = 5.0
+#: Seconds for a datagram, which may never come.
+DATAGRAM_WITHIN = 1.5
 
 
 def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
@@ -80,6 +82,10 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     hops.append(
         Hop(name, f"{hostname}:{port} from here", time.monotonic() - began, remark=note if closed else "")
     )
+    if recording.facts.get("udp") is True:
+        sent = probe_datagram(name, hostname, port, file, DATAGRAM_WITHIN)
+        note = "not seen: a firewall, or a network that loses datagrams" if sent.trouble else ""
+        hops.append(Hop(name, f"{sent.name} from here", sent.took or DATAGRAM_WITHIN, remark=note))
     return hops
 
 

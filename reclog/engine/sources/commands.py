@@ -123,10 +123,16 @@ class Program:
 
     def _ended(self, status: int) -> None:
         self._late.off()
-        self._why = self._why or _how(status)
+        self._why = self._why or self._how(status)
         self._signal(signal.SIGKILL)
         if not self._open:
             self._over()
+
+    def _how(self, status: int) -> str:
+        """Return how it ended, for a person to read."""
+        if os.WIFSIGNALED(status):
+            return f"it was ended by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"it ended with status {os.WEXITSTATUS(status)}"
 
     def _over(self) -> None:
         self._drop_pipe()
@@ -199,6 +205,9 @@ class Socat(Program):
         elif said and said.group(1) in "FE":
             self._why = said.group(2)
 
+    def _how(self, status: int) -> str:
+        return super()._how(status) if status else "it has come to its end"
+
 
 def socat_words(address: str) -> list[str]:
     """Return the argv of a socat that passes on what it reads from one of its addresses."""
@@ -217,9 +226,3 @@ def _session_of(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return 0  # it ended just now
-
-
-def _how(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"it was ended by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"it ended with status {os.WEXITSTATUS(status)}"

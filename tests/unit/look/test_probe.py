@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from reclog.look.probe import Hop, find_line, probe_local, size_of
+from reclog.look.probe import Hop, find_line, probe_datagram, probe_local, size_of
 from reclog.recordings.registry import Registry
 
 
@@ -75,3 +77,23 @@ def test_a_dead_recorder_is_the_first_hop_and_the_last(tmp_path: Path) -> None:
     (hop,) = probe_local(recording, 1.0)
     assert (hop.path, hop.name, hop.ok) == ("local-7", "process", False)
     assert "`inv local --port 7 --file '/tmp/a b.log'` starts it again" in hop.trouble
+
+
+def test_a_datagram_that_is_recorded_is_seen_and_one_that_is_not_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "file.log"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+
+        def record() -> None:
+            file.write_bytes(sock.recv(100) + b"\n")
+
+        recorder = threading.Thread(target=record)
+        recorder.start()
+        hop = probe_datagram("local-7", "127.0.0.1", port, str(file), 10.0)
+        recorder.join()
+        assert (hop.name, hop.ok, hop.trouble) == (f"datagram to 127.0.0.1:{port}", True, "")
+        assert file.read_bytes().startswith(b"reclog probe ")
+        lost = probe_datagram("local-7", "127.0.0.1", port, str(file), 0.01, "recording is paused")
+    assert not lost.ok
+    assert lost.trouble == "The datagram did not reach the file within 0.01 s: recording is paused."
