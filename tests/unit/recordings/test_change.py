@@ -101,6 +101,10 @@ def test_what_was_not_said_stays_where_it_makes_sense() -> None:
         ("allow", [], "--allow any"),
         ("spool_max", 5, "--spool-max 5"),
         ("port_remote_out", 0, "no --port-remote-out"),
+        ("dial", ["exec:a b"], "--from 'exec:a b'"),
+        ("dial", [], "no --from"),
+        ("names", ["10.0.0.1=a"], "--name 10.0.0.1=a"),
+        ("names", [], "--name any"),
     ],
 )
 def test_options_as_a_person_says_them(name: str, value: object, words: str) -> None:

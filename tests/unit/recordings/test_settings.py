@@ -148,3 +148,38 @@ def test_yes_and_no_in_the_environment(word: Any, means: bool) -> None:
 def test_neither_yes_nor_no_is_refused() -> None:
     with pytest.raises(UsageError, match="--stamp 'perhaps' is neither yes nor no"):
         resolve_local({}, {"stamp": "perhaps"})
+
+
+@pytest.mark.parametrize(
+    ("flags", "config", "port"),
+    [
+        ({}, {}, 55514),
+        ({"from_": ["exec:true"]}, {}, 0),
+        ({"from_": ["exec:true"], "port": "5"}, {}, 5),
+        ({"from_": ["exec:true"]}, {"port": 5}, 0),
+        ({}, {"from": "exec:true", "port": 5}, 0),
+    ],
+)
+def test_beside_a_device_only_a_port_of_the_command_line_counts(
+    flags: dict[str, Any], config: dict[str, Any], port: int
+) -> None:
+    settings = resolve_local(flags, config)
+    assert settings.port == port
+    assert settings.dial_in == (os.getcwd() if settings.dial else "/")
+
+
+def test_names_are_of_addresses_as_they_are_told() -> None:
+    said = ["2001:DB8:0::1=a", "[::1]=b", "kitchen=c", "10.0.0.1=d"]
+    with pytest.raises(UsageError, match="names nobody: give tcp://HOST:PORT"):
+        resolve_local({"name": said}, {})
+    said[2] = "exec:env A=1 x=c"
+    settings = resolve_local({"name": said}, {"name": ["10.0.0.2=e"]})
+    assert settings.names == ["2001:db8::1=a", "::1=b", "exec:env A=1 x=c", "10.0.0.1=d"]
+    assert resolve_local({"no_name": True}, {"name": ["10.0.0.2=e"]}).names == []
+    assert resolve_local({"name": ["any"]}, {"name": ["10.0.0.2=e"]}).names == []
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\n", "\x1b[2J", "x" * 65, "a\u200bb"])
+def test_no_names(name: str) -> None:
+    with pytest.raises(UsageError, match="a name is printable"):
+        resolve_local({"name": [f"10.0.0.1={name}"]}, {})

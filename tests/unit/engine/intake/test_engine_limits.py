@@ -66,3 +66,20 @@ def test_lines_are_treated_as_is_asked_now(bench: Bench) -> None:
         (b"first\n", b""),
         (b"half", b"Z 192.0.2.1:1 "),
     ]
+
+
+def test_a_name_stands_for_an_address_and_changes_while_it_is_connected(bench: Bench) -> None:
+    intake = bench.serve(stamp=True, names={"192.0.2.1": "kitchen", "fe80::1": "cellar"})
+    sender = bench.queue.comes("192.0.2.1", "192.0.2.1:4000")
+    other = bench.queue.comes("fe80::1%eth0", "[fe80::1%eth0]:4001")
+    sender.send(b"one\n")
+    bench.until(lambda: len(bench.store.texts) == 1)
+    intake.adopt(intake.roster._limits._replace(names={"192.0.2.1": "bath"}))
+    sender.send(b"two\n")
+    bench.until(lambda: len(bench.store.texts) == 2)
+    names = [stamp.split()[1] for _, _, stamp in bench.store.texts]
+    assert names == [b"kitchen:4000", b"bath:4000"]
+    other.close()
+    bench.until(lambda: intake.senders == 1)
+    assert [event["sender"] for event in bench.events("connect")] == ["kitchen:4000", "cellar:4001"]
+    assert [event["sender"] for event in bench.events("disconnect")] == ["[fe80::1%eth0]:4001"]
