@@ -16,7 +16,7 @@ from ..recordings.again import dials, entrances, stop_command
 from ..recordings.change import apply, changes, kept, spoken
 from ..recordings.choice import is_file_of, keeps_from
 from ..recordings.launch import launch
-from ..recordings.processes import holder_of
+from ..recordings.processes import end, holder_of, marked
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import LocalSettings, check_together
 
@@ -124,6 +124,8 @@ def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:
             if same_file:
                 raise _already_recorded(other)
         else:
+            # What a program had started that was dialled: that program died with its recorder.
+            end(marked(registry.folder).get(other.folder, []), term_within=1.0)
             other.clean()
             cleaned.append(other.name)
     return cleaned

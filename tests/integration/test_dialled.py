@@ -153,16 +153,16 @@ def test_a_program_and_what_it_says_where_it_was_asked_for(home: Home, tmp_path:
 
 
 def test_a_killed_recorder_takes_its_programs_along(home: Home) -> None:
-    run = Dialling(
-        home, "--from", "exec:sleep 1000", "--from", f"socat:UDP-RECV:{free_port()},bind=127.0.0.1"
-    )
-    wait_until(lambda: len(run.children()) == 2, what="both run")
-    children = run.children()
+    address = f"socat:UDP-RECV:{free_port()},bind=127.0.0.1"
+    run = Dialling(home, "--from", "exec:sh -c 'sleep 1000; exit'", "--from", address)
+    wait_until(lambda: len(run.children()) == 3, what="a shell, what it runs, and socat")
     (recorder,) = [process for process in home.processes() if "recorder" in process.cmdline()]
     recorder.kill()
-    wait_until(lambda: not any(map(runs, children)), 5, "they end with it")
-    assert home.inv(*run.words[:3], *run.words[3:]).returncode == 0
-    wait_until(lambda: len(run.children()) == 2, what="both run again")
+    wait_until(lambda: len(run.children()) == 1, 5, "the programs end with it")
+    (orphan,) = run.children()
+    assert home.inv(*run.words).returncode == 0
+    assert not runs(orphan)
+    wait_until(lambda: len(run.children()) == 3, what="all run again")
     run.kill()
     assert not home.processes()
 
