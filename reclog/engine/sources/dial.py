@@ -48,8 +48,8 @@ def named(address: str) -> Hashable:
 
 
 def sender_name(address: str) -> str:
-    """Return a device's address as its sender's name: printable, without a space, and not too long."""
-    name = "".join(c if c.isprintable() and not c.isspace() else "_" for c in address)
+    """Return a device's address as its sender's name: printable ASCII, without a space, and not too long."""
+    name = "".join(c if "!" <= c <= "~" else "_" for c in address)
     return name[:LONGEST_NAME]
 
 

@@ -92,7 +92,7 @@ def _first(data: bytes) -> bytes:
 class Telnet(Plain):
     """The bytes of a connection that we made, without telnet's commands if it has some."""
 
-    __slots__ = ("_closed", "_commands", "_text", "_why", "holds")
+    __slots__ = ("_closed", "_commands", "_refused", "_text", "_why", "holds")
 
     def __init__(self, sock: socket.socket, closed: Callable[[str], None]) -> None:
         """`closed` is called with why, when it is closed."""
@@ -101,6 +101,7 @@ class Telnet(Plain):
         self._commands = Commands()
         self._text = b""
         self._why = ""
+        self._refused = False
         self.holds = False
 
     def receive_into(self, room: memoryview) -> int:
@@ -109,7 +110,13 @@ class Telnet(Plain):
             if self._commands.expected is False and not self._text:
                 return super().receive_into(room)
             while not self._text:
-                data = self._sock.recv(min(len(room), PIECE), socket.MSG_DONTWAIT)
+                try:
+                    data = self._sock.recv(min(len(room), PIECE), socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    self._text = self._commands.rest() if self._refused else b""
+                    if not self._text:
+                        raise
+                    break
                 if not data:
                     self._text = self._commands.rest()
                     break
@@ -126,6 +133,11 @@ class Telnet(Plain):
         self._text = self._text[count:]
         self.holds = bool(self._text)
         return count
+
+    def refuse(self) -> bool:
+        """Accept not a byte more: then what was held back is text, for nothing follows it."""
+        self._refused = True
+        return super().refuse()
 
     def unread(self) -> int:
         """Return the bytes that the kernel, or we, hold."""

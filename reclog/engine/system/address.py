@@ -8,7 +8,7 @@ import os
 import socket
 from typing import Any, Iterator, Sequence, Union
 
-#: Characters of a sender's name.
+#: Bytes of a sender's name.
 LONGEST_NAME = 64
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -48,8 +48,8 @@ def allows(networks: Sequence[Network], host: str) -> bool:
 def named_address(text: str) -> tuple[str, str]:
     """Return the address and its name that `ADDRESS=NAME` says. Raises ValueError."""
     address, _, name = text.rpartition("=")
-    if not address or not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or " " in name:
-        raise ValueError(f"a name is printable, without a space, and has at most {LONGEST_NAME} characters")
+    if not address or not 0 < len(name.encode()) <= LONGEST_NAME or not name.isprintable() or " " in name:
+        raise ValueError(f"a name is printable, without a space, and has at most {LONGEST_NAME} bytes")
     return address, name
 
 

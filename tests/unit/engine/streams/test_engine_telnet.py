@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import List, Tuple
@@ -97,6 +98,25 @@ def test_a_connection_answers_and_gives_text_alone() -> None:
     assert stream.receive_into(room) == 0
     stream.close()
     assert why == ["it closed the connection"]
+
+
+@pytest.mark.parametrize(("said", "held"), [(HELLO + b"a\r", b"\r"), (IAC, IAC)])
+def test_what_is_held_back_is_text_where_nothing_follows(said: bytes, held: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    stream = Telnet(ours, lambda why: None)
+    room = memoryview(bytearray(100))
+    with theirs:
+        theirs.sendall(said)
+        received = b""
+        for refused in (False, True):
+            if refused:
+                assert not received.endswith(held)
+                stream.refuse()
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    received += room[: stream.receive_into(room)]
+        assert received.endswith(held)
+    stream.close()
 
 
 def test_a_pipe_gives_its_bytes_and_its_end() -> None:
