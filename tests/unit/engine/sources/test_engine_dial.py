@@ -278,6 +278,9 @@ def test_it_takes_nobodys_place_and_keeps_its_own(bench: Bench, dial: Dial, devi
             assert one.contact.connected
             line.sendall(b"still here\n")
             bench.until_stored(b"still here\n")
+            line.close()
+            bench.until(lambda: not one.contact.connected)
+            assert bench.intake.roster.full == "1 senders are connected"
             del sender, waiting
 
 
@@ -339,7 +342,7 @@ def test_what_it_started_ends_with_it(bench: Bench, dial: Dial) -> None:
     bench.until(lambda: one.contact.why == "it ended with status 3")
 
 
-def test_a_stop_hears_its_last_words(bench: Bench, dial: Dial) -> None:
+def test_a_stop_hears_its_last_words_and_is_no_loss(bench: Bench, said: Said, dial: Dial) -> None:
     one = dial("exec:sh -c 'trap \"echo bye; exit\" TERM; echo up; while :; do sleep 0.01; done'")
     bench.until_stored(b"up\n")
     one.refuse_newcomers()
@@ -347,6 +350,9 @@ def test_a_stop_hears_its_last_words(bench: Bench, dial: Dial) -> None:
     assert bench.intake.drain_senders(bench.soon())
     assert bench.store.text.startswith(b"up\n")  # the shell says that its `sleep` was terminated, perhaps
     assert bench.store.text.endswith(b"bye\n")
+    assert not one.contact.connected
+    assert said.names == ["device reached"]
+    assert one._timer.when == float("inf")
 
 
 def test_a_stop_ends_who_does_not_want_to(bench: Bench, dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
