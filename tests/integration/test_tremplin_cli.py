@@ -116,6 +116,7 @@ def test_the_main_job(trem: Tremplin) -> None:
         rf"{ALIAS}: relay listens on port {recording.port} \(builtin\)",
         rf"tunnel: 127\.0\.0\.1:{recording.port_local} here -> ~/\.local/.*/{recording.port}/feed there",
         rf"proved: a line sent there is in {re.escape(str(recording.file))} after \d+ ms",
+        rf"devices write to 127\.0\.0\.1:{recording.port} \(tcp\)",
         rf"Follow: tail -f '{re.escape(str(recording.file))}'   Stop: inv kill --host {ALIAS}",
     ]
     shown = done.stdout.splitlines()
