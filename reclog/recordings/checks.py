@@ -134,7 +134,7 @@ def names(words: Any) -> list[str]:
 def _named(address: str) -> str:
     """Return an address as senders' are told, or one that is dialled as it is. Raises ValueError."""
     try:
-        return str(ipaddress.ip_address(address.strip("[]")))
+        return str(ipaddress.ip_address(address.strip("[]").partition("%")[0]))
     except ValueError:
         named(address)
         return address

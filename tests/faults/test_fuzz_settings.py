@@ -42,7 +42,11 @@ YAML = st.recursive(
 
 
 @examples(200)
-@given(config=st.dictionaries(st.sampled_from(sorted(settings.DEFAULTS)), YAML, max_size=4))
+@given(
+    config=st.dictionaries(
+        st.sampled_from(sorted(map(settings.option_name, settings.DEFAULTS))), YAML, max_size=4
+    )
+)
 def test_a_value_that_is_none_is_named(config: dict[str, Any]) -> None:
     check_settings(config)
 

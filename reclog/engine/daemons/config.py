@@ -18,7 +18,7 @@ from ..feed.protocol import checked_secret
 from ..intake.framing import FRAMINGS
 from ..outlets import OUTLETS
 from ..sources.choice import LISTENERS
-from ..sources.dial import dialler_of
+from ..sources.dial import named
 from ..system.address import named_address, parse_network
 
 C = TypeVar("C", bound="Config")
@@ -196,7 +196,7 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "listener": (_word(("auto", *LISTENERS).__contains__), f"one of auto, {', '.join(LISTENERS)}"),
     "framing": (_word(FRAMINGS.__contains__), f"one of {', '.join(FRAMINGS)}"),
     "allow": (_words(parse_network, 0), "a list of networks"),
-    "dial": (_words(dialler_of, 0), "a list of addresses to dial"),
+    "dial": (_words(named, 0), "a list of addresses to dial"),
     "dial_in": (_word(lambda word: word and _passes(word)), "a folder"),
     "names": (_words(named_address, 0), "a list of names"),
     "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),

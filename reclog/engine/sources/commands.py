@@ -216,7 +216,7 @@ def socat_words(address: str) -> list[str]:
 
 def _after_colon(address: str) -> str:
     rest = address.partition(":")[2].strip()
-    if "\0" in rest:
+    if b"\0" in os.fsencode(rest):
         raise ValueError("leave the NUL out")
     return rest
 

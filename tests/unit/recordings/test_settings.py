@@ -169,7 +169,7 @@ def test_beside_a_device_only_a_port_of_the_command_line_counts(
 
 
 def test_names_are_of_addresses_as_they_are_told() -> None:
-    said = ["2001:DB8:0::1=a", "[::1]=b", "kitchen=c", "10.0.0.1=d"]
+    said = ["2001:DB8:0::1=a", "[::1%lo]=b", "kitchen=c", "10.0.0.1=d"]
     with pytest.raises(UsageError, match="names nobody: give tcp://HOST:PORT"):
         resolve_local({"name": said}, {})
     said[2] = "exec:env A=1 x=c"

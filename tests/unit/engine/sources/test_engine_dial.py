@@ -86,6 +86,8 @@ def python(code: str) -> str:
         ("exec:", "name a command"),
         ("exec:echo 'a", "quotation"),
         ("exec:a\0b", "NUL"),
+        ("exec:a\ud800", "surrogates"),
+        ("/dev/\ud800", "surrogates"),
         ("socat:", "name an address"),
         ("socat:TCP-LISTEN:5,fork", "leave fork out"),
         ("socat:TCP-LISTEN:5, fork,reuseaddr", "leave fork out"),
