@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reclog.engine.daemons.asking import Reached
 from reclog.engine.records import names
 
-from ..console import size
 from ..recordings.again import goes_on
 from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
@@ -16,7 +15,6 @@ from ..words import inv
 
 #: The words of a device that is dialled.
 _CONTACT = ("address", "name", "since", "why")
-COLUMNS = ("name", "state", "file", "port", "listener", "senders", "lines", "size", "last line")
 
 
 def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[str, Any]]:
@@ -107,36 +105,3 @@ def _trouble(recording: Recording) -> str:
 def _known(recording: Recording, name: str, *types: type) -> Any:
     value = recording.counters.get(name)
     return value if isinstance(value, types) and not isinstance(value, bool) else None
-
-
-def _state(one: Mapping[str, Any]) -> str:
-    if one["paused_for"]:
-        return f"{one['state']}: {one['paused_for']}"
-    if one["listener_full"]:
-        return f"{one['state']}, full since {one['full_since']}"
-    away = "".join(f", {_away(device)}" for device in one["dialled"] if not device["connected"])
-    made_room = f", {one['made_room']} silent ones made room" if one["made_room"] else ""
-    return f"{one['state']}{made_room}{away}"
-
-
-def _away(device: Mapping[str, Any]) -> str:
-    why = f" ({device['why']})" if device["why"] else ""
-    return f"{device['name']} not connected since {device['since']}{why}"
-
-
-def rows(described: Sequence[dict[str, Any]]) -> list[list[Any]]:
-    """Return the table's rows, in the order of `COLUMNS`."""
-    return [
-        [
-            one["name"],
-            _state(one),
-            one["file"],
-            one["port"] or "-",
-            (one["listener"] or "-") + (", tls" if one["tls"] else ""),
-            one["senders"],
-            "-" if one["lines"] is None else one["lines"],
-            size(one["bytes"]),
-            (one["last_line"] or "")[:60],
-        ]
-        for one in described
-    ]

@@ -7,8 +7,9 @@ import json as json_module
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, print_table
-from reclog.look.status import COLUMNS, describe, hints, rows
+from reclog.console import note, print_table, say, terminal_width
+from reclog.look.status import describe, hints
+from reclog.look.table import ALL, everything, fitted, remarks
 from reclog.recordings.registry import Registry
 from reclog.words import inv
 
@@ -30,7 +31,11 @@ def status(c: Context, json: bool = False) -> None:
     described = describe([one for one in recordings if not one.is_elsewhere()], registry)
     if json:
         print(json_module.dumps(described, indent=2))
+    elif described and (width := terminal_width()):
+        print_table(*fitted(described, width))
+        for remark in remarks(described):
+            say(remark)
     elif described:
-        print_table(COLUMNS, rows(described))
+        print_table(ALL, everything(described))
     else:
         print(f"Nothing is being recorded: `{inv('local')}` starts a recording.")

@@ -22,7 +22,8 @@ from reclog.engine.feed import handshake
 from reclog.engine.feed.protocol import DATA, Frame
 from reclog.engine.records.jsonfile import read_json
 from reclog.engine.system.loop import Loop
-from reclog.look.status import describe, rows
+from reclog.look.status import describe
+from reclog.look.table import everything, fitted
 from reclog.recordings.registry import Registry
 
 RELAY = "0" * 32
@@ -153,7 +154,7 @@ def check_overview(registry: Registry) -> list[dict[str, Any]]:
     with silent, mock.patch("reclog.look.status.marked", return_value={}):
         described = describe(registry.recordings(), registry)
     assert json.loads(json.dumps(described, indent=2, allow_nan=False)) == described
-    for row in rows(described):
+    for row in [*everything(described), *fitted(described, 80)[1]]:
         assert all(len(str(cell)) < 10_000 for cell in row)
     return described
 

@@ -21,7 +21,7 @@ from bench import BIN, ROOT, Home, Running, free_port, wait_until
 from terminal import HOSTILE, SHOWN, ready_for_ctrl_c
 
 import reclog.engine
-from reclog.look.status import COLUMNS
+from reclog.look.table import ALL
 from reclog.recordings.settings import resolve_local
 
 INV = str(BIN / "inv")
@@ -217,7 +217,7 @@ def test_the_table(home: Home) -> None:
     running.send(b"the last line\n")
     wait_until(lambda: running.status()["lines"] == 1)
     head, row = home.inv("status").stdout.splitlines()
-    assert re.split(r"\s{2,}", head.strip()) == list(COLUMNS)
+    assert re.split(r"\s{2,}", head.strip()) == list(ALL)
     assert row.split() == [
         *(f"local-{running.port}", "recording", str(running.file), str(running.port), "builtin"),
         *("0", "1", "14", "B", "the", "last", "line"),
