@@ -8,11 +8,12 @@ import functools
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,17 @@ import psutil
 import pytest
 
 from reclog.engine.records.names import MARK
+from reclog.engine.system.kernel import listeners
 from reclog.look.status import describe
 from reclog.recordings.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+
+
+def ready_for_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs: they, and all that they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(condition: Callable[[], Any], within: float = 20.0, what: str = "") -> Any:
@@ -76,22 +83,18 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
-def tcp_sockets() -> Iterator[tuple[str, int, str]]:
-    """Yield the address, the port and the state (proc(5): 0A listens) of each TCP socket of this host.
-
-    psutil.net_connections finds out whose each is, too, by looking at every descriptor of the machine.
-    """
-    for family, name in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
-            _, here, _, state, *_ = line.split()
-            address, _, port = here.partition(":")
-            words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
-            yield socket.inet_ntop(family, b"".join(words)), int(port, 16), state
-
-
 def listening(*ports: int) -> set[tuple[str, int]]:
-    """Return the addresses and ports, of these, on which somebody listens."""
-    return {(address, port) for address, port, state in tcp_sockets() if port in ports and state == "0A"}
+    """Return the addresses and ports, of these, on which somebody listens.
+
+    psutil.net_connections finds out whose each socket is, too, by looking at every descriptor there is.
+    """
+    found = set()
+    for family, table in ((socket.AF_INET, "/proc/net/tcp"), (socket.AF_INET6, "/proc/net/tcp6")):
+        for address, _, port in (one.partition(":") for one, _ in listeners(table)):
+            if int(port, 16) in ports:
+                words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
+                found.add((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
+    return found
 
 
 SLOTS = 12
@@ -197,6 +200,12 @@ class Home:
             timeout=timeout,
             check=False,
         )
+
+    def start(self, program: str, *words: str, **more: Any) -> subprocess.Popen[str]:
+        """Start `inv` or `fab` and do not wait for it; Ctrl-C reaches it as in a terminal."""
+        ways = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+        argv = [str(BIN / program), *words]
+        return subprocess.Popen(argv, cwd=ROOT, env=self.env, text=True, preexec_fn=ready_for_ctrl_c, **ways)
 
     def inv(self, *words: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         return self.program("inv", *words, **kwargs)

@@ -15,13 +15,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from bench import BIN, ROOT, Home, Running, free_port, tcp_sockets, wait_until
+from bench import Home, Running, free_port, wait_until
 from swarm import Crowd, in_threads, listening_socat, runs, stays, unacknowledged
 
 from reclog.engine.system.identity import Identity
 
 Popen = subprocess.Popen[bytes]
-TIME_WAIT = "06"
 
 
 class Accepted:
@@ -71,23 +70,11 @@ def assert_kept(recording: Running, accepted: Accepted, moment: float) -> set[by
     return kept
 
 
-def start_kill(home: Home, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(BIN / "inv"), "kill", *words],
-        cwd=ROOT,
-        env=home.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def assert_gone(recording: Running) -> None:
     """See that no process, no listening port and no state of `recording` is left."""
     assert recording.home.processes() == []
     # Half a handshake outlives its listener: the kernel drops it when its own timer finds the listener gone.
-    wait_until(lambda: states_of(recording.port) <= {TIME_WAIT}, 10, "its kernel has none")
+    wait_until(lambda: states_of(recording.port) <= {"TIME-WAIT"}, 10, "its kernel has none")
     with pytest.raises(ConnectionRefusedError):
         recording.connect()
     left = {path.name for path in (recording.folder).iterdir()}
@@ -97,7 +84,8 @@ def assert_gone(recording: Running) -> None:
 
 def states_of(port: int) -> set[str]:
     """Return the states of the TCP connections that have `port` here."""
-    return {state for _, at, state in tcp_sockets() if at == port}
+    said = subprocess.run(["ss", "-tanH", f"sport = :{port}"], capture_output=True, text=True, check=True)
+    return {line.split()[0] for line in said.stdout.splitlines()}
 
 
 @contextlib.contextmanager
@@ -163,7 +151,7 @@ def test_kill_keeps_the_queue(home: Home, listener: str, stopped: str) -> None:
         in_threads([lambda thread=thread: some(thread) for thread in range(40)])  # type: ignore[misc]
         assert len(accepted.at) == 800
         assert recording.read() == b""
-        kill = start_kill(home)
+        kill = home.start("inv", "kill")
         if stopped == "listener":  # the recorder begins to stop while its listener stands still
             wait_until(lambda: recording.events("stopping"))
     finally:

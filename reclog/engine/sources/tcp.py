@@ -15,7 +15,7 @@ from ..records.events import Say
 from ..streams.plain import Plain
 from ..streams.stream import Stream
 from ..system.address import host_of, with_port
-from ..system.kernel import LINUX, drop_incoming
+from ..system.kernel import LINUX, drop_incoming, listeners
 from ..system.loop import Loop
 from ..system.segments import save_syn
 from .source import Abilities, Asked, SourceFacts
@@ -192,11 +192,8 @@ def someone_listens(port: int) -> bool:
     wanted = f":{port:04X}"
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
-            with open(table, encoding="ascii") as file:
-                for line in file:
-                    fields = line.split()
-                    if fields[3] == "0A" and fields[1].endswith(wanted):  # 0A is LISTEN
-                        return True
+            if any(address.endswith(wanted) for address, _ in listeners(table)):
+                return True
         except OSError:
             continue
     return False

@@ -183,15 +183,25 @@ def _socket_numbers(pid: int) -> list[int]:
     return numbers
 
 
+def listeners(table: str = "/proc/net/tcp") -> Iterator[tuple[str, str]]:
+    """Yield the local address and the inode of each listening socket, as proc(5) has them. Raises OSError.
+
+    They come first: behind them are all connections, 50,000 where many have just ended.
+    """
+    with open(table, encoding="ascii") as file:
+        next(file, "")
+        for row in map(str.split, file):
+            if row[3] != "0A":
+                return
+            yield row[1], row[9]
+
+
 def listens(pid: int, host: str, port: int) -> bool:
-    """Tell whether process `pid` listens on IPv4 address `host` and TCP `port` (proc(5): net/tcp)."""
+    """Tell whether process `pid` listens on IPv4 address `host` and TCP `port`."""
     raw = int.from_bytes(socket.inet_aton(host), sys.byteorder)
     wanted = f"{raw:08X}:{port:04X}"
     try:
-        with open("/proc/net/tcp", encoding="ascii") as file:
-            rows = [line.split() for line in file]
-        # Column 1: local address, 3: state (0A is LISTEN), 9: inode.
-        inodes = {f"socket:[{row[9]}]" for row in rows if row[1] == wanted and row[3] == "0A"}
+        inodes = {f"socket:[{inode}]" for address, inode in listeners() if address == wanted}
         folder = f"/proc/{pid}/fd"
         return bool(inodes) and any(_link(f"{folder}/{name}") in inodes for name in os.listdir(folder))
     except OSError:
