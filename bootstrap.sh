@@ -90,3 +90,5 @@ if [ "$what" != . ]; then
     unpack() { .venv/bin/python -m benchmarks.debs rsyslog syslog-ng-core; }
     unpack 2>/dev/null || { $as_root apt-get -qq update; unpack; }
 fi
+# Invoke has Python keep nothing compiled: each command would compile reclog anew.
+.venv/bin/python -m compileall -q reclog

@@ -6,6 +6,7 @@ import secrets
 import shlex
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from reclog.engine.system.address import allows, parse_network, reachable
 
@@ -16,10 +17,12 @@ from ..recordings.registry import Recording
 from ..recordings.settings import TremplinSettings
 from ..words import inv
 from .login import Way, login
-from .place import Say
-from .remote import RemoteRelay
 from .scripts import send_words, why_not_sent
 from .survey import survey
+
+if TYPE_CHECKING:  # they bring Fabric, which takes as long to import as all else
+    from .place import Say
+    from .remote import RemoteRelay
 
 #: Seconds for the line of a start to come through.
 PROBE_WITHIN = 5.0
