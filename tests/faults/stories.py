@@ -46,6 +46,11 @@ def told_with_deaths(story: Story, where: str) -> None:
                     break
 
 
+def spool(world: World, text: bytes, who: int = 1) -> None:
+    world.add(who, text)
+    world.flush_spool()
+
+
 def take(world: World, *texts: bytes, who: int = 1) -> None:
     """Have texts of a sender spooled and sent; the collector writes them, and that is all."""
     world.start_relay()
@@ -85,8 +90,7 @@ def lossy(world: World) -> None:
         take(world, b"a%d\n" % number, b"a%d: %s\n" % (number, b"long " * 5))
         world.lose_acks()
         world.start_relay()
-        world.add(2, b"b%d\n" % number)
-        world.flush_spool()
+        spool(world, b"b%d\n" % number, who=2)
         world.start_collector()
         world.connect()
         world.pump(19 + number)
@@ -144,8 +148,7 @@ def cramped(world: World) -> None:
     world.cut()
     for number in range(20):  # more than the spool holds
         world.start_relay()
-        world.add(1, b"f%d: %s\n" % (number, b"long " * 6))
-        world.flush_spool()
+        spool(world, b"f%d: %s\n" % (number, b"long " * 6))
 
 
 def ended(world: World) -> None:
@@ -179,8 +182,7 @@ def holds(world: World, text: bytes) -> None:
 
 def a_segment_acked_in_part_stays(world: World) -> None:
     for number in range(30):
-        world.add(1, b"line %d\n" % number)
-        world.flush_spool()
+        spool(world, b"line %d\n" % number)
     world.connect()
     for _ in range(12):
         world.pump(45)
@@ -194,8 +196,7 @@ def power_goes_between_sync_and_checkpoint(world: World) -> None:
     go(world, b"one\n")
     for nth in range(1, 10):
         go(world, b"line %d\n" % nth)
-        world.add(1, b"another %d\n" % nth)
-        world.flush_spool()
+        spool(world, b"another %d\n" % nth)
         world.pump(10000)
         world.kill_at(world.laptop, nth, AFTER, lambda most: 0)
         world.settle()
@@ -230,8 +231,7 @@ def a_sync_of_a_file_that_was_left_settles_nothing(world: World) -> None:
 
 def a_gap_within_a_line_ends_it(world: World) -> None:
     go(world, b"half")
-    world.add(1, b" of a line\n")
-    world.flush_spool()
+    spool(world, b" of a line\n")
     world.cut_power_of_tremplin(lambda most: 0)
     world.drain()
     go(world, b"next\n")
@@ -241,8 +241,7 @@ def a_gap_within_a_line_ends_it(world: World) -> None:
 
 def a_half_line_that_a_stranger_went_on_with_is_written_again(world: World) -> None:
     go(world, b"one\n")
-    world.add(1, b"half of a line\n")
-    world.flush_spool()
+    spool(world, b"half of a line\n")
     world.laptop.give_room(4)
     world.pump(10000)
     world.kill_collector()
@@ -266,13 +265,11 @@ def a_file_truncated_and_grown_is_noticed(world: World) -> None:
 def an_ack_on_its_way_when_the_end_is_said_is_not_the_last(world: World) -> None:
     go(world, b"one\n")
     world.ask_to_stop()
-    world.add(1, b"two\n")
-    world.flush_spool()
+    spool(world, b"two\n")
     world.pump(10000)
     world.settle()
     world.synced()  # an ack of this leaves, and the relay says its last word before it comes
-    world.add(1, b"three\n")
-    world.flush_spool()
+    spool(world, b"three\n")
     assert world.feed is not None
     world.feed.ending = True
     world._move(10000)
@@ -299,8 +296,7 @@ def nothing_is_taken_before_a_checkpoint_of_that_spool_is_saved(world: World) ->
 def a_stop_whose_last_ack_gets_lost_can_be_tried_again(world: World) -> None:
     go(world, b"one\n")
     world.ask_to_stop()
-    world.add(1, b"two\n")
-    world.flush_spool()
+    spool(world, b"two\n")
     world.laptop.give_room(7)
     for _ in range(3):
         go(world)
@@ -347,15 +343,12 @@ def a_removal_cut_short_leaves_a_spool_that_opens(world: World) -> None:
 
 def a_checkpoint_on_the_way_over_a_gap_is_right(world: World) -> None:
     go(world, b"one\n")
-    world.add(1, b"two\n")
-    world.flush_spool()
+    spool(world, b"two\n")
     world.sync_spool()
-    world.add(1, b"lost\n")
-    world.flush_spool()
+    spool(world, b"lost\n")
     world.cut_power_of_tremplin(lambda most: 0)
     world.start_relay()
-    world.add(1, b"three\n")
-    world.flush_spool()
+    spool(world, b"three\n")
     world.connect()
     world.strangers.rotate(new=True)
     world.pump(10000)
@@ -374,8 +367,7 @@ def a_half_line_found_in_the_file_is_acked(world: World) -> None:
 def what_was_synced_survives_the_power(world: World) -> None:
     """A segment is left while the sync of its beginning is done and not yet told."""
     for number in range(10):
-        world.add(1, b"line %02d\n" % number)
-        world.flush_spool()
+        spool(world, b"line %02d\n" % number)
         if not number:
             world.sync_spool()
             world.work_beside(marks=False)
@@ -388,8 +380,7 @@ def what_was_synced_survives_the_power(world: World) -> None:
 def use_most_of_two_marks(world: World, at_half: Callable[[], None] = lambda: None) -> None:
     """Write beyond the first mark, and not beyond the one that is saved when half of it is used."""
     for number in range(28):
-        world.add(1, b"line %02d\n" % number)
-        world.flush_spool()
+        spool(world, b"line %02d\n" % number)
         if number == 14:
             at_half()
     world.cut_power_of_tremplin(lambda most: 0)

@@ -13,6 +13,7 @@ import psutil
 from bench import wait_until
 from checker import SETTLES_WITHIN, Moment
 from stage import Fault, Stage
+from through import Through
 from through_acts import end_collector, events, pressing, stating, system_of
 
 from reclog.engine.records.events import timestamp
@@ -119,6 +120,13 @@ def _ends(stage: Stage, process: psutil.Process) -> None:
     stage.hit(process, 0)
 
 
+def _starts_in_vain(system: Through, reached: Path) -> None:
+    done = system.open()
+    assert reached.exists(), done.stdout
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def relay_dies(point: str) -> Fault:
     """SIGKILL of the relay there; the collector has it started again."""
 
@@ -145,11 +153,7 @@ def relay_dies_at_its_start(point: str) -> Fault:
         with stage.losing():
             end_collector(stage)
             stage.hit(stage.the("relay"), signal.SIGKILL)
-            reached = arm(system.points_there, point, "kill")
-            done = system.open()
-            assert reached.exists(), done.stdout
-            assert done.returncode == 1
-            assert len(done.stderr.splitlines()) == 1, done.stderr
+            _starts_in_vain(system, arm(system.points_there, point, "kill"))
         system.again()
 
     return fault
@@ -196,11 +200,7 @@ def collector_dies_at_its_start(point: str) -> Fault:
     def fault(stage: Stage) -> None:
         system = system_of(stage)
         end_collector(stage, stage.dice.choice([signal.SIGKILL, signal.SIGTERM]))
-        reached = arm(system.points_here, point, "kill")
-        done = system.open()
-        assert reached.exists(), done.stdout
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1, done.stderr
+        _starts_in_vain(system, arm(system.points_here, point, "kill"))
         system.again()
 
     return fault

@@ -7,22 +7,16 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import subprocess
 import termios
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import ROOT, Home, wait_until
+from bench import ROOT, Home, ready_for_ctrl_c, wait_until
 
 #: What a sender could write to take a terminal over, and what a person is to see of it.
 HOSTILE = b"\x1b[31mred\x1b]0;title\x07 \xe2\x80\xae [bold]x[/] \x9b\xff"
 SHOWN = r"\x1b[31mred\x1b]0;title\x07 \u202e [bold]x[/] \x9b\xff"
-
-
-def ready_for_ctrl_c() -> None:
-    """Undo what a shell does to its background jobs: they, and all that they start, ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:

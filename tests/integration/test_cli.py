@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bench import BIN, ROOT, Home, Running, free_port, wait_until
-from terminal import HOSTILE, SHOWN, ready_for_ctrl_c
+from terminal import HOSTILE, SHOWN
 
 import reclog.engine
 from reclog.look.table import ALL
@@ -295,16 +295,7 @@ def tail(home: Home, *words: str) -> Iterator[tuple[subprocess.Popen[str], Path]
     """Run `inv tail` into a file, until Ctrl-C; it must end well."""
     shown = home.path / "shown"
     with shown.open("w") as out:
-        process = subprocess.Popen(
-            [INV, "tail", *words],
-            cwd=ROOT,
-            env=home.env,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=ready_for_ctrl_c,
-        )
+        process = home.start("inv", "tail", *words, stdout=out)
         try:
             yield process, shown
             process.send_signal(signal.SIGINT)

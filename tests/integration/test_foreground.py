@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from bench import BIN, ROOT, Home, Running, wait_until
-from terminal import HOSTILE, SHOWN, ready_for_ctrl_c, terminal
+from bench import BIN, Home, Running, wait_until
+from terminal import HOSTILE, SHOWN, terminal
 
 from reclog.console import size
 
@@ -25,16 +25,7 @@ def recording(home: Home) -> bool:
 def foreground(home: Home, *words: str) -> Iterator[tuple[Running, subprocess.Popen[str]]]:
     """Run `inv local --foreground` without a terminal, its output in a pipe."""
     running = home.to_be()
-    process = subprocess.Popen(
-        [INV, *running.words, "--foreground", *words],
-        cwd=ROOT,
-        env=home.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=ready_for_ctrl_c,
-    )
+    process = home.start("inv", *running.words, "--foreground", *words)
     try:
         wait_until(lambda: process.poll() is not None or recording(home), what="the recording")
         yield running, process

@@ -21,8 +21,7 @@ from typing import Any
 
 import psutil
 import pytest
-from bench import BIN, Home, free_port, wait_until
-from terminal import ready_for_ctrl_c
+from bench import Home, free_port, wait_until
 from tremplin_bench import ALIAS, Tremplin, TremplinRecording, run_sshd
 
 from reclog.recordings.processes import runs
@@ -104,7 +103,7 @@ def nothing_is_left(trem: Tremplin) -> None:
 
 def test_the_main_job(trem: Tremplin) -> None:
     home = trem.home
-    recording = TremplinRecording(home, free_port(), home.path / "a b.log", trem, 0, free_port())
+    recording = trem.to_be(home.path / "a b.log")
     began = time.monotonic()
     done = recording.again()
     took = time.monotonic() - began
@@ -307,8 +306,7 @@ def test_lines_for_a_relay_that_comes_to_nothing_stay(trem: Tremplin, then: str)
     settings.write_text(f"AllowTcpForwarding no\n{text}")
     stop_sshd(trem)
     start_sshd(trem)
-    file = trem.home.path / "early.log"
-    recording = TremplinRecording(trem.home, free_port(), file, trem, free_port(), free_port())
+    recording = trem.to_be(at_port=True)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         failing = pool.submit(recording.again)
         # A device that has been trying for long: it says its lines as soon as somebody listens.
@@ -318,7 +316,7 @@ def test_lines_for_a_relay_that_comes_to_nothing_stay(trem: Tremplin, then: str)
     assert "sshd forbids the tunnel" in done.stderr
     assert "stays on trem until this is run again" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert not file.exists()
+    assert not recording.file.exists()
     assert recording.home.processes() == []
     assert trem.processes() == []
     if then == "discard":
@@ -451,23 +449,25 @@ def test_another_laptop_takes_over(trem: Tremplin, laptop2: Home) -> None:
     nothing_is_left(trem)
 
 
-def started(recording: TremplinRecording, output: Path, *words: str) -> subprocess.Popen[bytes]:
+def started(recording: TremplinRecording, output: Path, *words: str) -> subprocess.Popen[str]:
     """Start `fab tremplin` and do not wait for it."""
-    ports = [*recording.ports, "--file", str(recording.file)]
-    with output.open("wb") as out:
-        return subprocess.Popen(
-            [str(BIN / "fab"), "-S", str(recording.tremplin.config), "-H", ALIAS, "tremplin", *ports, *words],
-            env=recording.home.env,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            preexec_fn=ready_for_ctrl_c,
-        )
+    words = ("tremplin", *recording.ports, "--file", str(recording.file), *words)
+    with output.open("w") as out:
+        config = str(recording.tremplin.config)
+        return recording.home.start("fab", "-S", config, "-H", ALIAS, *words, stdout=out, stderr=out)
+
+
+@contextlib.contextmanager
+def foreground(trem: Tremplin) -> Iterator[tuple[TremplinRecording, subprocess.Popen[str], Path]]:
+    """Record in the foreground; the recording, its command, and what that says."""
+    recording, said = trem.to_be(), trem.home.path / "said"
+    call = started(recording, said, "--foreground")
+    wait_until(lambda: "recording, " in said.read_text(), what="counters")
+    yield recording, call, said
 
 
 def test_two_calls_at_once_start_one_relay(trem: Tremplin, laptop2: Home) -> None:
-    home = trem.home
-    recording = TremplinRecording(home, free_port(), home.path / "x.log", trem, free_port(), free_port())
+    home, recording = trem.home, trem.to_be()
     calls = [started(recording, home.path / f"said{number}") for number in range(2)]
     assert [call.wait(timeout=30) for call in calls] == [0, 0]
     said = [(home.path / f"said{number}").read_text() for number in range(2)]
@@ -507,14 +507,11 @@ def test_a_tremplin_that_is_gone_for_good_is_forgotten(trem: Tremplin) -> None:
 
 def test_foreground(trem: Tremplin) -> None:
     home = trem.home
-    recording = TremplinRecording(home, free_port(), home.path / "x.log", trem, free_port(), free_port())
-    said = home.path / "said"
-    call = started(recording, said, "--foreground")
-    wait_until(lambda: "recording, " in said.read_text(), what="counters")
-    send(recording, 0, 10)
-    wait_until(lambda: len(lines_of(recording)) == 10)
-    call.send_signal(signal.SIGINT)
-    assert call.wait(timeout=15) == 0, said.read_text()
+    with foreground(trem) as (recording, call, said):
+        send(recording, 0, 10)
+        wait_until(lambda: len(lines_of(recording)) == 10)
+        call.send_signal(signal.SIGINT)
+        assert call.wait(timeout=15) == 0, said.read_text()
     assert "Stopped: 11 lines" in said.read_text()
     assert f"The relay on {ALIAS} goes on: `fab" in said.read_text()
     assert f"The relay on {ALIAS} goes on: `fab" in home.inv("status").stderr
@@ -528,15 +525,11 @@ def test_foreground(trem: Tremplin) -> None:
 
 
 def test_a_killed_foreground_can_be_drained(trem: Tremplin) -> None:
-    home = trem.home
-    recording = TremplinRecording(home, free_port(), home.path / "x.log", trem, free_port(), free_port())
-    said = home.path / "said"
-    call = started(recording, said, "--foreground")
-    wait_until(lambda: "recording, " in said.read_text(), what="counters")
-    kill_9(recording.daemon)
-    assert call.wait(timeout=15) == 1
+    with foreground(trem) as (recording, call, _):
+        kill_9(recording.daemon)
+        assert call.wait(timeout=15) == 1
     send(recording, 0, 10)
-    done = home.inv("kill")
+    done = trem.home.inv("kill")
     assert (done.returncode, done.stderr) == (0, "")
     assert lines_of(recording) == numbered(0, 10)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench import BIN, ROOT, Home, free_port, listening, slot, wait_until
+from bench import ROOT, Home, free_port, listening, slot, wait_until
 from tremplin_bench import ALIAS, Tremplin, is_sshd, run_sshd
 
 
@@ -330,23 +330,8 @@ def test_hosts_that_are_out_of_reach(trem: Tremplin) -> None:
         slow = trem.folder / "slow"
         slow.write_text(text.replace(f"Port {trem.port}", f"Port {port}"))
         began = time.monotonic()
-        waiting = subprocess.Popen(
-            [
-                str(BIN / "fab"),
-                "-S",
-                str(slow),
-                "-H",
-                ALIAS,
-                "tremplin",
-                "--file",
-                str(trem.home.path / "s.log"),
-            ],
-            env=trem.home.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        file = str(trem.home.path / "s.log")
+        waiting = trem.home.start("fab", "-S", str(slow), "-H", ALIAS, "tremplin", "--file", file)
         kept = silent.accept()
         # Meanwhile the others, of another laptop.
         home = Home(trem.home.path / "other")

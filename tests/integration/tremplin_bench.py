@@ -81,12 +81,17 @@ class Tremplin:
 
         The tunnel ends at a UNIX socket there, or `at_port`.
         """
-        port, out, local = free_port(), free_port() if at_port else 0, free_port()
-        file = file or self.home.path / f"{port}.log"
-        recording = TremplinRecording(self.home, port, file, self, out, local)
+        recording = self.to_be(file, at_port)
         done = recording.again(*words)
         assert done.returncode == 0, done.stderr + done.stdout
         return recording
+
+    def to_be(self, file: Path | None = None, at_port: bool = False) -> TremplinRecording:
+        """Return a recording on ports of its own that is still to be started."""
+        port = free_port()
+        file = file or self.home.path / f"{port}.log"
+        out = free_port() if at_port else 0
+        return TremplinRecording(self.home, port, file, self, out, free_port())
 
     def processes(self) -> list[psutil.Process]:
         """Return the account's processes there, but for sshd's own."""
