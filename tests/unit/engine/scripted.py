@@ -9,6 +9,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from reclog.engine.system.disk import Data, Disk
 
 Before = Callable[[str], None]
+#: Turns a loop until something is seen: the fixture `turn_until`.
+TurnUntil = Callable[[Callable[[], bool]], None]
 
 
 class ScriptedDisk(Disk):

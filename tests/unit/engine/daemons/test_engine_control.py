@@ -4,11 +4,12 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import TurnUntil
 
 from reclog.engine.daemons import control as module
 from reclog.engine.daemons.control import LONGEST, MOST, Control, Facts
@@ -183,7 +184,7 @@ def test_the_eldest_makes_room_but_for_those_who_wait(bench: Bench) -> None:
 
 
 def test_where_no_descriptor_is_left_it_rests(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, turn_until: Callable[[Callable[[], bool]], None]
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, turn_until: TurnUntil
 ) -> None:
     monkeypatch.setattr(module, "AGAIN", 0.05)
     real = bench.control._sock

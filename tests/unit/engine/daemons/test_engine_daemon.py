@@ -5,10 +5,9 @@ import json
 import os
 import resource
 from pathlib import Path
-from typing import Callable
 
 import pytest
-from scripted import ScriptedDisk, fails
+from scripted import ScriptedDisk, TurnUntil, fails
 
 from reclog.engine.daemons import daemon as module
 from reclog.engine.daemons.config import RecorderConfig
@@ -27,7 +26,7 @@ def test_a_full_disk_keeps_no_daemon_from_its_work(
     daemon: Daemon,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    turn_until: Callable[[Callable[[], bool]], None],
+    turn_until: TurnUntil,
 ) -> None:
     (tmp_path / "config.json").write_text('{"file": "a.log", "unknown": 1}')
     with pytest.raises(ConfigUnusable, match="it has no port"):
@@ -55,7 +54,7 @@ def test_an_event_for_which_no_descriptor_is_left_is_written_once_there_is_one(
     daemon: Daemon,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    turn_until: Callable[[Callable[[], bool]], None],
+    turn_until: TurnUntil,
 ) -> None:
     monkeypatch.setattr(module, "STATE_AGAIN", 0.01)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -133,7 +132,7 @@ def test_on_a_full_disk_it_changes_too(
     running: Daemon,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    turn_until: Callable[[Callable[[], bool]], None],
+    turn_until: TurnUntil,
 ) -> None:
     monkeypatch.setattr(module, "STATE_AGAIN", 0.01)
     running.disk = disk = ScriptedDisk()

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from relay_end import SECRET, Caller, RelayEnd
@@ -17,9 +17,6 @@ from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP
 from reclog.engine.feed.server import STRANGERS
 from reclog.engine.stores.mark import RESERVE
 from reclog.engine.system.loop import Loop
-
-if TYPE_CHECKING:
-    Turn = Callable[[Callable[[], bool]], None]
 
 
 class Bench(RelayEnd):

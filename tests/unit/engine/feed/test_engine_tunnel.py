@@ -3,10 +3,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 import pytest
-from scripted import Clock, Said
+from scripted import Clock, Said, TurnUntil
 
 from reclog.engine.errors import EngineError
 from reclog.engine.feed.client import FeedClient
@@ -14,9 +14,6 @@ from reclog.engine.feed.handshake import HANDSHAKE_WITHIN, AsRelay
 from reclog.engine.feed.protocol import FeedError
 from reclog.engine.feed.tunnel import DIAL_AGAIN, LASTED, LOST_AGAIN, Tunnel
 from reclog.engine.system.loop import Loop
-
-if TYPE_CHECKING:
-    TurnUntil = Callable[[Callable[[], bool]], None]
 
 SECRET = "5e" * 32
 ANSWER = {"spool": "s", "offset": 0, "end": 0}

@@ -2,19 +2,16 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 import pytest
-from scripted import Clock, Said
+from scripted import Clock, Said, TurnUntil
 
 from reclog.engine.outlets import acks as module
 from reclog.engine.outlets.acks import ACK_AT, ANSWER_EVERY, Acks
 from reclog.engine.outlets.outlet import Settling
 from reclog.engine.system.disk import DISK
 from reclog.engine.system.loop import Loop
-
-if TYPE_CHECKING:
-    TurnUntil = Callable[[Callable[[], bool]], None]
 
 
 class Counting:

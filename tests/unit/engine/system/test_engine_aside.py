@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import errno
 import threading
-from typing import TYPE_CHECKING, Callable, List, Optional
+from typing import List, Optional
+
+from scripted import TurnUntil
 
 from reclog.engine.system.aside import Aside
 from reclog.engine.system.loop import Loop
-
-if TYPE_CHECKING:
-    TurnUntil = Callable[[Callable[[], bool]], None]
 
 
 def test_work_is_done_beside_the_loop_and_its_end_is_told_in_it(loop: Loop, turn_until: TurnUntil) -> None:

@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from scripted import Clock
+from scripted import Clock, TurnUntil
 
 from reclog.engine.system import backoff
 from reclog.engine.system.backoff import FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER
@@ -22,9 +22,6 @@ from reclog.engine.system.hearing import LONGEST, Hearing
 from reclog.engine.system.identity import start_time
 from reclog.engine.system.kernel import LINUX
 from reclog.engine.system.loop import Loop, Timer
-
-if TYPE_CHECKING:
-    TurnUntil = Callable[[Callable[[], bool]], None]
 
 WAITS = "import sys, signal; sys.stderr.write('up\\n'); sys.stderr.flush(); signal.pause()"
 

@@ -5,16 +5,15 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Tuple
+from collections.abc import Iterator
+from typing import Tuple
 
 import pytest
+from scripted import TurnUntil
 
 from reclog.engine.system.loop import Loop
 
 Pair = Tuple[socket.socket, socket.socket]
-if TYPE_CHECKING:
-    TurnUntil = Callable[[Callable[[], bool]], None]
 
 
 @pytest.fixture
