@@ -16,6 +16,7 @@ from swarm import runs
 
 from reclog.engine.sources.tcp import someone_listens
 from reclog.engine.system.faultpoints import VARIABLE
+from reclog.engine.system.kernel import listens
 
 #: The file of a round is far smaller.
 ROOM = "2g"
@@ -89,7 +90,7 @@ class Lan:
         recorder = self.recorder()
         if role == "recorder":
             return [recorder] if recorder else []
-        listening = _listening_child(recorder) if recorder else None
+        listening = _listening_child(recorder, self.port) if recorder else None
         if role == "socat":
             return [listening] if listening else []
         assert role == "fork", role
@@ -188,11 +189,7 @@ class Lan:
                 self.files[number] = kept
 
 
-def _listening_child(recorder: psutil.Process) -> psutil.Process | None:
+def _listening_child(recorder: psutil.Process, port: int) -> psutil.Process | None:
     with contextlib.suppress(psutil.NoSuchProcess):
-        for child in recorder.children():
-            with contextlib.suppress(psutil.Error):
-                connections = child.net_connections("tcp") if child.name() == "socat" else []
-                if any(c.status == psutil.CONN_LISTEN for c in connections):
-                    return child
+        return next((child for child in recorder.children() if listens(child.pid, "0.0.0.0", port)), None)
     return None

@@ -17,6 +17,8 @@ import psutil
 import pytest
 from bench import Running, wait_until
 
+from reclog.engine.system.kernel import listens
+
 
 def in_threads(works: Sequence[Callable[[], Any]], within: float = 60.0) -> None:
     """Run `works` at the same time and wait for all; raise the first error of any."""
@@ -136,13 +138,8 @@ def memory(processes: Sequence[psutil.Process]) -> int:
 
 def listening_socat(recording: Running) -> psutil.Process | None:
     """Return the socat that accepts the senders of `recording`; None while none does."""
-    for child in recording.daemon.children():
-        try:
-            if any(c.status == psutil.CONN_LISTEN for c in child.net_connections("tcp")):
-                return child
-        except psutil.Error:
-            continue
-    return None
+    children = recording.daemon.children()
+    return next((child for child in children if listens(child.pid, "0.0.0.0", recording.port)), None)
 
 
 def runs(process: psutil.Process) -> bool:
