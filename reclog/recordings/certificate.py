@@ -13,7 +13,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,17 +145,34 @@ def _make(path: Path, key: Path, host: str, names: Collection[str]) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"reclog {host}"[:64])])
     until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=365.25 * YEARS)
-    own = (
-        x509.CertificateBuilder(
-            subject, subject, private.public_key(), x509.random_serial_number(), FROM, until
-        )
-        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(private, hashes.SHA256())
+    builder = x509.CertificateBuilder(
+        subject, subject, private.public_key(), x509.random_serial_number(), FROM, until
     )
+    for extension, critical in _extensions(private.public_key(), names):
+        builder = builder.add_extension(extension, critical)
+    own = builder.sign(private, hashes.SHA256())
     _write(key, private.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, _PLAIN))
     _write(path, own.public_bytes(_PEM))
+
+
+def _extensions(
+    public: ec.EllipticCurvePublicKey, names: Collection[str]
+) -> Iterator[tuple[x509.ExtensionType, bool]]:
+    """Yield what is said of a certificate, and whether that is critical.
+
+    It is a CA, its own alone: syslog-ng, for one, trusts no other that has signed itself.
+    """
+    key = x509.SubjectKeyIdentifier.from_public_key(public)
+    yield key, False
+    yield x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key), False
+    yield x509.BasicConstraints(ca=True, path_length=0), True
+    uses = dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign"), False
+    )
+    never = {"encipher_only": False, "decipher_only": False}
+    yield x509.KeyUsage(digital_signature=True, key_cert_sign=True, **uses, **never), True
+    yield x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False
+    yield x509.SubjectAlternativeName([_general(name) for name in names]), False
 
 
 def _general(name: str) -> x509.GeneralName:

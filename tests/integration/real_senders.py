@@ -119,35 +119,43 @@ class Forwarder:
             return True
 
 
-def rsyslog(folder: Path, port: int) -> Forwarder:
-    """Return one that forwards what begins with `plain` and `counted` so."""
+def rsyslog(folder: Path, port: int, trusted: str = "") -> Forwarder:
+    """Return one that forwards what begins with `plain` and `counted` so; by TLS to who is `trusted`."""
     tree = debs.unpacked("rsyslog", debs.CACHE)
     conf, path = folder / "rsyslog.conf", folder / "rsyslog.sock"
+    driver = (
+        'StreamDriver="ossl" StreamDriverMode="1" StreamDriverAuthMode="x509/certvalid"' if trusted else ""
+    )
+    ca_file = f'DefaultNetstreamDriverCAFile="{trusted}"' if trusted else ""
     actions = "\n".join(
         f'if $msg contains "{name}" then action(type="omfwd" target="127.0.0.1" port="{port}" protocol="tcp" '
-        f'TCP_Framing="{framing}" template="RSYSLOG_ForwardFormat")'
+        f'TCP_Framing="{framing}" template="RSYSLOG_ForwardFormat" {driver})'
         for name, framing in (("plain", "traditional"), ("counted", "octet-counted"))
     )
     conf.write_text(f"""\
-global(workDirectory="{folder}" parser.escapeControlCharactersOnReceive="off")
+global(workDirectory="{folder}" parser.escapeControlCharactersOnReceive="off" {ca_file})
 module(load="imuxsock" SysSock.Use="off")
 input(type="imuxsock" Socket="{path}")
 {actions}
 """)
-    modules = ":".join(str(one) for one in tree.glob("usr/lib/*/rsyslog"))
+    trees = [tree, *([debs.unpacked("rsyslog-openssl", debs.CACHE)] if trusted else [])]
+    modules = ":".join(str(one) for each in trees for one in each.glob("usr/lib/*/rsyslog"))
     program = str(tree / "usr" / "sbin" / "rsyslogd")
     command = [program, "-n", "-f", str(conf), "-i", str(folder / "rsyslog.pid"), "-M", modules]
     return Forwarder(command, debs.environment(tree), path)
 
 
-def syslog_ng(folder: Path, port: int) -> Forwarder:
-    """Return one that forwards what has `plain` and `counted` in it so."""
+def syslog_ng(folder: Path, port: int, trusted: str = "") -> Forwarder:
+    """Return one that forwards what has `plain` and `counted` in it so; by TLS to who is `trusted`."""
     tree = debs.unpacked("syslog-ng-core", debs.CACHE)
     modules = next(one.parent for one in tree.glob("usr/lib/syslog-ng/*/libaffile.so"))
     conf, path = folder / "syslog-ng.conf", folder / "syslog-ng.sock"
+    transport = 'transport("tcp")'
+    if trusted:
+        transport = f'transport("tls") tls(ca-file("{trusted}") peer-verify(yes))'
     logs = "\n".join(
         f'log {{ source(here); filter {{ message("{name}") }}; destination {{ '
-        f'{destination}("127.0.0.1" port({port}) transport("tcp") persist-name("{name}")); }}; }};'
+        f'{destination}("127.0.0.1" port({port}) {transport} persist-name("{name}")); }}; }};'
         for name, destination in (("plain", "network"), ("counted", "syslog"))
     )
     conf.write_text(f"""\

@@ -11,6 +11,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+import real_senders
 from bench import Home, Running, wait_until
 from swarm import Crowd, is_closed
 from tls_sender import tls_connection
@@ -56,6 +58,20 @@ def test_senders_of_all_kinds_say_a_line(home: Home) -> None:
     done = home.inv("test-connection")
     assert done.returncode == 0, done.stderr
     assert re.search(r"TLS +ok", done.stdout)
+
+
+@pytest.mark.parametrize("program", ["rsyslog", "syslog-ng"])
+def test_system_loggers_by_tls(home: Home, program: str) -> None:
+    recording = home.local("--tls")
+    start = {"rsyslog": real_senders.rsyslog, "syslog-ng": real_senders.syslog_ng}[program]
+    forwarder = start(home.path, recording.port, certificate_of(recording))
+    try:
+        for how in (b"plain", b"counted"):
+            forwarder.tell(b"<13>demo: hello by TLS, " + how)
+            wait_until(lambda how=how: recording.read().endswith(b" hello by TLS, " + how + b"\n"))  # type: ignore[misc]
+    finally:
+        forwarder.end()
+    assert recording.read().count(b"\n") == 2
 
 
 def test_the_fingerprint_and_the_file_stand_on_lines_of_their_own(home: Home) -> None:

@@ -48,13 +48,8 @@ class Secured:
 
     def __init__(self, loop: Loop, certificate: str, key: str, clients: str) -> None:
         """Have those files (PEM); no `clients`: nobody is asked for a certificate. Raises TlsUnusable."""
-        self.context = _serving(certificate, key)
-        try:
-            if clients:
-                self.context.load_verify_locations(clients)
-                self.context.verify_mode = ssl.CERT_REQUIRED
-        except OSError as error:
-            raise TlsUnusable(f"{clients} holds no CA ({_said(error)}): see --tls-clients.") from error
+        self._clients = clients
+        self.load(certificate, key)
         #: Where all that is encrypted is received.
         self.room = memoryview(bytearray(PIECE))
         self._now = loop.now
@@ -63,8 +58,8 @@ class Secured:
 
     def load(self, certificate: str, key: str) -> None:
         """Have newcomers see another certificate. Raises TlsUnusable, and they see the old one then."""
-        _serving(certificate, key)
-        self.context.load_cert_chain(certificate, key, password="")
+        # In another context: one has a certificate for each kind of key, and would show the old one, too.
+        self.context = _serving(certificate, key, self._clients)
 
     def carry(self, sock: socket.socket) -> Tls:
         """Return the stream of a connection."""
@@ -267,7 +262,7 @@ class _Closed(OSError):
     """The sender said that this is all."""
 
 
-def _serving(certificate: str, key: str) -> ssl.SSLContext:
+def _serving(certificate: str, key: str, clients: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -278,6 +273,12 @@ def _serving(certificate: str, key: str) -> ssl.SSLContext:
         raise TlsUnusable(
             f"{certificate} with {key} can't be used ({_said(error)}): see --tls-cert and --tls-key."
         ) from error
+    try:
+        if clients:
+            context.load_verify_locations(clients)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:
+        raise TlsUnusable(f"{clients} holds no CA ({_said(error)}): see --tls-clients.") from error
     return context
 
 
