@@ -8,7 +8,6 @@ import errno
 import os
 import signal
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from clock import COMPILER
 from netns import CUT, Namespace, filtered
 from small_disk import SmallDisk
 from stage import Fault, Stage
-from swarm import Crowd, flood, frozen
-from through import Through
+from swarm import frozen
 from through_acts import at_once, counters, end_collector, events, pressing, stating, system_of
 from through_edits import EDITS
 from through_owners import OWNERS
 from through_points import POINTS
+from through_strangers import STRANGERS
 
 # -- processes ----------------------------------------------------------------------------------------
 
@@ -267,36 +266,6 @@ def senders_stay_silent(stage: Stage) -> None:
         stage.see_recording(20)
 
 
-def strangers_flood(stage: Stage) -> None:
-    """1,000 strangers a second: who is honest gets in, and no hole is washed away."""
-    system = system_of(stage)
-    words = [b"half a line of a stranger %08x" % stage.dice.getrandbits(32) for _ in range(500)]
-    stage.notes.update(words)
-    over, came, known = threading.Event(), [0], _holes(system)
-
-    def come() -> None:
-        came[0] = system.jump.call(lambda: flood(system.recording.port, words, over))
-
-    with stating(stage, "many connections", there=True):
-        crowd = Crowd([come])
-        try:
-            stage.see_recording(15.0)
-            stage.pause(1.5, 1.5)
-            stage.see_recording(15.0)
-        finally:
-            over.set()
-            crowd.join()
-    assert came[0] > 500, "few strangers came"
-    assert b'"started"' in known
-    assert _holes(system).startswith(known), "holes are washed away"
-
-
-def _holes(system: Through) -> bytes:
-    """Return what the relay has stated of holes."""
-    paths = [system.relay_folder / name for name in ("holes.log.1", "holes.log")]
-    return b"".join(path.read_bytes() for path in paths if path.exists())
-
-
 def no_descriptors(stage: Stage) -> None:
     """The relay can open nothing for a while; who connects meanwhile waits."""
     system = system_of(stage)
@@ -352,7 +321,7 @@ FAULTS: dict[str, Fault] = {
     "spool full": spool_full,
     "senders come and go": senders_come_and_go,
     "senders stay silent": senders_stay_silent,
-    "strangers flood": strangers_flood,
+    **STRANGERS,
     "no descriptors": no_descriptors,
     **POINTS,
     **EDITS,
