@@ -92,7 +92,7 @@ class Roster:
 
     def _enter(self, stream: Stream, host: str, peer: str, framing: Framing, stays: bool = False) -> Sender:
         self.connects += 1
-        name = self.shown(host, peer)
+        name = self.shown(host, peer) if self._limits.names else peer
         sender = Sender(self.connects, stream, host, peer, name, framing, self._now(), stays)
         self.senders[sender.id] = sender
         self._journal.connected(sender.name)

@@ -26,8 +26,8 @@ from .source import Abilities, SourceFacts
 
 #: By how its addresses begin.
 DIALLERS: dict[str, type[Dialler]] = {"tcp://": Connecting, "/": Serial, "exec:": Command, "socat:": Socat}
-#: Seconds at most between two attempts: what is back is soon heard.
-AGAIN = 5.0
+#: Seconds at most between two attempts, but for jitter: what is back is heard within 5.
+AGAIN = 4.0
 #: Seconds for which a device that comes and goes fills the log of holes with no other event.
 STATED_EVERY = 60.0
 #: Characters of a sender's name.

@@ -22,13 +22,13 @@ from reclog.engine.sources import commands, connecting, serial
 from reclog.engine.sources.dial import STATED_EVERY, Dialled, named, sender_name
 from reclog.engine.system.backoff import STEADY_AFTER
 from reclog.engine.system.identity import start_time
-from reclog.engine.system.kernel import LINUX
+from reclog.engine.system.kernel import LINUX, drop_incoming
 
 Dial = Callable[[str], Dialled]
 #: Seconds of the clock after which a device is dialled again for sure.
 LATER = 10.0
 
-linux = pytest.mark.skipif(not LINUX, reason="orphans are adopted on Linux alone")
+linux = pytest.mark.skipif(not LINUX, reason="it is asked of Linux alone")
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_one_that_is_not_there_is_tried_for_ever_and_stated_once(
     one = dial(address)
     for _ in range(4):
         bench.until(lambda: one.contact.why == "Connection refused" and one._timer.when < float("inf"))
-        assert one._timer.when - bench.clock.time < 6.5
+        assert one._timer.when - bench.clock.time < 5
         bench.clock.time += LATER
     assert said.names == ["device not reached"]
     assert (
@@ -238,6 +238,20 @@ def test_one_that_says_nothing_is_given_up(
     bench.until(lambda: one._dialler._sock is not None)  # type: ignore[attr-defined]
     bench.later(connecting.WITHIN + 0.1)
     assert one.contact.why == "no answer within 3 s"
+
+
+@linux
+def test_one_that_vanishes_without_a_word_is_noticed(
+    bench: Bench, dial: Dial, device: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle, interval, count = connecting.KEEPALIVE
+    assert idle + interval * count < 20
+    monkeypatch.setattr(connecting, "KEEPALIVE", (1, 1, 1))
+    one = dial(address_of(device))
+    with called(bench, device) as line:
+        bench.until(lambda: one.contact.connected)
+        assert drop_incoming(line)  # its kernel answers no more
+        bench.until(lambda: one.contact.why == "Connection timed out")
 
 
 def test_one_that_comes_and_goes_washes_no_hole_away(
