@@ -56,12 +56,13 @@ def bulk(port: int, lines: int) -> tuple[float, int]:
                 came.write(sock.recv(65536))
         sock.settimeout(0.2)
         with contextlib.suppress(TimeoutError):
-            sock.recv(
-                65536
-            )  # session tickets: unread they make the end a reset, which loses what is under way
+            while sock.recv(65536):
+                pass  # session tickets: unread they make the end a reset, which loses what is under way
         sock.settimeout(None)
         for at in range(0, len(text), 16384):
             tls.write(memoryview(text)[at : at + 16384])
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
         encrypted = wire.read()
         began = time.monotonic()
         sock.sendall(encrypted)

@@ -22,7 +22,7 @@ import ssl
 
 from ..errors import EngineError
 from ..system.loop import Loop
-from ..system.segments import accept_until, first_sequence
+from ..system.segments import accept_until, acknowledge, first_sequence
 from .plain import Plain
 
 #: Seconds of each turn for handshakes; one takes 0.3 ms.
@@ -217,15 +217,16 @@ class Tls(Plain):
 
     def _decrypt(self, room: memoryview) -> int:
         """Put into `room` what of it is whole; return how many bytes. What is wrong with it ends it."""
-        tls, filled = self._tls, 0
+        tls, filled, size = self._tls, 0, len(room)
         assert tls is not None
         self.holds = False
         try:
             if self.shaking:
                 self._secured.shake(tls)
                 self.shaking = False
-            while filled < len(room):
-                count: int = tls.read(len(room) - filled, room[filled:])  # type: ignore[assignment]
+                acknowledge(self._sock)  # else Nagle's algorithm keeps the first line 40 ms at its sender
+            while filled < size:
+                count: int = tls.read(size - filled, room[filled:])  # type: ignore[assignment]
                 if not count:
                     self._over = _Closed()
                     tls.unwrap()
@@ -242,8 +243,10 @@ class Tls(Plain):
 
     def _answer(self) -> None:
         words = self._out.read()
+        if not words:
+            return
         try:
-            sent = self._sock.send(words, socket.MSG_DONTWAIT) if words else 0
+            sent = self._sock.send(words, socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
         except OSError:

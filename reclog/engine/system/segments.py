@@ -31,6 +31,14 @@ def first_sequence(sock: socket.socket) -> int | None:
         return None  # another system; or it came by a SYN cookie, in a flood
 
 
+def acknowledge(sock: socket.socket) -> None:
+    """Acknowledge now what has come, where the system would wait for something to send along with that."""
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    except (OSError, AttributeError):
+        pass  # another system, or no TCP
+
+
 def accept_until(sock: socket.socket, sequence: int) -> bool:
     """Accept for `sock` what comes before that sequence number and drop the rest, as `drop_incoming` does.
 

@@ -109,6 +109,14 @@ def test_an_end_that_was_said_is_one_and_answered(ends: Ends, version: ssl.TLSVe
     sender.tls.unwrap()  # raises where the other side did not say so, too
 
 
+@linux
+def test_a_handshake_is_acknowledged_at_once(ends: Ends) -> None:
+    """Or Nagle's algorithm keeps a first line that is sent right after it for 40 ms."""
+    _, stream = ends.shaken()
+    with socket.socket(fileno=os.dup(stream.fileno())) as sock:
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+
+
 @each_version
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_however_it_is_cut_up_the_text_is_the_same(ends: Ends, version: ssl.TLSVersion, size: int) -> None:
