@@ -20,7 +20,7 @@ def test_a_seeded_bug_is_caught_by_its_name(bug: SeededBug) -> None:
 
 def test_a_drain_that_is_skipped_is_caught(tmp_path: Path) -> None:
     """The same in real processes: a copy of all, in which a stop takes nothing out of the queue."""
-    ignore = shutil.ignore_patterns("__pycache__", ".*", "corpus", "unit")
+    ignore = shutil.ignore_patterns("__pycache__", ".*", "corpus")
     for name in ("reclog", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
     for name in ("pyproject.toml", "tasks.py", "fabfile.py"):
