@@ -71,7 +71,7 @@ def listener(word: Any) -> str:
 
 def framing(word: Any) -> str:
     """Return `word` if it names what ends messages. Raises UsageError."""
-    if word not in FRAMINGS:
+    if str(word) not in FRAMINGS:  # a list or a mapping of the config is no key
         raise UsageError(f"--framing {_said(word)} is unknown: give one of {', '.join(FRAMINGS)}.")
     return str(word)
 
