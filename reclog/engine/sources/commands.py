@@ -146,14 +146,14 @@ class Program:
 
     def _signal(self, number: int) -> None:
         """Send the program a signal, and SIGKILL to its whole session."""
-        try:
-            if self._child.pid:
-                os.killpg(self._child.pid, number)
-            if number == signal.SIGKILL:
-                for pid in self._members():
-                    os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # it ended just now; or it became another user (sudo)
+        members = self._members() if number == signal.SIGKILL else []
+        if self._child.pid:
+            members.append(-self._child.pid)  # all of its group (kill(2))
+        for pid in members:
+            try:
+                os.kill(pid, number)
+            except (ProcessLookupError, PermissionError):
+                pass  # it ended just now; or it became another user (sudo)
 
     def _members(self) -> list[int]:
         """Return who is in its session, of our descendants."""
