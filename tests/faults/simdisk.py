@@ -226,7 +226,7 @@ class SimDisk(Disk):
         self._opened.clear()
         self._locks.clear()
         self.dead = False
-        self._die = self._fail_change = self._fail_read = None
+        self._fail_change = self._fail_read = None
         self.short = 0
 
     def power_cut(self, choice: Callable[[int], int] = _nothing_survives) -> None:
@@ -289,6 +289,7 @@ class SimDisk(Disk):
                 raise _error(errno.ENOENT, path)
             death = self._before()
             if not self._outside and self._free() == 0:
+                self._after(death)
                 raise _error(errno.ENOSPC, path)
             inode = Inode(self._free_number())
             folder.change(Naming(os.path.basename(path), inode))
@@ -324,6 +325,7 @@ class SimDisk(Disk):
                 growth = max(0, position + len(whole) - len(inode.cache.data))
                 whole = whole[: max(0, len(whole) - max(0, growth - free))]
                 if not whole:
+                    self._after(death)
                     raise _error(errno.ENOSPC)
             if death == WITHIN:  # a write of several pages can be killed between two of them
                 whole = whole[: len(whole) // 2]
