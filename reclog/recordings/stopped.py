@@ -92,8 +92,9 @@ class Stopped:
             return f"{self.name} {what}: its last lines may be missing in {self.file}."
         if not self.known:
             return f"{self.name}: it is not known whether all that was sent is in {self.file}."
-        reason = f" ({self.reason})" if self.reason else ""
+        # Without a reason it was not the disk: what came in part did not become whole, or not in time.
+        reason = f" ({self.reason}): make room for {self.file} and" if self.reason else ":"
         return (
             f"{self.name}: {size(self.left_bytes)} of {counted(self.left_senders, 'sender')} could not be "
-            f"recorded{reason}: make room for {self.file} and have them sent again."
+            f"recorded{reason} have them sent again."
         )
