@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import io
@@ -17,6 +18,7 @@ _MAIN = b"import sys\n\nfrom reclog.engine.__main__ import main\n\nsys.exit(main
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
+@functools.cache
 def build() -> bytes:
     """Return the engine as a zipapp, under a blank `reclog` package."""
     engine = Path(reclog.engine.__file__).parent
