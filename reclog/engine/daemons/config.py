@@ -16,6 +16,7 @@ from typing import Any, Callable, ClassVar, FrozenSet, Mapping, Sequence, TypeVa
 
 from ..feed.protocol import checked_secret
 from ..intake.framing import FRAMINGS
+from ..intake.token import Token
 from ..outlets import OUTLETS
 from ..sources.choice import LISTENERS
 from ..sources.dial import named
@@ -66,7 +67,9 @@ class Config:
 class Listening(Config):
     """Who may send, where, and how that becomes lines."""
 
-    CHANGEABLE = frozenset({"allow", "stamp", "partial_after", "max_senders", "max_per_address", "names"})
+    CHANGEABLE = frozenset(
+        {"allow", "token", "stamp", "partial_after", "max_senders", "max_per_address", "names"}
+    )
     #: Changes, too, where the daemon is on the machine of its files.
     CERTIFICATE = frozenset({"tls_cert", "tls_key", "fingerprint"})
 
@@ -94,6 +97,8 @@ class Listening(Config):
     dial_in: str = "/"
     #: What senders are called: ADDRESS=NAME each.
     names: Sequence[str] = dataclasses.field(default_factory=list)
+    #: What is known of the token that a sender has to say first; empty: nothing has to be said.
+    token: str = ""
 
     @property
     def listens(self) -> bool:
@@ -201,6 +206,7 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "names": (_words(named_address, 0), "a list of names"),
     "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
     "file": (_word(lambda word: word and _passes(word)), "a file's name"),
+    "token": (lambda value: value == "" or _word(Token.parse)(value), "what is known of a token"),
     "spool_max": (_whole(1, 1 << 62), "a number of bytes"),
     "secret": (_word(checked_secret), "16 bytes in hex"),
     **dict.fromkeys(("tls_cert", "tls_key", "tls_clients"), (_word(_passes), "a file's name")),

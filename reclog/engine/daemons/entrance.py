@@ -9,6 +9,8 @@ from ..intake.framing import DIALLED, FRAMINGS
 from ..intake.intake import Intake
 from ..intake.roster import Limits
 from ..intake.store import Store
+from ..intake.strangers import HANDSHAKES, PLACES
+from ..intake.token import Token
 from ..records.events import EventLog
 from ..records.journal import Journal
 from ..sources.capacity import Capacity, most_senders, shortages
@@ -94,7 +96,12 @@ class Entrance:
 
     def _limits(self, config: Listening) -> Limits:
         process_each = any(kind.ABILITIES.process_each for kind in self._kinds[:1])
-        places = config.max_senders or most_senders(self._capacity, process_each)
+        most = most_senders(self._capacity, process_each)
+        token = Token.parse(config.token) if config.token else None
+        # Of few descriptors strangers get a part.
+        wanted = HANDSHAKES if config.tls else PLACES if token is not None else 0
+        strangers = min(wanted, most // 4)
+        places = config.max_senders or most - strangers
         return Limits(
             partial_after=config.partial_after,
             stamp=config.stamp,
@@ -103,6 +110,8 @@ class Entrance:
             # No cap of its own unless asked for: who is over it is closed, where over `senders` one waits.
             senders_per_address=config.max_per_address or places,
             names={sender_name(address): name for address, name in map(named_address, config.names)},
+            token=token,
+            strangers=max(1, strangers),
         )
 
     def open(self, patience: float = PATIENCE) -> list[str]:
@@ -209,6 +218,7 @@ def _asked(config: Listening) -> Asked:
         config.max_per_address,
         names=bool(config.names),
         tls=config.tls,
+        token=bool(config.token),
     )
 
 

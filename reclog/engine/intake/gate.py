@@ -13,13 +13,12 @@ from ..records.events import Say, timestamp
 from ..streams.stream import Stream
 from ..system.loop import Loop
 from .framing import Framing
+from .strangers import Welcome
 
 #: Connections that are accepted before anything else is looked at again.
 ACCEPT_BATCH = 64
-#: Seconds after which another descriptor is asked for when there was none.
+#: Seconds after which another descriptor, or another stranger's place, is asked for when there was none.
 ROOM_AGAIN = 0.25
-
-Welcome = Callable[[Stream, str, str, Framing], None]
 
 
 class Endpoint(Protocol):
@@ -42,11 +41,17 @@ class Endpoint(Protocol):
 class Gate:
     """Every endpoint, and whether its senders may come in."""
 
-    def __init__(self, loop: Loop, welcome: Welcome, senders: Callable[[], int], say: Say) -> None:
-        """`welcome` is called with each newcomer; `senders` tells how many there are."""
+    def __init__(
+        self, loop: Loop, welcome: Welcome, senders: Callable[[], int], on_open: Callable[[], None], say: Say
+    ) -> None:
+        """`welcome` is called with each newcomer; `senders` tells how many there are.
+
+        `on_open` is called when it opens again.
+        """
         self._loop = loop
         self._welcome = welcome
         self._senders = senders
+        self._on_open = on_open
         self._say = say
         self._endpoints: dict[Endpoint, Callable[[], None]] = {}
         # Two reasons to be closed, and both have to end: no place (since when), a store that takes nothing.
@@ -55,6 +60,11 @@ class Gate:
         self.full_at = ""
         self._shut = False
         self._room_timer = loop.timer(self.have_room)
+
+    @property
+    def open(self) -> bool:
+        """Tell whether a newcomer may come in now."""
+        return not self._shut and not self._full_since
 
     @property
     def full(self) -> bool:
@@ -68,7 +78,7 @@ class Gate:
     def serve(self, endpoint: Endpoint) -> None:
         """Accept the senders of `endpoint` from now on."""
         self._endpoints[endpoint] = lambda: self._accept(endpoint)
-        if not self._shut and not self._full_since:
+        if self.open:
             self._loop.watch(endpoint.fileno(), self._endpoints[endpoint])
 
     def leave(self, endpoint: Endpoint) -> None:
@@ -76,8 +86,9 @@ class Gate:
         if self._endpoints.pop(endpoint, None) is not None:
             self._loop.unwatch(endpoint.fileno())
 
-    def fill(self, why: str) -> None:
-        """Close until there is room again."""
+    def fill(self, why: str, seconds: float = 0.0) -> None:
+        """Close until there is room again, or for so many seconds if there may be by then."""
+        self._room_timer.at(self._loop.now() + seconds) if seconds else self._room_timer.off()
         if not self._full_since:
             self._full_since = self._loop.now()
             self.full_at = timestamp()
@@ -106,7 +117,7 @@ class Gate:
     def _accept(self, endpoint: Endpoint) -> None:
         for _ in range(ACCEPT_BATCH):
             # A newcomer may have taken the last place, or have filled the store.
-            if self._shut or self._full_since or endpoint not in self._endpoints:
+            if not self.open or endpoint not in self._endpoints:
                 return
             try:
                 stream, host, name = endpoint.accept()
@@ -116,15 +127,15 @@ class Gate:
                 if error.errno == errno.ECONNABORTED:
                     continue
                 # No descriptor or no memory left: the newcomers keep waiting in the queue.
-                self.fill(error.strerror or str(error))
-                self._room_timer.at(self._loop.now() + ROOM_AGAIN)
+                self.fill(error.strerror or str(error), ROOM_AGAIN)
                 return
             self._welcome(stream, host, name, endpoint.framing())
 
     def _watch(self) -> None:
-        if not self._shut and not self._full_since:
+        if self.open:
             for endpoint, callback in self._endpoints.items():
                 self._loop.watch(endpoint.fileno(), callback)
+            self._on_open()
 
     def _unwatch(self) -> None:
         for endpoint in self._endpoints:

@@ -10,6 +10,7 @@ from .gate import Endpoint
 from .reading import Reading
 from .roster import Limits
 from .sender import Sender
+from .strangers import Stranger
 
 #: Seconds within which the rest of what was accepted in part has to come: it is sent again after 0.2.
 REST_WITHIN = 1.5
@@ -22,8 +23,9 @@ class Intake(Reading):
         """Have other limits from now on, and see off who is connected and may not be any more."""
         self._set_stamps(limits.stamp)
         self._unfinished.adopt(limits.partial_after)
-        for sender in self.roster.adopt(limits):
-            self._see_off(sender, "its address is not allowed any more (--allow)")
+        self.strangers.adopt(limits.token, limits.strangers)
+        for sender, why in self.roster.adopt(limits):
+            self._see_off(sender, why)
         if self.roster.full:
             self.gate.fill(self.roster.full)
             self._yield_timer.at(self._yielding.again_at)
@@ -48,7 +50,8 @@ class Intake(Reading):
                 if error.errno in (errno.ECONNABORTED, errno.EINTR):
                     continue
                 return error.errno == errno.EINVAL  # its listener was shut down: nothing waits there
-            sender = self._admit(stream, host, name, endpoint.framing())
+            newcomer = Stranger(stream, host, name, endpoint.framing(), self._loop.now())
+            sender = self._have_in(newcomer)
             if sender is not None and not self._finish(sender, until):
                 return False
         return False
@@ -58,6 +61,8 @@ class Intake(Reading):
 
         What was accepted in part, and can't be read so, has its rest awaited.
         """
+        for stranger in self.strangers.leave():
+            self._have_in(stranger)
         for sender in list(self._senders.values()):
             self._finish(sender, until)
         waiting, until = list(self._senders.values()), min(until, self._loop.now() + REST_WITHIN)
@@ -76,6 +81,13 @@ class Intake(Reading):
         """Return how many senders are still connected, and the bytes they sent that were not read."""
         streams = [sender.stream for sender in self._senders.values()]
         return len(streams), sum(stream.unread() + stream.half for stream in streams)
+
+    def _have_in(self, one: Stranger) -> Sender | None:
+        """Take in one whose last word has come; None if it may not send, and is closed."""
+        asked = self.strangers.token is not None or one.stream.shaking
+        if not asked or (self.roster.allows(one.stream, one.host, one.name) and self.strangers.proves(one)):
+            return self._admit(one.stream, one.host, one.name, one.framing)
+        return None
 
     def _finish(self, sender: Sender, until: float) -> bool:
         """Take in what was accepted from `sender`, not a byte more, and disconnect it."""

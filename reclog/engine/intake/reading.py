@@ -7,10 +7,13 @@ Rules kept here:
   is what is held until it is known what ends a message (`settling`).
 - Who sends what is no text is told so, and closed; nothing of it goes anywhere.
 - A stream's readiness is a reason to read it, and no promise that there is something, or all of it.
-- At the cap newcomers wait (`gate`); who may not send is closed (`roster`).
+- At the cap newcomers wait (`gate`); who may not send is closed (`roster`), who has to show that it may is
+  nobody's sender before it has (`strangers`).
 """
 
 from __future__ import annotations
+
+import functools
 
 from ..records.events import timestamp
 from ..records.journal import Journal
@@ -19,12 +22,13 @@ from ..system.loop import Loop
 from .batch import Bytes
 from .binary import NoText
 from .framing import Framing
-from .gate import Gate
+from .gate import ROOM_AGAIN, Gate
 from .gathering import GATHER, LARGE, Gathering
 from .roster import Limits, Roster
 from .sender import Sender
 from .settling import Settling
 from .store import Store
+from .strangers import Strangers
 from .unfinished import Unfinished
 from .valve import Valve
 from .yielding import LOOK_EVERY, Yielding
@@ -52,7 +56,12 @@ class Reading:
         self._batch = store.batch
         self._flush_at = store.FLUSH_AT
         self._senders = self.roster.senders
-        self.gate = Gate(loop, self._welcome, self._senders.__len__, journal.note)
+        self.strangers = Strangers(
+            loop, functools.partial(self._welcome, proven=True), self.roster.refuse, self._has_place
+        )
+        self.strangers.adopt(limits.token, limits.strangers)
+        count = self._senders.__len__
+        self.gate = Gate(loop, self._welcome, count, self.strangers.open, journal.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
         self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
         self._set_stamps(limits.stamp)
@@ -83,7 +92,10 @@ class Reading:
 
     # -- a turn ---------------------------------------------------------------------------------
 
-    def _welcome(self, stream: Stream, host: str, name: str, framing: Framing) -> None:
+    def _welcome(self, stream: Stream, host: str, name: str, framing: Framing, proven: bool = False) -> None:
+        if not proven and (self.strangers.token is not None or stream.shaking):
+            self._meet(stream, host, name, framing)
+            return
         sender = self._admit(stream, host, name, framing)
         if sender is None:
             return
@@ -93,6 +105,15 @@ class Reading:
             self._read_twice(sender)
         if sender.id in self._senders:
             self._watch(sender)
+
+    def _meet(self, stream: Stream, host: str, name: str, framing: Framing) -> None:
+        if self.roster.allows(stream, host, name):
+            self.strangers.meet(stream, host, name, framing)
+            if self.gate.open and self.strangers.crowded:
+                self.gate.fill(self.strangers.crowded, ROOM_AGAIN)
+
+    def _has_place(self) -> bool:
+        return not self._valve.shut and not self.roster.full
 
     def _admit(self, stream: Stream, host: str, name: str, framing: Framing) -> Sender | None:
         if host:
@@ -110,7 +131,7 @@ class Reading:
         if not self.roster.full:
             return
         sender = None
-        if not self._valve.shut and self.gate.waits():
+        if not self._valve.shut and (self.strangers.knock or self.gate.waits()):
             sender = self._yielding.next(self._valve.open_since)
         if sender is None:
             self._yield_timer.at(max(self._yielding.again_at, self._loop.now() + LOOK_EVERY))

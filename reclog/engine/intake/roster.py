@@ -1,7 +1,8 @@
 """The senders that are connected, and whether one more may be.
 
 No sender is turned away silently: one whose address is not allowed, or has too many connections, is closed,
-and the event log says so. Who finds no place waits outside (`gate`).
+and the event log says so. Who finds no place waits outside (`gate`), who has to show more than its address
+does that before (`strangers`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from ..streams.stream import Stream
 from ..system.address import Network, allows
 from .framing import Framing
 from .sender import Sender
+from .strangers import PLACES
+from .token import Token
+
+NOT_ALLOWED = "its address is not allowed (--allow)"
 
 
 class Limits(NamedTuple):
@@ -27,6 +32,10 @@ class Limits(NamedTuple):
     senders_per_address: int = 1000
     #: By address, or by what a sender without one is called: what a person calls it.
     names: Mapping[str, str] = {}
+    #: What a sender has to say first; None: nothing.
+    token: Token | None = None
+    #: Who has not said it, at once.
+    strangers: int = PLACES
 
     def shown(self, host: str, peer: str) -> str:
         """Return what a sender is called: its name, if it has one, in the place of its address."""
@@ -59,12 +68,25 @@ class Roster:
         here = len(self.senders) - self._staying
         return f"{here} senders are connected" if here >= self._limits.senders else ""
 
-    def adopt(self, limits: Limits) -> list[Sender]:
-        """Have other limits from now on; return those who are here and may not be any more."""
+    def adopt(self, limits: Limits) -> list[tuple[Sender, str]]:
+        """Have other limits from now on; return those who are here and may not be any more, and why."""
+        anew = limits.token is not None and limits.token != self._limits.token
         self._limits = limits
+        leaving = []
         for one in self.senders.values():
             one.name = self.shown(one.host, one.peer)
-        return [one for one in self.senders.values() if one.host and not allows(limits.allow, one.host)]
+            if one.host and not allows(limits.allow, one.host):
+                leaving.append((one, "its address is not allowed any more (--allow)"))
+            elif anew and one.host:
+                leaving.append((one, "a token is asked for that it has not said (--token)"))
+        return leaving
+
+    def allows(self, stream: Stream, host: str, name: str) -> bool:
+        """Tell whether a newcomer's address may send; if not, it is closed."""
+        if not host or allows(self._limits.allow, host):
+            return True
+        self.refuse(stream, host, name, NOT_ALLOWED)
+        return False
 
     def shown(self, host: str, peer: str) -> str:
         """Return what a sender is called by now."""
@@ -81,11 +103,11 @@ class Roster:
             limits = self._limits
             here = self._per_address.get(host, 0)
             if not allows(limits.allow, host):
-                self._refuse(stream, self.shown(host, name), "its address is not allowed (--allow)")
+                self.refuse(stream, host, name, NOT_ALLOWED)
                 return None
             if here >= limits.senders_per_address:
                 why = f"{here} connections from its address are open already"
-                self._refuse(stream, self.shown(host, name), why)
+                self.refuse(stream, host, name, why)
                 return None
             self._per_address[host] = here + 1
         return self._enter(stream, host, name, framing)
@@ -119,8 +141,9 @@ class Roster:
         self.no_text = f"{timestamp()}, {sender.name} {why}"
         self._journal.refused(sender.name, why)
 
-    def _refuse(self, stream: Stream, name: str, why: str) -> None:
+    def refuse(self, stream: Stream, host: str, peer: str, why: str) -> None:
+        """Close a newcomer who may not send."""
         self.refused += 1
-        self._journal.refused(name, why)
+        self._journal.refused(self.shown(host, peer), why)
         stream.refuse()
         stream.close()

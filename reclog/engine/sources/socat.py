@@ -29,7 +29,13 @@ from .tcp import BACKLOG, KEEPALIVE
 NAME = "socat"
 #: It passes no sender's address on, and checks one range only (`range=`).
 ABILITIES = Abilities(
-    knows_address=False, networks=1, ipv6_networks=False, changes=False, process_each=True, tls=False
+    knows_address=False,
+    networks=1,
+    ipv6_networks=False,
+    strangers=False,
+    changes=False,
+    process_each=True,
+    tls=False,
 )
 #: Bytes that a fork moves at once; 8 KiB, its default, costs twice the CPU in bulk.
 BLOCK = 65536

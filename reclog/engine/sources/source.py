@@ -34,6 +34,8 @@ class Asked(NamedTuple):
     tls: bool = False
     #: What makes the stream of a connection.
     carry: Callable[[socket.socket], Stream] = Plain
+    #: A sender has to say something before it is one.
+    token: bool = False
 
 
 class Abilities(NamedTuple):
@@ -44,6 +46,8 @@ class Abilities(NamedTuple):
     #: Networks that it can check a sender against, and whether of IPv6, too.
     networks: float = float("inf")
     ipv6_networks: bool = True
+    #: What it accepts can be a stranger's until that has shown that it may send.
+    strangers: bool = True
     #: Who may come in, and how many, can change while it runs.
     changes: bool = True
     #: A process passes on what one sender says: it takes one a sender, and their bytes may be on their way.
@@ -113,6 +117,8 @@ def lacks(kind: type[Source], asked: Asked) -> str:
         return f"--max-per-address needs the sender's address, which {name} does not pass on"
     if asked.names and not can.knows_address:
         return f"--name needs the sender's address, which {name} does not pass on"
+    if asked.token and not can.strangers:
+        return f"--token is asked for by the builtin listener, not by {name}"
     if len(asked.allow) > can.networks:
         return f"{name} checks one --allow only"
     ipv6 = ":" in asked.bind or any(network.version == 6 for network in asked.allow)

@@ -15,7 +15,8 @@ from typing import Protocol
 class Stream(Protocol):
     """The bytes of one sender."""
 
-    #: Whether it is still being made: no byte of the sender's can have come.
+    #: Whether its handshake goes on: no byte of the sender's can have come. A read takes it further, also one
+    #: without room, which is 0 once it is done.
     shaking: bool
     #: Whether it has bytes that a read gives and of which the kernel says nothing any more.
     holds: bool

@@ -81,6 +81,7 @@ FITS: dict[str, list[Any]] = {
     "relay_listens": [True],
     "stop_at_once": [True],
     "partial_after": [0.5],
+    "token": [""],
     "file": ["x"],
     "tls": [True],
     "tls_cert": ["x", ""],
@@ -122,6 +123,7 @@ def test_only_what_can_change_does(kind: type[Config], told: dict[str, Any]) -> 
         ("bind", "localhost"),
         ("allow", ["10.0.0.0/33"]),
         ("secret", "zz"),
+        ("token", f"4:{'0' * 64}"),
     ],
 )
 def test_what_is_nearly_right_is_named(name: str, wrong: Any) -> None:
