@@ -19,6 +19,7 @@ from ..recordings.launch import launch
 from ..recordings.processes import end, holder_of, marked
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import LocalSettings, check_together
+from ..recordings.token import settled
 
 if TYPE_CHECKING:
     from ..recordings.certificate import Certificate
@@ -47,6 +48,7 @@ def start_local(settings: LocalSettings, registry: Registry) -> Started:
 
 
 def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
+    settings = settled(settings, registry, f"local-{settings.port}")
     for other in registry.here():
         if other.kind == "local" and _is_meant(other, settings):
             if not other.is_alive():

@@ -18,12 +18,15 @@ from typing import Any
 from reclog.engine.system.address import parse_network, reachable, with_port
 
 from ..recordings.again import again_command, stop_command
-from ..recordings.registry import Recording
+from ..recordings.registry import Recording, Registry
+from ..recordings.token import text_of
 from ..words import inv
 from .status import contacts
 
 #: Bytes of the file that are looked through at a time.
 _BLOCK = 1024 * 1024
+#: Why a connection may be closed at once.
+MAY_IT_SEND = "is this address allowed (--allow), its token known here (--token)?"
 
 
 @dataclasses.dataclass
@@ -90,10 +93,15 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     if port:
         paused, secured = why_not_recorded(recording), Secured.of(recording)
         host = own_address(recording)
-        hops += probe_path(name, host, port, recording.file, timeout, paused, secured)
+        hops += probe_path(name, host, port, recording.file, timeout, paused, secured, token_of(recording))
         if recording.counters.get("udp") is True:
             hops.append(probe_datagram(name, host, port, recording.file, timeout, paused))
     return hops
+
+
+def token_of(recording: Recording) -> str:
+    """Return what has to be said to it first; empty if nothing has, or that is not known here."""
+    return text_of(recording.fact("token"), Registry(recording.folder.parent.parent))
 
 
 def _device(name: str, device: Mapping[str, Any]) -> Hop:
@@ -136,6 +144,7 @@ def probe_path(
     timeout: float,
     paused: str = "",
     secured: Secured | None = None,
+    token: str = "",
 ) -> list[Hop]:
     """Try a path of the caller's own: does `host:port` accept, and does a line end up in `file`?"""
     began = time.monotonic()
@@ -145,7 +154,7 @@ def probe_path(
     except OSError as error:
         reason = error.strerror or str(error)
         trouble = (
-            f"{target} closed the connection ({reason}): is this address allowed (--allow)?"
+            f"{target} closed the connection ({reason}): {MAY_IT_SEND}"
             if isinstance(error, ConnectionResetError)  # accepted, and closed before we could look
             else f"{target} does not accept a connection ({reason}): is the recorder started, the port right?"
         )
@@ -170,21 +179,26 @@ def probe_path(
     sent_at = time.monotonic()
     with sock:
         try:
-            sock.sendall(f"reclog probe {nonce}\n".encode("ascii"))
+            sock.sendall(words_of(token, f"reclog probe {nonce}").encode("ascii"))
         except OSError as error:
             reason = error.strerror or str(error)
-            trouble = f"{target} closed the connection ({reason}): is this address allowed (--allow)?"
+            trouble = f"{target} closed the connection ({reason}): {MAY_IT_SEND}"
             return [*hops, Hop(name, "line sent", None, trouble)]
         hops.append(Hop(name, "line sent", time.monotonic() - sent_at))
         took = find_line(file, nonce.encode("ascii"), start, timeout)
         if took is None and _was_refused(sock):
-            trouble = f"{target} closed the connection: is this address allowed (--allow)?"
+            trouble = f"{target} closed the connection: {MAY_IT_SEND}"
             return [*hops, Hop(name, f"file {file}", None, trouble)]
     if took is None:
         why = paused if paused else f"see `{inv('status')}`, and {file} itself"
         trouble = f"The line did not reach the file within {timeout:g} s: {why}."
         return [*hops, Hop(name, f"file {file}", None, trouble)]
     return [*hops, Hop(name, f"file {file}", took - sent_at)]
+
+
+def words_of(token: str, line: str) -> str:
+    """Return what a sender says: its line, behind its token if there is one."""
+    return f"{token}\n{line}\n" if token else f"{line}\n"
 
 
 def probe_datagram(name: str, host: str, port: int, file: str, timeout: float, paused: str = "") -> Hop:

@@ -51,6 +51,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "refused": recording.count("refused"),
                 "no_text": recording.word("no_text") or None,
                 "dialled": contacts(recording) if alive else [],
+                "token": bool(recording.fact("token")),
                 "bind": recording.bind or None,
                 "events": str(recording.folder / names.EVENTS),
                 "holes": str(recording.folder / names.HOLES),

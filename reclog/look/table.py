@@ -71,6 +71,7 @@ def _said(one: Described) -> str:
         return f"{one['state']}, full since {one['full_since']}"
     said = [str(one["state"])]
     said += [f"{counted(one['made_room'], 'silent one')} made room"] if one["made_room"] else []
+    said += [f"asks for a token: {counted(one['refused'], 'stranger')} refused"] if one["token"] else []
     said += [_away(device) for device in one["dialled"] if not device["connected"]]
     return ", ".join(said)
 

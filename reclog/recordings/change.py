@@ -88,6 +88,8 @@ def kept(settings: S, facts: Mapping[str, Any], but: Collection[str] = ()) -> S:
 def spoken(name: str, value: Any) -> str:
     """Return the option that says so, for a person to read."""
     option = "--" + option_name(name).replace("_", "-")
+    if name == "token":  # what is known of it is for no one to read
+        value = bool(value)
     if isinstance(value, bool):
         return option if value else option.replace("--", "--no-", 1)
     if isinstance(value, list):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reclog.engine.intake.framing import FRAMINGS
+from reclog.engine.intake.token import LEAST, MOST
 from reclog.engine.sources.choice import LISTENERS as KINDS
 from reclog.engine.sources.dial import named
 from reclog.engine.system.address import named_address, parse_network
@@ -82,6 +83,21 @@ def yes_or_no(option: str, word: Any) -> bool:
         if str(word).lower() in words:
             return means
     raise UsageError(f"{option} {_said(word)} is neither yes nor no: give true or false.")
+
+
+def token(word: Any) -> bool | str:
+    """Return whether a token is wanted, or one of the caller's own. Raises UsageError."""
+    try:
+        return yes_or_no("--token", word)
+    except UsageError:
+        text = word if isinstance(word, str) else ""
+    if text.isascii() and text.isprintable() and " " not in text and LEAST <= len(text) <= MOST:
+        return text
+    # Not what it is: others may look on.
+    raise UsageError(
+        f"token in the config is none: give {LEAST} to {MOST} letters, digits and signs, no spaces; or true, "
+        "and one is made."
+    )
 
 
 def networks(words: Any) -> list[str]:

@@ -26,6 +26,7 @@ from .checks import (
     port_number,
     seconds,
     tls,
+    token,
     yes_or_no,
 )
 
@@ -42,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "tls_key": "",
     "tls_clients": "",
     "allow": [],
+    "token": "",
     "dial": [],
     "names": [],
     "partial_after": 2.0,
@@ -77,6 +79,8 @@ class Settings:
     framing: str
     stamp: bool
     allow: Sequence[str]
+    #: Whether one is wanted, or the caller's own; once `settled`, what a daemon is to know of it.
+    token: bool | str
     #: Seconds.
     partial_after: float
     #: 0: what the system's limits allow.
@@ -178,6 +182,7 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> d
         "framing": framing(words["framing"]),
         "stamp": yes_or_no("--stamp", words["stamp"]),
         "allow": networks(words["allow"]),
+        "token": token(words["token"]),
         "partial_after": seconds("--partial-after", words["partial_after"]),
         "max_senders": count("--max-senders", words["max_senders"]),
         "max_per_address": count("--max-per-address", words["max_per_address"]),
@@ -234,6 +239,7 @@ def _lacks(settings: Settings) -> str:
         settings.max_per_address,
         names=bool(settings.names),
         tls=settings.tls,
+        token=bool(settings.token),
     )
     return lacks(KINDS["socat"], asked)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from invoke.config import AmbiguousMergeError, Config
 
 from reclog.errors import UsageError
+from reclog.recordings.checks import token
 from reclog.recordings.settings import DEFAULTS, option_name
 
 #: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a
@@ -43,6 +46,18 @@ def check(folder: Path, of: type[Config], known: Mapping[str, Any]) -> None:
         raise _unusable(folder, of, "a value stands where settings belong, or the other way round") from error
     except Exception as error:  # its parser's, a config.py's own, or what comes of a list or a word in it
         raise _unusable(folder, of, _first_of(error)) from error
+
+
+def refuse_open_token(config: Config) -> None:
+    """Refuse a token in a config file that others can read. Raises UsageError."""
+    for level in ("system", "user", "project", "runtime"):
+        path: str | None = getattr(config, f"_{level}_path", None)
+        settings = (getattr(config, f"_{level}", None) or {}).get("reclog")
+        given = settings.get("token") if isinstance(settings, Mapping) else None
+        if path and given is not None and isinstance(token(given), str) and os.stat(path).st_mode & 0o044:
+            raise UsageError(
+                f"{path} has a token in it, and others can read it: chmod 600 {shlex.quote(path)}"
+            )
 
 
 def _unusable(folder: Path, of: type[Config], why: str) -> UsageError:

@@ -44,6 +44,7 @@ def configured(c: Context) -> Mapping[str, Any]:
 
     Raises UsageError.
     """
+    config_file.refuse_open_token(c.config)
     part = c.config.get("reclog", {})
     if part and not hasattr(part, "keys"):  # Invoke's own mapping is no Mapping
         raise UsageError("`reclog:` in the config holds no settings: give them as `reclog: {port: 55514}`.")

@@ -16,7 +16,8 @@ from reclog.local.start import start_local
 from reclog.look.status import certificate_lines
 from reclog.recordings.again import dials, stop_command, write_to
 from reclog.recordings.registry import Registry
-from reclog.recordings.settings import resolve_local
+from reclog.recordings.settings import BIND_HERE, resolve_local
+from reclog.recordings.token import told
 
 from .edge import configured, sentences
 from .options import SHARED
@@ -53,6 +54,8 @@ def local(
     tls_key: Any = None,
     tls_clients: Any = None,
     allow: Any = None,  # with another default Invoke gives it that one's type, not a list
+    token: bool = False,
+    no_token: bool = False,
     partial_after: Any = None,
     raw: bool = False,
     foreground: bool = False,
@@ -70,7 +73,8 @@ def local(
     anew of the recording on that port.
     """
     settings = resolve_local(locals(), configured(c))
-    started = start_local(settings, Registry())
+    registry = Registry()
+    started = start_local(settings, registry)
     for dead in started.cleaned:
         note(f"Cleaned up {dead}, whose recorder had died.")
     for sentence in started.notes:
@@ -85,6 +89,8 @@ def local(
         say(line)
     if started.changed:
         say(f"Changed: {' '.join(started.changed)}")
+    for line in told(recording, registry, own_addresses(recording.bind or BIND_HERE)[0]):
+        say(line)
     if started.process is not None and settings.foreground:
         front.say_how_it_ended(front.stay_with(recording, started.process, clean=True))
     else:

@@ -13,6 +13,10 @@ SHARED = {
     "tls-key": "The key of --tls-cert (PEM, no passphrase), a file of this machine.",
     "tls-clients": "Only record senders that show a certificate of this CA (PEM).",
     "allow": "Only record senders of this network, as 192.168.1.0/24. May be repeated. any: everyone.",
+    "token": "Only record who says a token as its first line: it is made, kept and printed. On plain TCP it "
+    "keeps scanners out, and with --tls who listens on the way, too. For what can't say one (syslog, GELF): "
+    "--allow, --tls-clients.",
+    "no-token": "Undo --token of the config, or of the recording that runs.",
     "name": "Call a sender so, as 192.168.1.7=kitchen. May be repeated. any: nobody has a name.",
     "no-name": "Undo --name of the config, or of the recording that runs.",
     "partial-after": "Seconds after which text without a newline is passed on (default 2).",

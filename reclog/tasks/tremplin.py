@@ -14,6 +14,7 @@ from reclog.look.status import certificate_lines
 from reclog.recordings.again import goes_on, stop_command, write_to
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_tremplin
+from reclog.recordings.token import told
 from reclog.tremplin.start import open_tremplin
 from reclog.tremplin.stop import stop_host
 
@@ -57,6 +58,8 @@ def tremplin(
     tls_key: Any = None,
     tls_clients: Any = None,
     allow: Any = None,  # with another default Invoke gives it that one's type, not a list
+    token: bool = False,
+    no_token: bool = False,
     partial_after: Any = None,
     spool_max: Any = None,
     max_senders: Any = None,
@@ -75,10 +78,12 @@ def tremplin(
     words = locals()
     target, hosts = target_of(c)
     settings = resolve_tremplin(words, configured(c), target.host, hosts)
-    opened = open_tremplin(target, settings, Registry(), say)
+    registry = Registry()
+    opened = open_tremplin(target, settings, registry, say)
     recording = opened.recording
-    say(write_to([recording.fact("hostname") or recording.host], recording))
-    for line in certificate_lines(recording):
+    host = recording.fact("hostname") or recording.host
+    say(write_to([host], recording))
+    for line in [*certificate_lines(recording), *told(recording, registry, host)]:
         say(line)
     if settings.foreground and opened.process is not None:
         front.say_how_it_ended(front.stay_with(recording, opened.process, clean=False))

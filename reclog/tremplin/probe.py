@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from reclog.engine.system.address import allows, parse_network, reachable
 
 from ..errors import HostError, RelayError
-from ..look.probe import ASKS, Hop, Secured, find_line, own_address, probe_datagram, size_of, why_not_recorded
+from ..look.probe import (
+    ASKS,
+    Hop,
+    Secured,
+    find_line,
+    own_address,
+    probe_datagram,
+    size_of,
+    token_of,
+    why_not_recorded,
+    words_of,
+)
 from ..recordings.again import again_command
 from ..recordings.registry import Recording
 from ..recordings.settings import TremplinSettings
@@ -52,10 +63,9 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     began = time.monotonic()
     secured = Secured.of(recording)
     asks = secured is not None and secured.asks
-    words = send_words(
-        own_address(recording), port, f"reclog probe {nonce}", secured.fingerprint if secured else ""
-    )
-    said = "" if asks else why_not_sent(login(way, shlex.join(words)))
+    words = send_words(own_address(recording), port, secured.fingerprint if secured else "")
+    text = words_of(token_of(recording), f"reclog probe {nonce}")
+    said = "" if asks else why_not_sent(login(way, shlex.join(words), text))
     if said:
         trouble = f"Port {port} does not answer on {alias} itself ({said}): see its host's firewall."
         return [*hops, Hop(name, f"port {port} there", None, trouble)]
@@ -92,19 +102,21 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     return hops
 
 
-def prove(relay: RemoteRelay, settings: TremplinSettings, fingerprint: str, say: Say) -> None:
+def prove(relay: RemoteRelay, settings: TremplinSettings, fingerprint: str, token: str, say: Say) -> None:
     """Send a line there, where that is let in, and find it in the file here. Raises RelayError."""
     allow = [parse_network(word) for word in settings.allow]
     own = reachable(settings.bind, allow)
     why = "" if allows(allow, own) else f"--allow leaves {own} out"
     if settings.tls_clients:
         why = "--tls-clients asks for a certificate"
+    if settings.token and not token:
+        why = "its token is not known here"
     if why:
         say(f"note: {why}, so no line was sent there to prove the path")
         return
     nonce, start = secrets.token_hex(8), size_of(settings.file)
     began = time.monotonic()
-    relay.send(own, settings.port_remote_in, f"reclog probe {nonce}", fingerprint)
+    relay.send(own, settings.port_remote_in, words_of(token, f"reclog probe {nonce}"), fingerprint)
     seen = find_line(settings.file, nonce.encode("ascii"), start, PROBE_WITHIN)
     if seen is None:
         raise RelayError(

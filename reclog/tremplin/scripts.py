@@ -81,14 +81,14 @@ def python_words(program: str, *words: str) -> list[str]:
     return ["python3", "-c", f'exec(__import__("base64").b64decode("{packed}"))', *words]
 
 
-def send_words(host: str, port: int, line: str, fingerprint: str = "") -> list[str]:
-    """Return the remote argv that sends a line to a port, at an address that is the remote's own.
+def send_words(host: str, port: int, fingerprint: str = "") -> list[str]:
+    """Return the remote argv that sends its input to a port, at an address that is the remote's own.
 
     With a `fingerprint` by TLS, to whoever has that certificate alone.
     """
     program = (
         "import hashlib, socket, sys\n"
-        "_, host, port, line, *fingerprint = sys.argv\n"
+        "_, host, port, *fingerprint = sys.argv\n"
         "try:\n"
         "    with socket.create_connection((host, int(port)), timeout=5) as sock:\n"
         "        if fingerprint:\n"
@@ -98,14 +98,14 @@ def send_words(host: str, port: int, line: str, fingerprint: str = "") -> list[s
         "            sock = context.wrap_socket(sock)\n"
         "            if [hashlib.sha256(sock.getpeercert(True)).hexdigest()] != fingerprint:\n"
         "                raise OSError('it shows another certificate')\n"
-        "        sock.sendall(line.encode() + b'\\n')\n"
+        "        sock.sendall(sys.stdin.buffer.read())\n"
         "        if fingerprint:\n"
         "            sock.unwrap().close()\n"
         "    print('reclog-sent')\n"
         "except OSError as error:\n"
         "    print(error.strerror or error)\n"
     )
-    return python_words(program, host, str(port), line, *filter(None, [fingerprint]))
+    return python_words(program, host, str(port), *filter(None, [fingerprint]))
 
 
 def why_not_sent(said: str) -> str:

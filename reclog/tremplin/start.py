@@ -24,6 +24,7 @@ from ..recordings.choice import keeps_from
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import TremplinSettings
 from ..recordings.target import Target
+from ..recordings.token import settled, text_of
 from ..words import inv
 from .collector import collector_id, end_collector, is_free, local_port, start_collector
 from .connection import connect
@@ -58,6 +59,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
     """
     host = resolve(target)
     with registry.one_at_a_time(_name(host, settings)):
+        settings = settled(settings, registry, _name(host, settings))
         recording = _own_recording(host, settings, registry)
         if recording is not None and recording.is_alive():
             _take_up(recording, settings, say)
@@ -123,7 +125,7 @@ def _open(
         if lag > BACKLOG:
             say(f"{size(lag)} were waiting there and are coming now")
         else:
-            prove(relay, settings, config["fingerprint"], say)
+            prove(relay, settings, config["fingerprint"], text_of(str(settings.token), registry), say)
         undo.pop_all()
     why = answers(host.hostname, port)
     if why:

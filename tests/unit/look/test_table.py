@@ -28,6 +28,7 @@ def described(number: int, **facts: Any) -> dict[str, Any]:
         "listener_full": False,
         "full_since": None,
         "made_room": 0,
+        "token": False,
         "dialled": [],
         **facts,
     }
@@ -72,12 +73,12 @@ def test_what_the_states_word_does_not_say_is_a_sentence() -> None:
         described(0),
         described(1, state="paused", paused_for="No space left on device"),
         described(2, listener_full=True, full_since="2026-11-26T10:00:00.000Z"),
-        described(3, made_room=2, dialled=[away, {**away, "connected": True}]),
+        described(3, made_room=2, token=True, refused=7, dialled=[away, {**away, "connected": True}]),
     ]
     assert list(table.remarks(some)) == [
         "tremplin-jump-55501: paused: No space left on device",
         "tremplin-jump-55502: recording, full since 2026-11-26T10:00:00.000Z",
-        "tremplin-jump-55503: recording, 2 silent ones made room, "
+        "tremplin-jump-55503: recording, 2 silent ones made room, asks for a token: 7 strangers refused, "
         "lamp not connected since 2026-11-26T10:00:00.000Z (refused)",
     ]
     rows = table.everything(some)
