@@ -6,13 +6,16 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 from bench import Home, Running, free_port, wait_until
 from small_disk import SmallDisk
-from swarm import runs
+from swarm import flood, runs
 
 from reclog.engine.sources.tcp import someone_listens
 from reclog.engine.system.faultpoints import VARIABLE
@@ -41,6 +44,8 @@ class Lan:
         self.file = file or (self.disk.path if self.disk else home.path) / f"{self.port}.log"
         self.files = [self.file]
         self.running = Running(home, self.port, self.file)
+        #: What a sender says first; nothing while no token is asked for.
+        self.token = b""
         #: Connections that say nothing and stay.
         self.guests: list[socket.socket] = []
         #: Where a fault point is armed, by a file with its name.
@@ -83,7 +88,17 @@ class Lan:
 
     def connect(self) -> socket.socket:
         """Connect as a sender."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        sock.sendall(self.token)
+        return sock
+
+    def ask(self, option: str) -> subprocess.CompletedProcess[str]:
+        """Run the same `inv local` with one more option."""
+        return self.home.inv(*self.words, option)
+
+    def flood(self, words: Sequence[bytes], over: threading.Event) -> int:
+        """Have strangers come; return how many."""
+        return flood(self.port, words, over)
 
     def processes(self, role: str) -> list[psutil.Process]:
         """Return its recorder; or the socat that listens; or the socats that serve senders who write."""

@@ -38,6 +38,7 @@ from lan_acts import (
 from lan_edits import EDITS, edited, edited_when_dead
 from stage import Fault, Stage
 from swarm import frozen, in_threads, reset_at_close, runs
+from token_faults import strangers_come
 
 from reclog.engine.records.events import timestamp
 
@@ -491,6 +492,8 @@ SOCAT: dict[str, Fault] = {
     "fork frozen": fork_frozen,
     "no open files left for socat": no_files_left_for_socat,
 }
+#: What socat can't ask for.
+BUILTIN: dict[str, Fault] = {"strangers come": strangers_come}
 
 
 def faults_for(listener: str) -> dict[str, Fault]:
@@ -500,10 +503,9 @@ def faults_for(listener: str) -> dict[str, Fault]:
         faults["clock jumps"] = clock_jumps
     if os.geteuid() == 0:
         faults.update(ROOT)
-    if listener == "socat":
-        faults.update(SOCAT)
-        if os.geteuid() == 0 and pids_cgroup() is not None:
-            faults["no processes left for socat"] = no_processes_left
+    faults.update(SOCAT if listener == "socat" else BUILTIN)
+    if listener == "socat" and os.geteuid() == 0 and pids_cgroup() is not None:
+        faults["no processes left for socat"] = no_processes_left
     return faults
 
 
@@ -511,4 +513,5 @@ def of_tls() -> dict[str, Fault]:
     """Return those in which it matters that senders speak TLS, as far as they can be done here."""
     commands = ("stopped", "stopped and started at once", "2,000 senders at once", "nothing")
     faults = {name: FAULTS[name] for name in (*commands, *(name for name in FAULTS if "recorder" in name))}
+    faults.update(BUILTIN)
     return {**faults, **ROOT} if os.geteuid() == 0 else faults

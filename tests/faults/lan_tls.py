@@ -21,4 +21,5 @@ class LanTls(Lan):
         (certificate,) = (self.home.state / "reclog" / "tls").glob("*.pem")
         sock = tls_connection(self.port, str(certificate))
         sock.settimeout(5)
+        sock.sendall(self.token)
         return sock

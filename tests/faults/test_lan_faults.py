@@ -63,6 +63,7 @@ GROUPS = [
             *("no open files left", "nothing"),
         ],
     ),
+    ("strangers", BUILTIN, ["strangers come"]),
     ("state", SOCAT, ["state cut short"]),
     ("state", BUILTIN, ["killed, state cut short"]),
 ]

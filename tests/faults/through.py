@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ from bench import ROOT, Home, free_port
 from clock import COMPILER, Clock
 from netns import Namespace, link, run
 from small_disk import SmallDisk
-from swarm import runs
+from swarm import flood, runs
 from tremplin_bench import Tremplin, TremplinRecording, account, tremplin
 
 from reclog.engine.records.names import MARK
@@ -48,6 +50,8 @@ class Through:
         #: Every file that was recorded into, in the order in which that was done; the last is the one now.
         self.files: list[Path] = []
         self.words = ["--partial-after", "20", "--spool-max", SPOOL_MAX]
+        #: What a sender says first; nothing while no token is asked for.
+        self.token = b""
         with contextlib.ExitStack() as stack:
             self._make(stack)
             self._stack = stack.pop_all()
@@ -153,7 +157,17 @@ class Through:
     def connect(self) -> socket.socket:
         """Connect as a sender."""
         port = self.recording.port
-        return self.jump.call(lambda: socket.create_connection(("127.0.0.1", port), timeout=5))
+        sock = self.jump.call(lambda: socket.create_connection(("127.0.0.1", port), timeout=5))
+        sock.sendall(self.token)
+        return sock
+
+    def ask(self, option: str) -> subprocess.CompletedProcess[str]:
+        """Run the same `fab tremplin` with one more option."""
+        return self.open(option)
+
+    def flood(self, words: Sequence[bytes], over: threading.Event) -> int:
+        """Have strangers come to the jump host; return how many."""
+        return self.jump.call(lambda: flood(self.recording.port, words, over))
 
     def processes(self, role: str) -> list[psutil.Process]:
         """Return its collector; its ssh; sshd's processes for the sessions of that; its relay."""

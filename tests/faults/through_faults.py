@@ -23,6 +23,7 @@ from through_edits import EDITS
 from through_owners import OWNERS
 from through_points import POINTS
 from through_strangers import STRANGERS
+from token_faults import strangers_come
 
 # -- processes ----------------------------------------------------------------------------------------
 
@@ -323,6 +324,7 @@ FAULTS: dict[str, Fault] = {
     "senders stay silent": senders_stay_silent,
     **STRANGERS,
     "no descriptors": no_descriptors,
+    "strangers come": strangers_come,
     **POINTS,
     **EDITS,
     **OWNERS,
