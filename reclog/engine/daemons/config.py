@@ -92,6 +92,8 @@ class Listening(Config):
     #: The certificate's SHA-256 (hex): another one is read anew.
     fingerprint: str = ""
     framing: str = "auto"
+    #: Record datagrams, too.
+    udp: bool = False
     #: Devices that we dial; and where the programs among them are started.
     dial: Sequence[str] = dataclasses.field(default_factory=list)
     dial_in: str = "/"
@@ -104,6 +106,11 @@ class Listening(Config):
     def listens(self) -> bool:
         """Tell whether a port is listened on."""
         return bool(self.port or not self.dial)
+
+    @property
+    def hears_datagrams(self) -> bool:
+        """Tell whether it does: beside what only who is trusted may send, there are none."""
+        return bool(self.udp and self.listens and not self.tls)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ListenerUnusable
+from ..errors import EngineError, ListenerUnusable
 from ..intake.framing import DIALLED, FRAMINGS
 from ..intake.intake import Intake
 from ..intake.roster import Limits
@@ -18,6 +18,7 @@ from ..sources.choice import choose
 from ..sources.dial import Dialled, sender_name
 from ..sources.source import Asked, Source, SourceFacts
 from ..sources.tcp import PATIENCE
+from ..sources.udp import Udp
 from ..system.address import named_address, parse_network
 from ..system.loop import Loop
 from .config import Listening
@@ -60,6 +61,7 @@ class Entrance:
         #: The first of them is the one for streams, if one listens.
         self.sources: list[Source] = []
         self._dialled: list[Dialled] = []
+        self._udp: Udp | None = None
         self.journal = Journal(loop, log)
         self.intake = Intake(loop, store, self.journal, self._limits(config))
 
@@ -123,7 +125,8 @@ class Entrance:
         asked = _asked(self._config)._replace(places=limits.senders, framing=FRAMINGS[self._config.framing])
         if self._secured is not None:
             asked = asked._replace(carry=self._secured.carry)
-        return (self._listen(asked, patience) if self._kinds else []) + self._dial()
+        notes = self._listen(asked, patience) + self._receive(asked) if self._kinds else []
+        return notes + self._dial()
 
     def _listen(self, asked: Asked, patience: float) -> list[str]:
         for kind in self._kinds:
@@ -136,6 +139,20 @@ class Entrance:
         self.sources.append(source)
         notes = [source.loses] if source.loses else []
         return notes + shortages(self._capacity, source.ABILITIES.process_each)
+
+    def _receive(self, asked: Asked) -> list[str]:
+        """Receive datagrams, too, whoever listens for streams: where that can't be, it is a note."""
+        if not self._config.hears_datagrams:
+            return []
+        udp = Udp(self._loop, self.intake, asked, self._folder, self._log.say)
+        try:
+            udp.start(0)
+        except EngineError as error:
+            self._log.say("no datagrams", reason=str(error))
+            return [f"Datagrams are not recorded: {error}"]
+        self._udp = udp
+        self.sources.append(udp)
+        return udp.shortages()
 
     def _dial(self) -> list[str]:
         """Dial each device, and say which of them did not answer at once: they are tried again for ever."""
@@ -173,7 +190,7 @@ class Entrance:
     def changes(self) -> object:
         """Return what is different when `facts` are; cheap."""
         intake, roster = self.intake, self.intake.roster  # each turn: what `facts` are made of, and no more
-        senders = roster.connects, roster.refused, intake.senders, intake.splits
+        senders = roster.connects, roster.refused, intake.senders, intake.splits, intake.datagrams.count
         contacts = [one.contact for one in self._dialled]
         return senders, intake.gate.full_at, intake.made_room, self._facts_of_sources(), contacts
 
@@ -191,6 +208,9 @@ class Entrance:
             "full_since": intake.gate.full_at,
             "made_room": intake.made_room,
             "dialled": [one.told() for one in self._dialled],
+            "udp": self._udp in self.sources,
+            "datagrams": intake.datagrams.count,
+            "datagrams_dropped": self._udp.dropped() if self._udp is not None else 0,
         }
 
     def _facts_of_sources(self) -> list[SourceFacts]:

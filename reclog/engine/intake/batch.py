@@ -83,7 +83,7 @@ class Batch:
         Return how many lines they are, and the bytes behind them; None if there is none, and all stays out. A
         `stamp` is put before each line that begins.
         """
-        buffer, at, end = self._buffer, self._at, self._end
+        buffer, at = self._buffer, self._at
         stop = at + count
         cut = framing.cut(buffer, at, stop)
         if cut == at:
@@ -98,16 +98,14 @@ class Batch:
             self.add(who, text if framing.verbatim else framing.strip(text), stamp)
             return self.lines - lines, rest
         lines = self._count(at, cut)
-        if begin > end:  # the newline that closes another's line
-            buffer[end] = 0x0A
-            self._inserted = self._inserted or int(not end)
-        self.open_by = None
-        self._last = (begin, cut)
-        self._stamp = b""
-        self._end = cut
-        self.lines += lines
-        self.bytes += cut - begin
+        self._bring_in(begin, cut, lines)
         return lines, rest
+
+    def take(self, size: int) -> None:
+        """Bring in whole lines: the first `size` bytes of a `room` that was asked for behind nothing."""
+        if size:
+            begin, cut = self._at, self._at + size
+            self._bring_in(begin, cut, self._count(begin, cut))
 
     def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
         """Take `text` of `who`; `stamp` goes before each line that begins in it."""
@@ -182,6 +180,19 @@ class Batch:
         return self._last_line() if self._end else self._glimpse
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _bring_in(self, begin: int, cut: int, lines: int) -> None:
+        """Take whole messages that are where they will be written from."""
+        end = self._end
+        if begin > end:  # the newline that closes another's line
+            self._buffer[end] = 0x0A
+            self._inserted = self._inserted or int(not end)
+        self.open_by = None
+        self._last = (begin, cut)
+        self._stamp = b""
+        self._end = cut
+        self.lines += lines
+        self.bytes += cut - begin
 
     def _last_line(self) -> bytes:
         begin, end = self._last

@@ -23,6 +23,7 @@ class Intake(Reading):
         """Have other limits from now on, and see off who is connected and may not be any more."""
         self._set_stamps(limits.stamp)
         self._unfinished.adopt(limits.partial_after)
+        self.datagrams.adopt(limits)
         self.strangers.adopt(limits.token, limits.strangers)
         for sender, why in self.roster.adopt(limits):
             self._see_off(sender, why)

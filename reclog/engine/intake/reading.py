@@ -21,6 +21,7 @@ from ..streams.stream import Stream
 from ..system.loop import Loop
 from .batch import Bytes
 from .binary import NoText
+from .datagrams import Datagrams
 from .framing import Framing
 from .gate import ROOM_AGAIN, Gate
 from .gathering import GATHER, LARGE, Gathering
@@ -65,6 +66,7 @@ class Reading:
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
         self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
         self._set_stamps(limits.stamp)
+        self.datagrams = Datagrams(loop, store, self._valve, limits, self._stamp, self.roster, self.note)
         self._gathering = Gathering()
         self._yielding = Yielding(self._senders.values, loop.now)
         self._yield_timer = loop.timer(self._make_room)
@@ -176,7 +178,7 @@ class Reading:
         -1 when there is no memory for any: then it is as if the store had no room.
         """
         pending, batch, stream = sender.pending, self._batch, sender.stream
-        stamp = self._stamp(sender) if self._stamps else b""
+        stamp = self._stamp(sender.name) if self._stamps else b""
         size = STAMPED_READ_SIZE if stamp else READ_SIZE
         try:
             # Room for the stamps, too: once bytes are read there must be a place for them.
@@ -256,7 +258,7 @@ class Reading:
 
     def _add(self, sender: Sender, text: Bytes) -> None:
         lines = self._batch.lines
-        self._batch.add(sender.id, text, self._stamp(sender))
+        self._batch.add(sender.id, text, self._stamp(sender.name))
         sender.lines += self._batch.lines - lines
 
     def _ask(self, sender: Sender) -> None:
@@ -271,12 +273,12 @@ class Reading:
         self._stamps = stamps
         self._unfinished.newline_weighs = NEWLINE_WEIGHS if stamps else 0
 
-    def _stamp(self, sender: Sender) -> bytes:
+    def _stamp(self, name: str) -> bytes:
         if not self._stamps:
             return b""
         if not self._time:
             self._time = timestamp().encode("ascii")
-        return self._time + b" " + sender.name.encode("utf-8") + b" "
+        return self._time + b" " + name.encode("utf-8") + b" "
 
     def _goodbye(self, sender: Sender, why: str) -> None:
         if sender.pending:
@@ -289,7 +291,7 @@ class Reading:
     def _end_turn(self) -> None:
         self._valve.flush()
         self._time = b""
-        largest, self._largest = self._largest, 0
+        largest, self._largest = max(self._largest, self.datagrams.brought()), 0
         quick, self._quick_newcomers = self._quick_newcomers, 0
         others, self._other_newcomers = self._other_newcomers, 0
         if largest or others:
@@ -301,10 +303,9 @@ class Reading:
             if largest:
                 self.last_read_at = now
 
-    # -- a store that takes nothing -------------------------------------------------------------
-
     def _stop_reading(self) -> None:
         self._unfinished.stop_clock()
+        self.datagrams.shut()
         self.gate.shut()
         for sender in self._senders.values():
             self._loop.unwatch(sender.stream.fileno())
@@ -313,5 +314,6 @@ class Reading:
         for sender in self._senders.values():
             self._watch(sender)
         self._unfinished.start_clock()
+        self.datagrams.reopen()
         self.last_read_at = self._loop.now()
         self.gate.reopen()

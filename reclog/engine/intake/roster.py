@@ -18,6 +18,7 @@ from .sender import Sender
 from .strangers import PLACES
 from .token import Token
 
+#: Why somebody is turned away.
 NOT_ALLOWED = "its address is not allowed (--allow)"
 
 
@@ -137,13 +138,16 @@ class Roster:
 
     def turned_away(self, sender: Sender, why: str) -> None:
         """Take note that a sender is refused for what it sends."""
-        self.refused += 1
         self.no_text = f"{timestamp()}, {sender.name} {why}"
-        self._journal.refused(sender.name, why)
+        self.count_refused(sender.name, why)
+
+    def count_refused(self, name: str, why: str) -> None:
+        """Take note of one who may not send."""
+        self.refused += 1
+        self._journal.refused(name, why)
 
     def refuse(self, stream: Stream, host: str, peer: str, why: str) -> None:
         """Close a newcomer who may not send."""
-        self.refused += 1
-        self._journal.refused(self.shown(host, peer), why)
+        self.count_refused(self.shown(host, peer), why)
         stream.refuse()
         stream.close()

@@ -6,7 +6,7 @@ import errno
 import select
 import socket
 import time
-from typing import Callable, ClassVar
+from typing import Any, Callable, ClassVar
 
 from ..errors import AddressUnusable, PortHeld, PortTaken
 from ..intake.framing import Framing, Lines
@@ -155,19 +155,11 @@ def bound_socket(bind: str, port: int, patience: float = PATIENCE) -> socket.soc
     """
     if not 0 <= port <= 65535:
         raise AddressUnusable(f"{port} is no port")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
-        )[0]
-    except (socket.gaierror, UnicodeError, OverflowError) as error:
-        raise AddressUnusable(f"{bind} is no address: give --bind a numeric one of this machine.") from error
     give_up_at = time.monotonic() + patience
     while True:
-        sock = socket.socket(family, kind, protocol)
+        sock, address = socket_for(bind, port, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if bind == "::" else 1)
             sock.bind(address)
             return sock
         except OSError as error:
@@ -182,7 +174,24 @@ def bound_socket(bind: str, port: int, patience: float = PATIENCE) -> socket.soc
                     f"Port {port} is held by an outgoing connection, or was a moment ago: try again in a "
                     "minute, or choose another port."
                 ) from error
-            raise AddressUnusable(_why_not(bind, port, error)) from error
+            raise AddressUnusable(why_not(bind, port, error)) from error
+
+
+def socket_for(bind: str, port: int, kind: int) -> tuple[socket.socket, Any]:
+    """Return a socket of that kind, of both families for `::`, and the address that it is to be bound to.
+
+    Raises AddressUnusable.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            bind, port, type=kind, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if bind == "::" else 1)
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise AddressUnusable(f"{bind} is no address: give --bind a numeric one of this machine.") from error
+    return sock, address
 
 
 def someone_listens(port: int) -> bool:
@@ -199,7 +208,8 @@ def someone_listens(port: int) -> bool:
     return False
 
 
-def _why_not(bind: str, port: int, error: OSError) -> str:
+def why_not(bind: str, port: int, error: OSError) -> str:
+    """Return why a socket could not be bound, and what to do."""
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{bind} is not an address of this machine: see `ip address` for those that are."
     if error.errno == errno.EACCES:

@@ -26,6 +26,8 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+_SO_RCVBUFFORCE, _SO_MEMINFO = 33, 55  # likewise; the latter since Linux 4.12
+_MEMINFO, _DROPS = struct.Struct("9I"), 8  # linux/sock_diag.h
 _SYS_PIDFD_OPEN = 434  # the same on every architecture (Linux 5.3)
 _SYS_PIDFD_GETFD = 438  # likewise (Linux 5.6)
 #: A classic BPF program of one instruction: BPF_RET | BPF_K, 0, "keep 0 bytes of the packet".
@@ -143,6 +145,29 @@ def unread(what: socket.socket | int) -> int:
         return int(struct.unpack("i", fcntl.ioctl(what, termios.FIONREAD, b"\0\0\0\0"))[0])
     except OSError:
         return 0
+
+
+def widen(sock: socket.socket, size: int) -> int:
+    """Have the kernel hold `size` bytes for reads of `sock`, or as many as it allows; return how many."""
+    for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF) if LINUX else (socket.SO_RCVBUF,):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
+            break
+        except OSError:
+            continue  # not for us, or not so many
+    held = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    return held // 2 if LINUX else held  # socket(7): it is doubled, for what the kernel needs itself
+
+
+def dropped(sock: socket.socket) -> int | None:
+    """Return how many datagrams the kernel had no room for, modulo 2³²; None where it does not tell."""
+    if not LINUX:
+        return None
+    try:
+        told = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        return int(_MEMINFO.unpack(told)[_DROPS])
+    except (OSError, struct.error):
+        return None
 
 
 def sockets_of(pid: int) -> Iterator[socket.socket]:

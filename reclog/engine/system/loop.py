@@ -62,12 +62,18 @@ class Loop:
         signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
         self.watch(self._wake_out, self._on_signal)
 
-    def watch(self, thing: socket.socket | int, callback: Callable[[], None], writing: bool = False) -> None:
+    def watch(
+        self,
+        thing: socket.socket | int,
+        callback: Callable[[], None],
+        writing: bool = False,
+        first: bool = False,
+    ) -> None:
         """Call `callback` whenever `thing` can be read; with `writing`, also when it can be written.
 
-        Watching a thing again replaces what was asked before.
+        Watching a thing again replaces what was asked before. What is to be `first` is so in each turn.
         """
-        self._poller.watch(thing if isinstance(thing, int) else thing.fileno(), callback, writing)
+        self._poller.watch(thing if isinstance(thing, int) else thing.fileno(), callback, writing, first)
 
     def unwatch(self, thing: socket.socket | int) -> None:
         """Stop watching `thing`, before it is closed; nothing happens if it isn't watched."""

@@ -22,19 +22,23 @@ if sys.platform == "linux":
         def __init__(self) -> None:
             self._epoll = select.epoll()
             self._callbacks: dict[int, Callback] = {}
+            self._first: set[int] = set()
 
-        def watch(self, fd: int, callback: Callback, writing: bool) -> None:
-            """Watch `fd` from now on, or for something else than before."""
+        def watch(self, fd: int, callback: Callback, writing: bool, first: bool = False) -> None:
+            """Watch `fd` from now on, or for something else than before; `first`: before all that are not."""
             events = select.EPOLLIN | select.EPOLLOUT if writing else select.EPOLLIN
             try:
                 self._epoll.register(fd, events)
             except FileExistsError:
                 self._epoll.modify(fd, events)
             self._callbacks[fd] = callback
+            if first:
+                self._first.add(fd)
 
         def unwatch(self, fd: int) -> None:
             """Stop watching `fd`; nothing happens if it isn't watched."""
             if self._callbacks.pop(fd, None) is not None:
+                self._first.discard(fd)
                 try:
                     self._epoll.unregister(fd)
                 except OSError:
@@ -44,7 +48,10 @@ if sys.platform == "linux":
             """Wait, at most `timeout` seconds; yield what is to be called."""
             # A part of a millisecond must not become none, and the wait a busy one.
             seconds = None if timeout is None else math.ceil(timeout * 1000) / 1000
-            for fd, _ in self._epoll.poll(seconds, max(64, len(self._callbacks))):
+            ready = self._epoll.poll(seconds, max(64, len(self._callbacks)))
+            if self._first and len(ready) > 1:
+                ready.sort(key=lambda one: one[0] not in self._first)
+            for fd, _ in ready:
                 callback = self._callbacks.get(fd)
                 if callback is not None:  # nobody before it in this turn had it unwatched
                     yield callback
@@ -61,8 +68,8 @@ else:
         def __init__(self) -> None:
             self._selector = selectors.DefaultSelector()
 
-        def watch(self, fd: int, callback: Callback, writing: bool) -> None:
-            """Watch `fd` from now on, or for something else than before."""
+        def watch(self, fd: int, callback: Callback, writing: bool, first: bool = False) -> None:
+            """Watch `fd` from now on, or for something else than before, in no order."""
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
             try:
                 self._selector.register(fd, events, callback)

@@ -43,6 +43,7 @@ def test_what_an_older_writer_did_not_know_has_its_default() -> None:
         55514, "0.0.0.0", "auto", ["192.0.2.0/24"], False, 2, max_senders=0, max_per_address=0
     )
     assert RecorderConfig.from_json(RECORDER) == RecorderConfig(listening, "/a.log", False, 0)
+    assert not RecorderConfig.from_json(RECORDER).listening.udp  # it recorded none
 
 
 @pytest.mark.parametrize(("kind", "told"), EACH)
@@ -77,6 +78,7 @@ FITS: dict[str, list[Any]] = {
     "names": [[]],
     "stamp": [True],
     "raw": [True],
+    "udp": [True],
     "take_over": [True],
     "relay_listens": [True],
     "stop_at_once": [True],
