@@ -70,6 +70,8 @@ def _said(one: Described) -> str:
     if one["listener_full"]:
         return f"{one['state']}, full since {one['full_since']}"
     said = [str(one["state"])]
+    dropped = one["datagrams_dropped"]
+    said += [f"{counted(dropped, 'datagram')} dropped"] if dropped else []
     said += [f"{counted(one['made_room'], 'silent one')} made room"] if one["made_room"] else []
     said += [f"asks for a token: {counted(one['refused'], 'stranger')} refused"] if one["token"] else []
     said += [_away(device) for device in one["dialled"] if not device["connected"]]

@@ -49,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "partial_after": 2.0,
     "raw": False,
     "foreground": False,
+    # On where one listens oneself, off on a host of the Internet.
+    "udp": None,
     "max_senders": 0,
     "max_per_address": 0,
     "timeout": 5.0,
@@ -63,6 +65,8 @@ DEFAULTS: dict[str, Any] = {
 OPTIONS = {"dial": "from", "names": "name"}
 #: All addresses of this machine, and of a tremplin: there both families, as far as it has them.
 BIND_HERE, BIND_THERE = "0.0.0.0", "::"
+#: What datagrams can't have. Where it is asked for they are off, and --udp beside it is wrong.
+NO_UDP_WITH = ("--raw", "--tls")
 #: The local end of the tunnel, where that port is free.
 PORT_LOCAL = 55514
 
@@ -83,6 +87,7 @@ class Settings:
     token: bool | str
     #: Seconds.
     partial_after: float
+    udp: bool
     #: 0: what the system's limits allow.
     max_senders: int
     max_per_address: int
@@ -130,7 +135,7 @@ def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalS
     words = merged(flags, config)
     dial = dialled(words["dial"])
     settings = LocalSettings(
-        **_of_any(words, said(flags, config), BIND_HERE),
+        **_of_any(words, said(flags, config), BIND_HERE, udp=True),
         # Beside devices a port is listened on only if the command line has one.
         port=port_number(words["port"]) if not dial or flags.get("port") is not None else 0,
         raw=yes_or_no("--raw", words["raw"]),
@@ -154,7 +159,7 @@ def resolve_tremplin(
     # socat checks networks where it listens to IPv4 alone.
     everywhere = BIND_HERE if words["listener"] == "socat" and networks(words["allow"]) else BIND_THERE
     settings = TremplinSettings(
-        **_of_any(words, said(flags, config), everywhere),
+        **_of_any(words, said(flags, config), everywhere, udp=False),
         port_remote_in=port_number(words["port_remote_in"], "--port-remote-in"),
         port_remote_out=port_number(out, "--port-remote-out") if out is not None else 0,
         port_local=port_number(words["port_local"], "--port-local") if given else PORT_LOCAL,
@@ -173,8 +178,11 @@ def resolve_tremplin(
     return settings
 
 
-def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> dict[str, Any]:
-    """Return the fields of `Settings`; `everywhere` is where it listens if nothing else is asked for."""
+def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str, udp: bool) -> dict[str, Any]:
+    """Return the fields of `Settings`.
+
+    If nothing else is asked for, `everywhere` is where it listens, and `udp` whether it records datagrams.
+    """
     return {
         "file": file_path(words["file"]),
         "bind": address(words["bind"] if words["bind"] is not None else everywhere),
@@ -184,6 +192,7 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> d
         "allow": networks(words["allow"]),
         "token": token(words["token"]),
         "partial_after": seconds("--partial-after", words["partial_after"]),
+        "udp": _udp(words, udp),
         "max_senders": count("--max-senders", words["max_senders"]),
         "max_per_address": count("--max-per-address", words["max_per_address"]),
         "foreground": yes_or_no("--foreground", words["foreground"]),
@@ -191,6 +200,16 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str) -> d
         "names": names(words["names"]),
         "said": said,
     }
+
+
+def _udp(words: Mapping[str, Any], otherwise: bool) -> bool:
+    against = next((option for option in NO_UDP_WITH if yes_or_no(option, words[option[2:]])), "")
+    if words["udp"] is None:
+        return otherwise and not against
+    udp = yes_or_no("--udp", words["udp"])
+    if udp and against:
+        raise UsageError(f"--udp and {against} don't go together: leave one of them out.")
+    return udp
 
 
 def merged(flags: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,12 @@ from .options import SHARED
     iterable=["allow", "from_", "name"],
     help={
         **SHARED,
-        "port": "TCP port to listen on (default 55514).",
+        "port": "Port to listen on (default 55514).",
         "file": "File to append to (default file.log).",
         "bind": "Numeric address to listen on (default 0.0.0.0: all IPv4; :: for all IPv6 and IPv4).",
         "listener": "socat, builtin, or auto (default): socat where it is installed and can do it.",
+        "udp": "Record datagrams sent to the same port number, too (default; not with --raw, --tls).",
+        "no-udp": "Record no datagrams.",
         "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
         "from": "Dial a device: tcp://HOST:PORT, /dev/ttyUSB0@115200, exec:COMMAND, socat:ADDRESS. May be "
         "repeated. Then a port is listened on only if --port is there, too.",
@@ -57,6 +59,8 @@ def local(
     token: bool = False,
     no_token: bool = False,
     partial_after: Any = None,
+    udp: bool = False,
+    no_udp: bool = False,
     raw: bool = False,
     foreground: bool = False,
     max_senders: Any = None,
@@ -65,7 +69,7 @@ def local(
     name: Any = None,
     no_name: bool = False,
 ) -> None:
-    """Record what senders write to a TCP port, in a file.
+    """Record what senders write to a port, by TCP or UDP, in a file.
 
     Starts a recorder in the background and returns when it listens. Whole
     lines only: no line mixes two senders. `status` shows it, `tail` follows

@@ -5,8 +5,7 @@ Rules kept here:
 - What has landed is settled, then acked: in this order, so the relay deletes nothing that could be lost.
 - No byte for `SILENCE` seconds, and the tunnel is made anew. Time asleep counts (CLOCK_BOOTTIME).
 - Told to stop (SIGUSR1), it asks the relay to stop, and ends when it has all: not before, whatever the relay
-  says. Told to end (SIGTERM), it
-  leaves the relay as it is.
+  says. Told to end (SIGTERM), it leaves the relay as it is.
 """
 
 from __future__ import annotations
@@ -22,12 +21,15 @@ from ..feed.remote import Gaps, Remote
 from ..feed.tunnel import Tunnel
 from ..outlets import OUTLETS
 from ..outlets.acks import Acks
+from ..records.losses import Losses
 from .config import CollectorConfig
 from .daemon import Daemon
 
 SILENCE = 10.0
 RETRY_AFTER = 0.25
 LOOK_EVERY = 1.0
+#: What the relay counts, shown here.
+COUNTED = ("senders", "connects", "refused", "made_room", "datagrams", "datagrams_dropped")
 
 
 class Collector:
@@ -44,6 +46,7 @@ class Collector:
         self.end = 0
         self.remote = Remote()
         self.gaps = Gaps(daemon.loop, self.say)
+        self.losses = Losses(daemon.loop, self.say, daemon.counted("datagrams_dropped"))
         self.reconnects = 0
         self.finished = False
         #: Why there is no use in trying again.
@@ -89,6 +92,7 @@ class Collector:
             self._client.close()
         self.tunnel.stop()
         self.gaps.sum_up()
+        self.losses.state()
         facts = outlet.facts()
         self.daemon.stopped(
             lines=facts["lines"],
@@ -203,6 +207,7 @@ class Collector:
                 raise FeedError("the relay ends, and nobody here asked it to")
             self.end = max(frame.offset, outlet.offset)
             self.remote.hear(frame)
+            self.losses.reach(self.remote.count("datagrams_dropped"))
             self._last_came = self._last_came or frame.kind == LAST
         else:
             raise FeedError("a relay does not say that")
@@ -257,7 +262,7 @@ class Collector:
     def _changes(self) -> object:
         outlet = self.outlet
         here = outlet.offset, outlet.queued, outlet.paused, outlet.settled, self._client is None
-        names = ("senders", "refused", "paused_for", "listener_full", "made_room")
+        names = (*COUNTED, "paused_for", "listener_full")
         there = [self.remote.facts.get(name) for name in names]
         return here, there, self.end, self.tunnel.trouble
 
@@ -273,13 +278,11 @@ class Collector:
             "state": state,
             "paused_for": reason,
             "ended_for": self._refusal,
-            "senders": remote.count("senders"),
-            "connects": remote.count("connects"),
-            "refused": remote.count("refused"),
+            **{name: remote.count(name) for name in COUNTED},
             "no_text": remote.word("no_text"),
             "listener_full": remote.facts.get("listener_full") is True,
             "full_since": remote.word("full_since"),
-            "made_room": remote.count("made_room"),
+            "udp": remote.facts.get("udp") is True,
             "lag_bytes": max(0, self.end - self.outlet.settled),
             "reconnects": self.reconnects,
             "gaps": self.gaps.count,

@@ -85,6 +85,14 @@ class Daemon:
         """Return the path of a file of this daemon's folder."""
         return os.path.join(self.folder, name)
 
+    def counted(self, name: str) -> int:
+        """Return how far one of our counters had come when such a daemon ran last; 0 if that is not known."""
+        try:
+            value = read_json(self.path(COUNTERS)).get(name)
+        except (OSError, ValueError):
+            return 0
+        return value if type(value) is int else 0
+
     def lock(self) -> None:
         """Become the only daemon with this folder. Raises FolderTaken."""
         self._lock_fd = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

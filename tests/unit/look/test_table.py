@@ -29,6 +29,7 @@ def described(number: int, **facts: Any) -> dict[str, Any]:
         "full_since": None,
         "made_room": 0,
         "token": False,
+        "datagrams_dropped": 0,
         "dialled": [],
         **facts,
     }
@@ -73,12 +74,20 @@ def test_what_the_states_word_does_not_say_is_a_sentence() -> None:
         described(0),
         described(1, state="paused", paused_for="No space left on device"),
         described(2, listener_full=True, full_since="2026-11-26T10:00:00.000Z"),
-        described(3, made_room=2, token=True, refused=7, dialled=[away, {**away, "connected": True}]),
+        described(
+            3,
+            made_room=2,
+            datagrams_dropped=1,
+            token=True,
+            refused=7,
+            dialled=[away, {**away, "connected": True}],
+        ),
     ]
     assert list(table.remarks(some)) == [
         "tremplin-jump-55501: paused: No space left on device",
         "tremplin-jump-55502: recording, full since 2026-11-26T10:00:00.000Z",
-        "tremplin-jump-55503: recording, 2 silent ones made room, asks for a token: 7 strangers refused, "
+        "tremplin-jump-55503: recording, 1 datagram dropped, 2 silent ones made room, "
+        "asks for a token: 7 strangers refused, "
         "lamp not connected since 2026-11-26T10:00:00.000Z (refused)",
     ]
     rows = table.everything(some)

@@ -10,7 +10,7 @@ import pytest
 
 from reclog.errors import UsageError
 from reclog.recordings.checks import count, file_path, networks, port_number, seconds
-from reclog.recordings.settings import DEFAULTS, merged, resolve_local
+from reclog.recordings.settings import DEFAULTS, merged, resolve_local, resolve_tremplin
 
 
 def test_a_flag_beats_the_config_which_beats_the_built_in_value() -> None:
@@ -183,3 +183,31 @@ def test_names_are_of_addresses_as_they_are_told() -> None:
 def test_no_names(name: str) -> None:
     with pytest.raises(UsageError, match="a name is printable"):
         resolve_local({"name": [f"10.0.0.1={name}"]}, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "config", "here", "there"),
+    [
+        ({}, {}, True, False),
+        ({"no_udp": True}, {}, False, False),
+        ({"udp": True}, {}, True, True),
+        ({}, {"udp": False}, False, False),
+        ({}, {"udp": "yes"}, True, True),
+        ({"udp": True}, {"udp": False}, True, True),
+        ({"no_udp": True}, {"udp": True}, False, False),
+    ],
+)
+def test_datagrams_are_recorded_here_and_there_if_asked_for(
+    words: dict[str, Any], config: dict[str, Any], here: bool, there: bool
+) -> None:
+    assert resolve_local(words, config).udp is here
+    assert resolve_tremplin(words, config, "host").udp is there
+
+
+@pytest.mark.parametrize("name", ["raw", "tls"])
+def test_there_are_no_datagrams_with(name: str) -> None:
+    assert resolve_local({name: True}, {}).udp is False
+    assert resolve_local({name: True, "no_udp": True}, {}).udp is False
+    for words, config in (({name: True, "udp": True}, {}), ({name: True}, {"udp": True})):
+        with pytest.raises(UsageError, match=f"--udp and --{name} don't go together"):
+            resolve_local(words, config)
