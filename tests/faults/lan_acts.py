@@ -20,6 +20,8 @@ from small_disk import SmallDisk
 from stage import Stage
 from swarm import Crowd, runs
 
+from reclog.engine.records.events import timestamp
+
 #: A control group hierarchy with the pids controller: version 1, or 2 if the root hands it down.
 PIDS_CGROUPS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
 
@@ -99,6 +101,20 @@ def disk_of(stage: Stage) -> SmallDisk:
     disk = lan_of(stage).disk
     assert disk is not None
     return disk
+
+
+def fill(stage: Stage) -> None:
+    """Leave so little room that recording pauses, and see that it is said."""
+    lan, since = lan_of(stage), timestamp()
+    disk_of(stage).fill(stage.dice.randrange(64 * 1024))
+    reason = "No space left on device"
+    assert lan.wait_for("paused", since)["reason"] == reason
+
+    def is_said() -> bool:
+        status = lan.running.status()
+        return bool(status["state"] == "paused" and status["paused_for"] == reason)
+
+    wait_until(is_said, 10, "the status says paused")
 
 
 def connections(lan: Lan) -> int:

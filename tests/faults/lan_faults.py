@@ -25,6 +25,7 @@ from lan_acts import (
     at_once,
     connections,
     disk_of,
+    fill,
     kill_recorder,
     lan_of,
     listening_socat,
@@ -35,6 +36,8 @@ from lan_acts import (
     without_files,
     without_processes,
 )
+from lan_datagrams import FAULTS as DATAGRAMS
+from lan_datagrams import ROOT as DATAGRAMS_ROOT
 from lan_edits import EDITS, edited, edited_when_dead
 from stage import Fault, Stage
 from swarm import frozen, in_threads, reset_at_close, runs
@@ -248,7 +251,7 @@ def short_writes(stage: Stage) -> None:
 def disk_full(stage: Stage) -> None:
     """No room, as a rule inside a line; then room again."""
     disk, lan, since = disk_of(stage), lan_of(stage), timestamp()
-    _fill(stage)
+    fill(stage)
     stage.pause(0.0, 1.0)
     disk.make_room()
     lan.wait_for("resumed", since)
@@ -257,7 +260,7 @@ def disk_full(stage: Stage) -> None:
 def killed_on_a_full_disk(stage: Stage) -> None:
     """SIGKILL while there is no room; then room, and the same command again."""
     disk, lan, began = disk_of(stage), lan_of(stage), time.monotonic()
-    _fill(stage)
+    fill(stage)
     recorder = stage.the("recorder")
     # Nothing settles while there is no room: what was accepted meanwhile waits in a kernel, or is read.
     with stage.losing(settles=time.monotonic() - began + SETTLES_WITHIN):
@@ -270,7 +273,7 @@ def killed_on_a_full_disk(stage: Stage) -> None:
 def stopped_on_a_full_disk(stage: Stage) -> None:
     """`inv kill` while there is no room, and room again before its time is up."""
     disk, lan = disk_of(stage), lan_of(stage)
-    _fill(stage)
+    fill(stage)
     with stage.losing(settles=0):
         kill = Concurrent(lan, "kill")
         stage.busy(1.0 + stage.dice.random())
@@ -405,20 +408,6 @@ def killed_and_state_cut(stage: Stage) -> None:
 # -- what they have in common ---------------------------------------------------------------------
 
 
-def _fill(stage: Stage) -> None:
-    """Leave so little room that recording pauses, and see that it is said."""
-    lan, since = lan_of(stage), timestamp()
-    disk_of(stage).fill(stage.dice.randrange(64 * 1024))
-    reason = "No space left on device"
-    assert lan.wait_for("paused", since)["reason"] == reason
-
-    def is_said() -> bool:
-        status = lan.running.status()
-        return bool(status["state"] == "paused" and status["paused_for"] == reason)
-
-    wait_until(is_said, 10, "the status says paused")
-
-
 def _see_its_clock(lan: Lan, at_about: float) -> None:
     """See that the newest event is of that time, or of up to five minutes later."""
 
@@ -476,12 +465,14 @@ FAULTS: dict[str, Fault] = {
     "no open files left": no_files_left,
     "state cut short": state_cut,
     "killed, state cut short": killed_and_state_cut,
+    **DATAGRAMS,
 }
 #: Faults that need root.
 ROOT: dict[str, Fault] = {
     "disk full": disk_full,
     "disk full, killed": killed_on_a_full_disk,
     "disk full, stopped": stopped_on_a_full_disk,
+    **DATAGRAMS_ROOT,
 }
 SOCAT: dict[str, Fault] = {
     "socat killed": socat_ended(signal.SIGKILL),

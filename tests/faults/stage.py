@@ -206,7 +206,7 @@ class Stage:
             return b""
 
     def _is_foreign(self, line: bytes) -> bool:
-        return line.startswith(b"beacon ") or bool(PROBE.match(line)) or line in self.notes
+        return line.startswith((b"beacon ", b"datagram ")) or bool(PROBE.match(line)) or line in self.notes
 
 
 #: Does something to a stage.

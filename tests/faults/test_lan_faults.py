@@ -54,6 +54,16 @@ GROUPS = [
             "file added to, a line when dead",
         ],
     ),
+    (
+        "datagrams",
+        BUILTIN,
+        [
+            "datagrams, recorder frozen",
+            "datagrams, recorder killed",
+            "datagrams, disk full",
+            "datagrams, stopped",
+        ],
+    ),
     ("clock", BUILTIN, ["clock jumps"]),
     (
         "senders",
