@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.ours import BUILTIN, SOCAT
 from benchmarks.rows import FAILED, Row
 from benchmarks.through import PLAIN, TUNED
-from benchmarks.works import lines, start, tls
+from benchmarks.works import datagrams, lines, start, tls
 from benchmarks.works.tremplin import BACKLOG, LIVE, RECLOG
 
 OURS = (BUILTIN, SOCAT, RECLOG, tls.RECLOG)
@@ -188,6 +188,10 @@ BARS = [
     Bar("8", f"{tls.SHAKE}: CPU, to stunnel", 0.8, False,
         _against("8", tls.SHAKE, "us_per_shake", tls.RECLOG)),
     Bar("8", f"{tls.BESIDE}: p99", 20, False, _plain("8", tls.BESIDE, "p99_ms", tls.RECLOG), "ms"),
+    Bar("9", f"{datagrams.STEADY}: CPU, builtin to the best peer", 1.2, False,
+        _against("9", datagrams.STEADY, "cpu", BUILTIN)),
+    Bar("9", f"{datagrams.HIGHEST}, builtin to the best peer", 0.8, True,
+        _against("9", datagrams.HIGHEST, "lines_per_s", BUILTIN)),
     Bar("start", start.LOCAL, 0.7, False, _plain("start", start.LOCAL, "wall", RECLOG), "s"),
     Bar("start", start.TREMPLIN, 3, False, _plain("start", start.TREMPLIN, "wall", RECLOG), "s"),
     Bar("start", start.STATUS, 0.5, False, _plain("start", start.STATUS, "wall", RECLOG), "s"),

@@ -19,3 +19,8 @@ def peers(cache: Path) -> list[Peer]:
         SyslogNg(cache),
         SocketServer(),
     ]
+
+
+def of_datagrams(cache: Path) -> list[Peer]:
+    """Return those that record datagrams."""
+    return [Rsyslog("imudp", cache), SyslogNg(cache, "udp")]

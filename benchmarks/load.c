@@ -5,6 +5,7 @@
  *   load lines PORT SENDERS LINES BLOCK              each sender its lines; one send(2) for BLOCK of them
  *   load hold PORT SENDERS SECONDS                   connect and be silent; told "go", a line a second each
  *   load pace PORT SENDERS RATE SECONDS              RATE lines/s in all, each stamped when it is sent
+ *   load datagrams PORT SENDERS RATE SECONDS         RATE of one line a second in all, of SENDERS addresses
  *   load follow FILE LINES SECONDS                   read FILE as it grows, and the age of its stamped lines
  *   load check FILE SENDERS LINES SKIP               what FILE lacks of them, SKIP bytes left out, and what else it has
  *
@@ -282,6 +283,28 @@ static int pace(int port, int senders, uint64_t rate, double seconds) {
     return 0;
 }
 
+static int datagrams(int port, int senders, uint64_t rate, double seconds) {
+    int *fds = calloc(senders, sizeof *fds);
+    char line[LINE];
+    struct sockaddr_in to = target(port);
+    for (int i = 0; i < senders; i++) {
+        struct sockaddr_in from = {.sin_family = AF_INET}; /* the whole of 127.0.0.0/8 is this machine's */
+        from.sin_addr.s_addr = htonl(0x7f010001u + i / 250 * 256 + i % 250);
+        fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fds[i] < 0 || bind(fds[i], (struct sockaddr *)&from, sizeof from)) die("bind");
+        if (connect(fds[i], (struct sockaddr *)&to, sizeof to)) die("connect");
+    }
+    uint64_t count = rate * seconds, sent = 0, began = now(), ends = began + (uint64_t)(seconds * NS);
+    for (uint64_t n = 0; n < count && now() < ends; n++, sent++) {
+        uint64_t due = began + n * NS / rate;
+        if (due > now()) sleep_until(due);
+        make_line(line, n % senders, n / senders, 0);
+        if (send(fds[n % senders], line, LINE, MSG_NOSIGNAL) != LINE) die("send");
+    }
+    printf("{\"began\": %.6f, \"ended\": %.6f, \"sent\": %" PRIu64 "}\n", began / 1e9, now() / 1e9, sent);
+    return 0;
+}
+
 static int ascending(const void *one, const void *other) {
     uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
     return (a > b) - (a < b);
@@ -379,6 +402,7 @@ int main(int argc, char **argv) {
     if (IS("lines", 4)) return do_lines(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atoi(argv[5]));
     if (IS("hold", 3)) return hold(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
     if (IS("pace", 4)) return pace(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atof(argv[5]));
+    if (IS("datagrams", 4)) return datagrams(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atof(argv[5]));
     if (IS("follow", 3)) return follow(argv[2], atoll(argv[3]), atof(argv[4]));
     if (IS("check", 4)) return check(argv[2], atoll(argv[3]), atoll(argv[4]), atoll(argv[5]));
     fprintf(stderr, "load: see the first lines of load.c for its commands\n");

@@ -90,6 +90,12 @@ def waiting(port: int) -> int:
     return sum(int(row[4].rpartition(":")[2], 16) for row in listening)
 
 
+def dropped(port: int) -> int:
+    """Return how many datagrams the kernel had no room for, of those to an IPv4 `port` (proc_net_udp)."""
+    rows = [row.split() for row in Path("/proc/net/udp").read_text("ascii").splitlines()[1:]]
+    return sum(int(row[12]) for row in rows if row[1].endswith(f":{port:04X}"))
+
+
 def _kib(pid: int, name: str, field: bytes) -> int:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/{name}").read_bytes().splitlines():

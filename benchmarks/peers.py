@@ -35,8 +35,8 @@ START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
 """Seconds within which the processes of a peer are gone, after SIGKILL."""
 
-LISTEN = "0A"
-"""The state of a listening socket in /proc/net/tcp (the kernel's include/net/tcp_states.h)."""
+LISTEN = {"tcp": "0A", "udp": "07"}
+"""The state of a socket that takes what comes, in /proc/net/… (the kernel's include/net/tcp_states.h)."""
 
 
 class Running:
@@ -86,6 +86,7 @@ class Peer(ABC):
     """A system that records lines."""
 
     name: str
+    protocol = "tcp"
     prints = False
     """Whether it records by printing: its standard output is the file then, opened for appending."""
 
@@ -115,7 +116,7 @@ class Peer(ABC):
         Raises `Missing`, or `RuntimeError` with the peer's last words.
         """
         self.prepare()
-        if listens(port):
+        if listens(port, self.protocol):
             raise RuntimeError(f"port {port} is taken: give {self.name} another")
         folder = folder.resolve()  # a daemon may leave the working directory
         folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,7 @@ class Peer(ABC):
         running = Running(file, child)
         try:
             until = time.monotonic() + START_TIMEOUT
-            while not listens(port):
+            while not listens(port, self.protocol):
                 if child.poll() is not None:
                     raise RuntimeError(
                         f"{self.name} ended with code {child.returncode}: {_last_words(errors)}"
@@ -213,11 +214,11 @@ def raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def listens(port: int) -> bool:
+def listens(port: int, protocol: str = "tcp") -> bool:
     """Say whether a socket listens on 127.0.0.1:`port` or on all IPv4 addresses; connects to nothing."""
     ours = {f"{address}:{port:04X}" for address in (_hexadecimal("127.0.0.1"), _hexadecimal("0.0.0.0"))}
-    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return any(row[1] in ours and row[3] == LISTEN for row in rows)
+    rows = [row.split() for row in Path("/proc/net", protocol).read_text().splitlines()[1:]]
+    return any(row[1] in ours and row[3] == LISTEN[protocol] for row in rows)
 
 
 def _hexadecimal(address: str) -> str:

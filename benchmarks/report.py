@@ -64,6 +64,7 @@ COLUMNS: dict[str, list[Column]] = {
     "7": [EACH, WALL, _median("open ms", "open", "{:.2f}", 1e-3),
           _median("resume ms", "resume", "{:.2f}", 1e-3), *LOST],
     "8": [MEGABYTES, WALL, CPU, _median("CPU µs/handshake", "us_per_shake", "{:.0f}"), *AGES, *LOST],
+    "9": [RATE, CPU, EACH, _median("CPU %", "cpu_percent"), _total("dropped"), *LOST],
     "start": [_median("s", "wall", "{:.2f}")],
     "generator": [_median("connections/s, lines/s", "lines_per_s"), MEGABYTES, WALL,
                   _median("to the best system", "to_best", "{:.1f}×")],

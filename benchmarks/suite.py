@@ -23,9 +23,20 @@ from benchmarks.peers import raise_open_files
 from benchmarks.rows import Row
 from benchmarks.systems import System
 from benchmarks.trial import Stage
-from benchmarks.works import connections, generator, growth, holding, latency, lines, start, tls, tremplin
+from benchmarks.works import (
+    connections,
+    datagrams,
+    generator,
+    growth,
+    holding,
+    latency,
+    lines,
+    start,
+    tls,
+    tremplin,
+)
 
-WORKS = ("1", "2", "3", "4", "5", "6", "7", "8", "start", "generator")
+WORKS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "start", "generator")
 TITLES = {
     "1": connections.TITLE,
     "2": lines.TITLE_LINES,
@@ -36,6 +47,7 @@ TITLES = {
     "6": tremplin.TITLE,
     "7": growth.TITLE,
     "8": tls.TITLE,
+    "9": datagrams.TITLE,
     "start": start.TITLE,
     "generator": generator.TITLE,
     "loggen": generator.TITLE_LOGGEN,
@@ -47,6 +59,7 @@ SHARES = {
     "5": 55,
     "7": 60,
     "8": 40,
+    "9": 40,
     "start": 12,
     "generator": 10,
     "5 tremplin": 35,
@@ -142,6 +155,9 @@ def _measure(stage: Stage, systems: Sequence[System], wanted: Sequence[str], cac
     if "8" in wanted:
         _begin(stage, "8")
         works["8"] = tls.run(stage, cache)
+    if "9" in wanted:
+        _begin(stage, "9")
+        works["9"] = datagrams.run(stage, systems, cache)
     if "start" in wanted:
         _begin(stage, "start")
         works["start"] = start.run(stage)

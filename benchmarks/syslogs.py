@@ -7,16 +7,18 @@ from pathlib import Path
 
 from benchmarks import debs
 from benchmarks.peers import BACKLOG, CONNECTIONS, Peer
+from reclog.engine.sources.udp import BUFFER
 
 
 class Rsyslog(Peer):
-    """rsyslogd with one input, of the module `imtcp` or `imptcp`.
+    """rsyslogd with one input, of the module `imtcp`, `imptcp` or `imudp`.
 
     Whatever is set, it skips empty lines and writes a NUL as `#000`.
     """
 
     def __init__(self, module: str, cache: Path) -> None:
         self.name = f"rsyslog {module}"
+        self.protocol = "udp" if module == "imudp" else "tcp"
         self._module, self._cache = module, cache
 
     def prepare(self) -> None:
@@ -44,9 +46,9 @@ class SyslogNg(Peer):
     Whatever is set, it skips empty lines, takes the CR off a line's end and ends a line at a NUL.
     """
 
-    name = "syslog-ng"
-
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, protocol: str = "tcp") -> None:
+        self.name = "syslog-ng" if protocol == "tcp" else f"syslog-ng {protocol}"
+        self.protocol = protocol
         self._cache = cache
 
     def prepare(self) -> None:
@@ -61,7 +63,9 @@ class SyslogNg(Peer):
         """Return syslog-ng's command; write its configuration."""
         tree = debs.unpacked("syslog-ng-core", self._cache)
         configuration = folder / "syslog-ng.conf"
-        configuration.write_text(syslog_ng_configuration(_syslog_ng_version(tree), folder, port))
+        configuration.write_text(
+            syslog_ng_configuration(_syslog_ng_version(tree), folder, port, self.protocol)
+        )
         return [
             str(tree / "usr" / "sbin" / "syslog-ng"),
             "--foreground",
@@ -88,8 +92,12 @@ def loggen(cache: Path) -> tuple[list[str], dict[str, str]]:
 def rsyslog_configuration(module: str, folder: Path, port: int) -> str:
     """Return a configuration that records lines as they come, in `folder`."""
     # imtcp has no option for its backlog: it is a tenth of the sessions, and 5.
-    limits = f'MaxSessions="{CONNECTIONS}"' if module == "imtcp" else ""
-    backlog = f'SocketBacklog="{BACKLOG}" MaxSessions="{CONNECTIONS}"' if module == "imptcp" else ""
+    limits = {"imtcp": f'MaxSessions="{CONNECTIONS}"', "imudp": 'batchSize="128"'}.get(module, "")
+    of_input = {
+        "imtcp": 'supportOctetCountedFraming="off"',
+        "imptcp": f'supportOctetCountedFraming="off" SocketBacklog="{BACKLOG}" MaxSessions="{CONNECTIONS}"',
+        "imudp": f'rcvbufSize="{BUFFER}"',
+    }[module]
     return f"""\
 global(
     workDirectory="{folder}"
@@ -118,16 +126,20 @@ ruleset(name="record" parser="rsyslog.rfc3164") {{
 }}
 input(
     type="{module}" address="127.0.0.1" port="{port}" ruleset="record"
-    supportOctetCountedFraming="off" {backlog}
+    {of_input}
 )
 """
 
 
-def syslog_ng_configuration(version: str, folder: Path, port: int) -> str:
+def syslog_ng_configuration(version: str, folder: Path, port: int, protocol: str = "tcp") -> str:
     """Return a configuration that records lines as they come, in `folder`."""
     # Each connection gets an equal part of the window: 1,000 lines, ten times the least that is allowed. The
     # queue holds the whole window, which with flow-control is what keeps it from dropping lines.
     window = CONNECTIONS * 1000
+    limits = {
+        "tcp": f"max-connections({CONNECTIONS}) listen-backlog({BACKLOG})",
+        "udp": f"so-rcvbuf({BUFFER})",
+    }[protocol]
     return f"""\
 @version: {version}
 options {{
@@ -140,10 +152,9 @@ options {{
 }};
 source s_network {{
     network(
-        transport("tcp") ip("127.0.0.1") port({port})
+        transport("{protocol}") ip("127.0.0.1") port({port})
         flags(no-parse)
-        max-connections({CONNECTIONS})
-        listen-backlog({BACKLOG})
+        {limits}
         log-iw-size({window})
         log-fetch-limit(1000)
     );
