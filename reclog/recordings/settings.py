@@ -66,7 +66,7 @@ OPTIONS = {"dial": "from", "names": "name"}
 #: All addresses of this machine, and of a tremplin: there both families, as far as it has them.
 BIND_HERE, BIND_THERE = "0.0.0.0", "::"
 #: What datagrams can't have. Where it is asked for they are off, and --udp beside it is wrong.
-NO_UDP_WITH = ("--raw", "--tls")
+NO_UDP_WITH = ("--raw", "--tls", "--token")
 #: The local end of the tunnel, where that port is free.
 PORT_LOCAL = 55514
 
@@ -203,7 +203,9 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str, udp:
 
 
 def _udp(words: Mapping[str, Any], otherwise: bool) -> bool:
-    against = next((option for option in NO_UDP_WITH if yes_or_no(option, words[option[2:]])), "")
+    # One's own token stands in the config, where else there is a yes or no.
+    asked = {**words, "token": bool(token(words["token"]))}
+    against = next((option for option in NO_UDP_WITH if yes_or_no(option, asked[option[2:]])), "")
     if words["udp"] is None:
         return otherwise and not against
     udp = yes_or_no("--udp", words["udp"])

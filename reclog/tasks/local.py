@@ -32,7 +32,7 @@ from .options import SHARED
         "file": "File to append to (default file.log).",
         "bind": "Numeric address to listen on (default 0.0.0.0: all IPv4; :: for all IPv6 and IPv4).",
         "listener": "socat, builtin, or auto (default): socat where it is installed and can do it.",
-        "udp": "Record datagrams sent to the same port number, too (default; not with --raw, --tls).",
+        "udp": "Record datagrams to the same port number, too (default; not with --raw, --tls, --token).",
         "no-udp": "Record no datagrams.",
         "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
         "from": "Dial a device: tcp://HOST:PORT, /dev/ttyUSB0@115200, exec:COMMAND, socat:ADDRESS. May be "

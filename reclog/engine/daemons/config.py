@@ -110,7 +110,7 @@ class Listening(Config):
     @property
     def hears_datagrams(self) -> bool:
         """Tell whether it does: beside what only who is trusted may send, there are none."""
-        return bool(self.udp and self.listens and not self.tls)
+        return bool(self.udp and self.listens and not self.tls and not self.token)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,8 @@ DRAIN_WITHIN = 10.0
 #: Of these, seconds at most for bytes that are on their way and not acknowledged yet, and the silence after
 #: which there are none.
 ARRIVE_WITHIN, QUIET_AFTER = 0.5, 0.05
+#: Seconds for datagrams that have come, once none may any more.
+END_WITHIN = 0.5
 #: Seconds that a start waits for devices that are dialled to answer.
 ANSWER_WITHIN = 1.5
 
@@ -94,7 +96,19 @@ class Entrance:
         if self._secured is not None and config.fingerprint != self._config.fingerprint:
             self._secured.load(config.tls_cert, config.tls_key)
         self._config = config
+        if not config.hears_datagrams:
+            self._end_datagrams()
         self.intake.adopt(limits)
+
+    def _end_datagrams(self) -> None:
+        """Receive none any more: those that came before are recorded."""
+        if self._udp is not None and self._udp in self.sources:
+            self._udp.refuse_newcomers()
+            self._udp.drain(self._loop.now() + END_WITHIN)
+            self._udp.left_behind()  # counted as dropped
+            self._udp.close()
+            self.sources.remove(self._udp)
+            self._log.say("no datagrams", reason="who sends one can't say a token")
 
     def _limits(self, config: Listening) -> Limits:
         process_each = any(kind.ABILITIES.process_each for kind in self._kinds[:1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from pathlib import Path
 from typing import Iterator
@@ -11,6 +12,7 @@ from intake_bench import MemoryStore
 
 from reclog.engine.daemons.config import Listening
 from reclog.engine.daemons.entrance import Entrance
+from reclog.engine.intake.token import Token
 from reclog.engine.records.events import EventLog
 from reclog.engine.system.loop import Loop
 
@@ -34,9 +36,9 @@ class Door:
     def __init__(self, folder: Path, port: int, udp: bool = True) -> None:
         self.loop, self.store = Loop(), MemoryStore()
         self.path = folder / "events.log"
-        config = Listening(port, "127.0.0.1", "builtin", [], False, 2.0, udp=udp)
+        self.config = Listening(port, "127.0.0.1", "builtin", [], False, 2.0, udp=udp)
         log = EventLog(str(self.path))
-        self.entrance = Entrance(self.loop, self.store, config, str(folder), log)
+        self.entrance = Entrance(self.loop, self.store, self.config, str(folder), log)
         self.notes = self.entrance.open()
 
     def close(self) -> None:
@@ -102,3 +104,15 @@ def test_a_stop_says_what_was_left(door: Door, port: int, full: bool) -> None:
     taken = door.entrance.intake.datagrams.count
     assert taken + door.entrance.facts()["datagrams_dropped"] == 2000
     assert drained.left_bytes == (1000 * (2000 - taken) + door.store.batch.queued if full else 0)
+
+
+def test_once_a_token_is_asked_for_there_are_no_datagrams(door: Door, port: int) -> None:
+    say(port, b"before")
+    asking = dataclasses.replace(door.config, token=Token.of("a token of twenty").word)
+    door.entrance.adopt(asking)
+    assert (door.entrance.intake.datagrams.count, door.entrance.facts()["udp"]) == (1, False)
+    assert "can't say a token" in door.path.read_text()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", port))
+    assert door.entrance.drain(door.loop.now() + 5).complete
+    assert door.store.batch.lines == 1
