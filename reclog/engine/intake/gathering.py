@@ -39,3 +39,27 @@ class Gathering:
         self._last = now
         self._rested = self._thick >= THICK_FOR and largest < LARGE
         return self._rested
+
+
+class Turn:
+    """What the loop's turn has brought so far."""
+
+    __slots__ = ("largest", "lines", "others", "quick")
+
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, lines: int) -> None:
+        """Begin another one, when so many lines were taken in all."""
+        self.lines = lines
+        #: Bytes of the largest read.
+        self.largest = 0
+        #: Newcomers: as quick as they can, or (with no address) with what they have to say a moment behind.
+        self.quick = self.others = 0
+
+    def newcomer(self, host: str) -> None:
+        """One came."""
+        if host:
+            self.quick += 1
+        else:
+            self.others += 1

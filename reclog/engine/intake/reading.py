@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 
-from ..records.events import timestamp
 from ..records.journal import Journal
 from ..streams.stream import Stream
 from ..system.loop import Loop
@@ -24,10 +23,11 @@ from .binary import NoText
 from .datagrams import Datagrams
 from .framing import Framing
 from .gate import ROOM_AGAIN, Gate
-from .gathering import GATHER, LARGE, Gathering
+from .gathering import GATHER, LARGE, Gathering, Turn
 from .roster import Limits, Roster
 from .sender import Sender
 from .settling import Settling
+from .stamps import Stamps
 from .store import Store
 from .strangers import Strangers
 from .unfinished import Unfinished
@@ -61,22 +61,15 @@ class Reading:
             loop, functools.partial(self._welcome, proven=True), self.roster.refuse, self._has_place
         )
         self.strangers.adopt(limits.token, limits.strangers)
-        count = self._senders.__len__
-        self.gate = Gate(loop, self._welcome, count, self.strangers.open, journal.note)
+        self.gate = Gate(loop, self._welcome, self._senders.__len__, self.strangers.open, self.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
         self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
+        self._stamps = Stamps(False)
         self._set_stamps(limits.stamp)
-        self.datagrams = Datagrams(loop, store, self._valve, limits, self._stamp, self.roster, self.note)
-        self._gathering = Gathering()
+        self.datagrams = Datagrams(loop, store, self._valve, limits, self._stamps.of, self.roster, self.note)
+        self._gathering, self._this_turn = Gathering(), Turn()
         self._yielding = Yielding(self._senders.values, loop.now)
         self._yield_timer = loop.timer(self._make_room)
-        self._time = b""
-        # Of this turn: bytes of the largest read, lines before it, and who came, as quick as they can, or
-        # (with no address) with what they have to say a moment behind them.
-        self._largest = 0
-        self._lines = 0
-        self._quick_newcomers = 0
-        self._other_newcomers = 0
         # Those whose streams hold more than was read: the kernel will not wake us for it.
         self._more: dict[Sender, None] = {}
         self._more_timer = loop.timer(self._read_more)
@@ -118,10 +111,7 @@ class Reading:
         return not self._valve.shut and not self.roster.full
 
     def _admit(self, stream: Stream, host: str, name: str, framing: Framing) -> Sender | None:
-        if host:
-            self._quick_newcomers += 1
-        else:
-            self._other_newcomers += 1
+        self._this_turn.newcomer(host)
         sender = self.roster.admit(stream, host, name, framing)
         if self.roster.full:
             self.gate.fill(self.roster.full)
@@ -178,7 +168,7 @@ class Reading:
         -1 when there is no memory for any: then it is as if the store had no room.
         """
         pending, batch, stream = sender.pending, self._batch, sender.stream
-        stamp = self._stamp(sender.name) if self._stamps else b""
+        stamp = self._stamps.of(sender.name) if self._stamps.on else b""
         size = STAMPED_READ_SIZE if stamp else READ_SIZE
         try:
             # Room for the stamps, too: once bytes are read there must be a place for them.
@@ -198,8 +188,8 @@ class Reading:
         if count == 0:
             self._goodbye(sender, "closed")
             return None
-        if count > self._largest:
-            self._largest = count
+        if count > self._this_turn.largest:
+            self._this_turn.largest = count
         sender.bytes += count
         sender.heard_at = self._loop.now()
         if sender.framing.settled or self._settling.begins(sender, count):
@@ -239,10 +229,7 @@ class Reading:
                 self._read(sender)
 
     def _hand_on(self, sender: Sender, last: bool) -> None:
-        """Give the store what the sender has not finished; its line stays open there.
-
-        `last`: nothing more will come of it.
-        """
+        """Give the store what a sender has not finished, and may go on with unless it is the `last` of it."""
         if not sender.framing.settled:
             self._settling.settle(sender, True)
         if sender.pending:
@@ -258,7 +245,7 @@ class Reading:
 
     def _add(self, sender: Sender, text: Bytes) -> None:
         lines = self._batch.lines
-        self._batch.add(sender.id, text, self._stamp(sender.name))
+        self._batch.add(sender.id, text, self._stamps.of(sender.name))
         sender.lines += self._batch.lines - lines
 
     def _ask(self, sender: Sender) -> None:
@@ -270,15 +257,8 @@ class Reading:
                 self._hand_on(sender, False)
 
     def _set_stamps(self, stamps: bool) -> None:
-        self._stamps = stamps
+        self._stamps.on = stamps
         self._unfinished.newline_weighs = NEWLINE_WEIGHS if stamps else 0
-
-    def _stamp(self, name: str) -> bytes:
-        if not self._stamps:
-            return b""
-        if not self._time:
-            self._time = timestamp().encode("ascii")
-        return self._time + b" " + name.encode("utf-8") + b" "
 
     def _goodbye(self, sender: Sender, why: str) -> None:
         if sender.pending:
@@ -290,18 +270,18 @@ class Reading:
 
     def _end_turn(self) -> None:
         self._valve.flush()
-        self._time = b""
-        largest, self._largest = max(self._largest, self.datagrams.brought()), 0
-        quick, self._quick_newcomers = self._quick_newcomers, 0
-        others, self._other_newcomers = self._other_newcomers, 0
-        if largest or others:
+        self._stamps.end_turn()
+        turn = self._this_turn
+        largest = max(turn.largest, self.datagrams.brought())
+        if largest or turn.others:
             now = self._loop.now()
-            count = self._batch.lines - self._lines + others
-            self._lines = self._batch.lines
-            if self._gathering.pays(now, count, LARGE if quick else largest):
+            count = self._batch.lines - turn.lines + turn.others
+            if self._gathering.pays(now, count, LARGE if turn.quick else largest):
                 self._loop.rest(GATHER)
             if largest:
                 self.last_read_at = now
+            turn.begin(self._batch.lines)
+        turn.quick = 0
 
     def _stop_reading(self) -> None:
         self._unfinished.stop_clock()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from intake_bench import Bench, Heard, Pairs
 from properties import examples
 
-from reclog.engine.intake import reading as module
+from reclog.engine.intake import stamps
 from reclog.engine.intake.batch import Bytes
 from reclog.engine.intake.framing import Lines
 from reclog.engine.intake.intake import Intake
@@ -105,7 +105,7 @@ def test_lines_of_many_senders_have_one_stamp_a_turn(bench: Bench) -> None:
 
 def test_later_lines_have_later_stamps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter(["T1", "T2"])
-    monkeypatch.setattr(module, "timestamp", lambda: next(times))
+    monkeypatch.setattr(stamps, "timestamp", lambda: next(times))
     bench.serve(stamp=True)
     sender = bench.queue.comes("a", "a:1")
     sender.send(b"one\n")
