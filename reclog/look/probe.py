@@ -26,7 +26,7 @@ from .status import contacts
 #: Bytes of the file that are looked through at a time.
 _BLOCK = 1024 * 1024
 #: Why a connection may be closed at once.
-MAY_IT_SEND = "is this address allowed (--allow), its token known here (--token)?"
+MAY_IT_SEND = "is this address allowed (--allow)? Is its token known here (--token)?"
 
 
 @dataclasses.dataclass

@@ -128,7 +128,7 @@ def test_a_token_stays_while_nobody_says_otherwise(home: Home) -> None:
     assert token_in(again(recording, *ASKING, "--file", str(recording.file))) == token
     (home.state / "reclog" / "tokens" / f"local-{recording.port}").unlink()
     assert "Its token is not known here: --token makes another one" in again(recording)
-    done = home.inv("test-connection", "--port", str(recording.port))
+    done = home.inv("test-connection", "--port", str(recording.port), "--timeout", "0.5")
     assert done.returncode == 1
     assert "its token known here (--token)?" in done.stderr
     said = again(recording, "--token")
