@@ -81,7 +81,7 @@ def test_a_recording_that_starts_on_a_full_disk_is_seen(small: Home) -> None:
     done = small.inv(*recording.words)
     assert done.returncode == 1
     assert f"({FULL}): make room there" in done.stderr
-    assert not small.processes()
+    wait_until(lambda: not small.processes(), what="what did not start has ended")
 
 
 def test_a_suspended_recording_is_shown_as_stopped(home: Home) -> None:

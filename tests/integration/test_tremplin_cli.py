@@ -317,8 +317,8 @@ def test_lines_for_a_relay_that_comes_to_nothing_stay(trem: Tremplin, then: str)
     assert "stays on trem until this is run again" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not recording.file.exists()
-    assert recording.home.processes() == []
-    assert trem.processes() == []
+    wait_until(lambda: not recording.home.processes(), what="what did not start has ended")
+    wait_until(lambda: not trem.processes(), what="what did not start has ended")
     if then == "discard":
         refused = recording.kill()
         assert refused.returncode == 1
@@ -424,7 +424,7 @@ def test_another_laptop_takes_over(trem: Tremplin, laptop2: Home) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert f"belongs to {owner} since" in done.stderr
     assert "add --take-over" in done.stderr
-    assert laptop2.processes() == []
+    wait_until(lambda: not laptop2.processes(), what="what did not start has ended")
     assert recording.status()["state"] == "recording"
 
     done = other.again("--take-over", "--spool-max", "64MiB")  # which starts the relay anew, too
@@ -484,7 +484,7 @@ def test_two_calls_at_once_start_one_relay(trem: Tremplin, laptop2: Home) -> Non
     winner, loser = (recording, other) if codes == [0, 1] else (other, recording)
     said_last = (loser.home.path / "said").read_text().splitlines()[-1]
     assert "add --take-over" in said_last or "run it again in a moment" in said_last.lower()
-    assert loser.home.processes() == []
+    wait_until(lambda: not loser.home.processes(), what="what did not start has ended")
     assert len(trem.processes()) == 1
     send(winner, 0, 10)
     wait_until(lambda: lines_of(winner) == numbered(0, 10))

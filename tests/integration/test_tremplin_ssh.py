@@ -481,7 +481,7 @@ def test_files_that_can_not_be_recorded_to(trem: Tremplin) -> None:
         assert done.returncode == 1, done.stdout
         assert len(done.stderr.splitlines()) == 1
         assert said in done.stderr
-        assert trem.processes() == []
+        wait_until(lambda: not trem.processes(), what="what did not start has ended")
         assert trem.files() == []
     assert [one["name"] for one in home.status()] == [f"local-{local.port}"]
 
@@ -506,8 +506,8 @@ def test_spools_that_can_not_be_used(trem: Tremplin) -> None:
         assert len(done.stderr.splitlines()) == 1, done.stderr
         assert said in done.stderr
         assert f"`fab -H {ALIAS} kill --discard` drops it" in done.stderr
-        assert trem.processes() == []
-        assert trem.home.processes() == []
+        wait_until(lambda: not trem.processes(), what="what did not start has ended")
+        wait_until(lambda: not trem.home.processes(), what="what did not start has ended")
         assert (recording.relay_folder / "config.json").exists()
         done = trem.fab("kill")
         assert done.returncode == 1
