@@ -85,7 +85,7 @@ def hints(recordings: Sequence[Recording]) -> Iterator[str]:
         elif recording.corrupt:
             yield f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up."
         elif recording.is_alive() and recording.word("no_text"):
-            yield f"{name} refused what is no text: {recording.word('no_text')}."
+            yield f"{name} refused what it does not take: {recording.word('no_text')}."
 
 
 def certificate_lines(recording: Recording) -> list[str]:

@@ -60,7 +60,7 @@ def test_real_senders_on_one_port(recording: Running) -> None:
     refused = [cell for name, cell in ROWS.items() if cell.startswith("refused: ")]
     assert recording.status()["refused"] == len(refused) == len(recording.events("refused"))
     hint = recording.home.inv("status").stderr
-    assert hint.startswith(f"local-{recording.port} refused what is no text: ")
+    assert hint.startswith(f"local-{recording.port} refused what it does not take: ")
     assert hint.endswith(f" {refused[-1].removeprefix('refused: ')}.\n")
 
 

@@ -130,8 +130,9 @@ def test_who_does_not_speak_tls_is_closed_and_named(home: Home) -> None:
     with recording.connect() as plain, recording.connect() as silent:
         plain.sendall(b"plain text\n")
         wait_until(lambda: is_closed(plain))
-        wait_until(lambda: [one for one in recording.events() if one.get("why") == PLAIN])
+        wait_until(lambda: [one for one in recording.events("refused") if one["why"] == PLAIN])
         assert not is_closed(silent)
+        assert f" {PLAIN}." in home.inv("status").stderr
     with tls_connection(recording.port, certificate_of(recording)) as sock:
         sock.sendall(b"good\n")
         socket.socket.sendall(sock, b"\x17\x03\x03\0\x20" + b"z" * 32)

@@ -52,7 +52,7 @@ class Roster:
     def __init__(self, limits: Limits, journal: Journal, now: Callable[[], float]) -> None:
         self.connects = 0
         self.refused = 0
-        #: The last one that sent no text: when, its name, and why it was refused.
+        #: The last one that spoke what is not spoken here: when, its name, and why it was refused.
         self.no_text = ""
         #: By their numbers, which are never used twice.
         self.senders: dict[int, Sender] = {}
@@ -138,12 +138,13 @@ class Roster:
 
     def turned_away(self, sender: Sender, why: str) -> None:
         """Take note that a sender is refused for what it sends."""
-        self.no_text = f"{timestamp()}, {sender.name} {why}"
         self.count_refused(sender.name, why)
 
     def count_refused(self, name: str, why: str) -> None:
         """Take note of one who may not send."""
         self.refused += 1
+        if why.startswith(("speaks ", "sends ")):  # as `binary` and a stream say what somebody does
+            self.no_text = f"{timestamp()}, {name} {why}"
         self._journal.refused(name, why)
 
     def refuse(self, stream: Stream, host: str, peer: str, why: str) -> None:
