@@ -66,14 +66,16 @@ def have_relay(
         relay.end(known.pid)  # its spool stays
     relay.place(config, known.program if known else "", known is None, beside)
     try:
-        listener = relay.start()
+        started = relay.start()
     except RelayRunsError:
         # The collector of its owner so far was quicker, with the old program and config.
         now = survey(way).relays.get(config["name"])
         if now is not None and now.pid:
             relay.end(now.pid)
-        listener = relay.start()
-    say(f"{alias}: relay listens on port {port} ({listener})")
+        started = relay.start()
+    say(f"{alias}: relay listens on port {port} ({started.listener})")
+    for note in started.notes:
+        say(f"note: {note}")
 
 
 class Undo:

@@ -21,7 +21,7 @@ from ..errors import HostError, RelayError, RelayRunsError
 from ..words import fab
 from .login import MOST, WITHIN, Way
 from .package import build, digest
-from .scripts import clear_script, end_script, send_words, start_answer, why_not_sent
+from .scripts import StartAnswer, clear_script, end_script, send_words, start_answer, why_not_sent
 
 
 class RemoteRelay:
@@ -68,8 +68,8 @@ class RemoteRelay:
                 f"{self.folder} can't be written there ({brief(str(error))}): make room, check the rights."
             ) from error
 
-    def start(self) -> str:
-        """Start the relay and return the name of its listener. Raises RelayError."""
+    def start(self) -> StartAnswer:
+        """Start the relay and return what it says of itself. Raises RelayError."""
         # Whoever comes back to have a relay listens to senders again, also to one that was asked to stop.
         script = f"rm -f {shlex.quote(self.folder)}/{STOPPING}; exec {shlex.join(self._start_words())}"
         answer = start_answer(self._run(["sh", "-c", script], must=False))
@@ -84,7 +84,7 @@ class RemoteRelay:
             }
             where = f"On {self.host}:" if answer.cause else f"The relay on {self.host} does not start:"
             raise RelayError(f"{where} {answer.message}{remedies.get(answer.cause, '')}")
-        return answer.listener
+        return answer
 
     def _start_words(self) -> list[str]:
         return ["python3", "-I", f"{self.folder}/{PROGRAM}", "start", "relay", "--folder", self.folder]

@@ -37,6 +37,10 @@ def last_object(said: str) -> dict[str, Any]:
         return {"message": last or "It says nothing."}
 
 
+#: Sentences that a start is heard to the end for.
+NOTES_MOST = 10
+
+
 @dataclasses.dataclass(frozen=True)
 class StartAnswer:
     """What a relay that was to start said of it; words for a person to read."""
@@ -45,13 +49,17 @@ class StartAnswer:
     cause: str
     message: str
     listener: str
+    #: What the person should know; a few.
+    notes: list[str]
 
 
 def start_answer(said: str) -> StartAnswer:
     """Return the answer in the last line of what a start printed; any other words are why it failed."""
     facts = last_object(said)
     words = {name: brief(str(facts.get(name) or "")) for name in ("cause", "message", "listener")}
-    return StartAnswer(ready=facts.get("ready") is True, **words)
+    notes = facts.get("notes")
+    said_too = [brief(str(note)) for note in notes[:NOTES_MOST]] if isinstance(notes, list) else []
+    return StartAnswer(ready=facts.get("ready") is True, notes=said_too, **words)
 
 
 def end_script(pid: int) -> str:

@@ -18,7 +18,7 @@ import pygelf
 import pytest
 from bench import Home, Running, free_port, wait_until
 from small_disk import SmallDisk
-from tremplin_bench import Tremplin
+from tremplin_bench import Tremplin, TremplinRecording
 
 
 def flood(port: int, count: int, host: str = "127.0.0.1", each: bytes = b"%07d") -> int:
@@ -181,6 +181,16 @@ def test_a_full_disk_leaves_them_to_the_kernel_which_counts(home: Home, disk: Sm
     wait_until(lambda: recording.status()["datagrams"] + dropped() == sent)
     wait_until(lambda: len(numbers(recording)) == sent - dropped())
     wait_until(lambda: stated(recording) == dropped())
+
+
+def test_what_a_tremplin_can_not_do_is_said_at_the_start(trem: Tremplin) -> None:
+    recording = TremplinRecording(trem.home, free_port(), trem.home.path / "x.log", trem, 0, free_port())
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
+        other.bind(("::", recording.port))
+        done = recording.again("--udp")
+    assert done.returncode == 0, done.stderr
+    assert f"note: Datagrams are not recorded: UDP port {recording.port} is in use already" in done.stdout
+    assert not recording.status()["udp"]
 
 
 def test_datagrams_come_through_a_tremplin_and_what_it_drops_is_stated_here(trem: Tremplin) -> None:

@@ -66,10 +66,11 @@ def test_a_survey_has_the_right_types_or_is_refused(answer: dict[str, Any]) -> N
 @given(
     st.text()
     | JSON.map(json.dumps)
-    | st.dictionaries(st.sampled_from(["ready", "cause"]), JSON).map(json.dumps)
+    | st.dictionaries(st.sampled_from(["ready", "cause", "notes"]), JSON).map(json.dumps)
 )
 def test_a_start_is_ready_if_it_says_so(said: str) -> None:
     answer = start_answer(said)
-    words = (answer.cause, answer.message, answer.listener, why_not_sent(said))
+    words = (answer.cause, answer.message, answer.listener, *answer.notes, why_not_sent(said))
+    assert len(answer.notes) <= 10
     assert all(visible(word) == word and len(word) <= 500 for word in words)
     assert not answer.ready or '"ready": true' in said
