@@ -94,7 +94,7 @@ def probe_local(recording: Recording, timeout: float) -> list[Hop]:
         paused, secured = why_not_recorded(recording), Secured.of(recording)
         host = own_address(recording)
         hops += probe_path(name, host, port, recording.file, timeout, paused, secured, token_of(recording))
-        if recording.counters.get("udp") is True:
+        if recording.counters.get("udp") is True and hops[-1].ok:
             hops.append(probe_datagram(name, host, port, recording.file, timeout, paused))
     return hops
 

@@ -98,7 +98,7 @@ def test_the_program_works_outside_the_checkout(home: Home) -> None:
     assert "hello" in reclog_program(home, "tail", "--no-follow").stdout
     done = reclog_program(home, "kill")
     assert done.returncode == 0
-    assert "2 lines recorded" in done.stdout
+    assert "3 lines recorded" in done.stdout
 
 
 def test_version(home: Home) -> None:
@@ -377,13 +377,13 @@ def test_a_path_that_works(home: Home, listener: str) -> None:
     running = home.local("--listener", listener)
     done = home.inv("test-connection")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(rb"reclog probe [0-9a-f]{16}\n", running.read())
+    assert re.fullmatch(rb"(reclog probe [0-9a-f]{16}\n){2}", running.read())
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["recording", "hop", "result", "time"]
-    assert len(rows) == 4
-    for row, hop in zip(
-        rows, ("process", f"port 127.0.0.1:{running.port}", "line sent", f"file {running.file}")
-    ):
+    there = f"127.0.0.1:{running.port}"
+    hops = ("process", f"port {there}", "line sent", f"file {running.file}", f"datagram to {there}")
+    assert len(rows) == len(hops)
+    for row, hop in zip(rows, hops):
         assert re.fullmatch(rf"local-{running.port}\s+{re.escape(hop)}\s+ok\s+\d+\.\d ms\s*", row), row
 
 
@@ -405,7 +405,7 @@ def test_one_of_several_paths_is_broken(home: Home) -> None:
     broken = [row for row in done.stdout.splitlines() if "BROKEN" in row]
     assert len(broken) == 1
     assert broken[0].split()[:2] == [f"local-{bad.port}", "process"]
-    assert re.fullmatch(rb"reclog probe \w+\n", good.read())
+    assert re.fullmatch(rb"(reclog probe \w+\n){2}", good.read())
     assert home.inv("test-connection", "--port", str(good.port)).returncode == 0
     assert home.inv("test-connection", "--file", str(bad.file)).returncode == 1
 
