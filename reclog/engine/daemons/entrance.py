@@ -99,6 +99,9 @@ class Entrance:
         if not config.hears_datagrams:
             self._end_datagrams()
         self.intake.adopt(limits)
+        if self.sources and self._kinds and config.hears_datagrams and self._udp not in self.sources:
+            self._receive(_asked(config)._replace(framing=FRAMINGS[config.framing]))
+            self._log.say("datagrams again", udp=self._udp in self.sources)
 
     def _end_datagrams(self) -> None:
         """Receive none any more: those that came before are recorded."""
@@ -158,7 +161,7 @@ class Entrance:
         """Receive datagrams, too, whoever listens for streams: where that can't be, it is a note."""
         if not self._config.hears_datagrams:
             return []
-        udp = Udp(self._loop, self.intake, asked, self._folder, self._log.say)
+        udp = self._udp or Udp(self._loop, self.intake, asked, self._folder, self._log.say)
         try:
             udp.start(0)
         except EngineError as error:

@@ -42,8 +42,8 @@ class Udp:
         self.as_sent = asked.framing().settled  # it is lines, and nothing else
         self._losses = Losses(loop, say)
         self._sock: socket.socket | None = None
-        self._seen = 0
-        self._counts = True
+        # How far the kernel's count has come, and whether it is of what it had no room for alone.
+        self._seen, self._counts = 0, True
         self._held = 0
 
     @staticmethod
@@ -64,7 +64,7 @@ class Udp:
             raise AddressUnusable(why_not(bind, port, error)) from error
         sock.setblocking(False)
         self._held = widen(sock, BUFFER)
-        self._sock = sock
+        self._sock, self._seen, self._counts = sock, 0, True
         self.receive_into = sock.recvfrom_into
         self.fileno = sock.fileno
         self._datagrams.serve(self)

@@ -106,7 +106,7 @@ def test_a_stop_says_what_was_left(door: Door, port: int, full: bool) -> None:
     assert drained.left_bytes == (1000 * (2000 - taken) + door.store.batch.queued if full else 0)
 
 
-def test_once_a_token_is_asked_for_there_are_no_datagrams(door: Door, port: int) -> None:
+def test_while_a_token_is_asked_for_there_are_no_datagrams(door: Door, port: int) -> None:
     say(port, b"before")
     asking = dataclasses.replace(door.config, token=Token.of("a token of twenty").word)
     door.entrance.adopt(asking)
@@ -114,5 +114,8 @@ def test_once_a_token_is_asked_for_there_are_no_datagrams(door: Door, port: int)
     assert "can't say a token" in door.path.read_text()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", port))
+    door.entrance.adopt(door.config)
+    say(port, b"behind")
+    assert door.entrance.facts()["udp"]
     assert door.entrance.drain(door.loop.now() + 5).complete
-    assert door.store.batch.lines == 1
+    assert door.store.written == len(b"before\nbehind\n")
