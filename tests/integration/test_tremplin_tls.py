@@ -45,8 +45,10 @@ def test_senders_speak_tls_to_a_tremplin(trem: Tremplin) -> None:
     done = trem.home.inv("test-connection")
     assert done.returncode == 0, done.stderr
     # The relay dies, and its collector starts it with what is in its folder.
-    recording.relay.kill()
-    wait_until(lambda: recording.relay.is_running() and trem.home.inv("test-connection").returncode == 0, 20)
+    killed = recording.relay
+    killed.kill()
+    wait_until(lambda: not killed.is_running())
+    wait_until(lambda: trem.home.inv("test-connection").returncode == 0, 20)
     # The same command again prints what a device has to know.
     done = recording.again()
     assert f"\nTLS certificate: {certificate}\n" in done.stdout
