@@ -120,7 +120,7 @@ class Forwarder:
 
 
 def rsyslog(folder: Path, port: int, trusted: str = "") -> Forwarder:
-    """Return one that forwards what begins with `plain` and `counted` so; by TLS to who is `trusted`."""
+    """Return one that forwards what says `plain`, `counted`, `datagram` so; by TLS to who is `trusted`."""
     tree = debs.unpacked("rsyslog", debs.CACHE)
     conf, path = folder / "rsyslog.conf", folder / "rsyslog.sock"
     driver = (
@@ -128,9 +128,13 @@ def rsyslog(folder: Path, port: int, trusted: str = "") -> Forwarder:
     )
     ca_file = f'DefaultNetstreamDriverCAFile="{trusted}"' if trusted else ""
     actions = "\n".join(
-        f'if $msg contains "{name}" then action(type="omfwd" target="127.0.0.1" port="{port}" protocol="tcp" '
-        f'TCP_Framing="{framing}" template="RSYSLOG_ForwardFormat" {driver})'
-        for name, framing in (("plain", "traditional"), ("counted", "octet-counted"))
+        f'if $msg contains "{name}" then action(type="omfwd" target="127.0.0.1" port="{port}" '
+        f'template="RSYSLOG_ForwardFormat" {how})'
+        for name, how in (
+            ("plain", f'protocol="tcp" TCP_Framing="traditional" {driver}'),
+            ("counted", f'protocol="tcp" TCP_Framing="octet-counted" {driver}'),
+            ("datagram", 'protocol="udp"'),
+        )
     )
     conf.write_text(f"""\
 global(workDirectory="{folder}" parser.escapeControlCharactersOnReceive="off" {ca_file})
@@ -146,7 +150,7 @@ input(type="imuxsock" Socket="{path}")
 
 
 def syslog_ng(folder: Path, port: int, trusted: str = "") -> Forwarder:
-    """Return one that forwards what has `plain` and `counted` in it so; by TLS to who is `trusted`."""
+    """Return one that forwards what says `plain`, `counted`, `datagram` so; by TLS to who is `trusted`."""
     tree = debs.unpacked("syslog-ng-core", debs.CACHE)
     modules = next(one.parent for one in tree.glob("usr/lib/syslog-ng/*/libaffile.so"))
     conf, path = folder / "syslog-ng.conf", folder / "syslog-ng.sock"
@@ -155,8 +159,12 @@ def syslog_ng(folder: Path, port: int, trusted: str = "") -> Forwarder:
         transport = f'transport("tls") tls(ca-file("{trusted}") peer-verify(yes))'
     logs = "\n".join(
         f'log {{ source(here); filter {{ message("{name}") }}; destination {{ '
-        f'{destination}("127.0.0.1" port({port}) {transport} persist-name("{name}")); }}; }};'
-        for name, destination in (("plain", "network"), ("counted", "syslog"))
+        f'{destination}("127.0.0.1" port({port}) {how} persist-name("{name}")); }}; }};'
+        for name, destination, how in (
+            ("plain", "network", transport),
+            ("counted", "syslog", transport),
+            ("datagram", "network", 'transport("udp")'),
+        )
     )
     conf.write_text(f"""\
 @version: {modules.name}
@@ -191,6 +199,8 @@ SENDERS: dict[str, Sender] = {
 FORWARDERS = {
     "rsyslog, `omfwd`": (rsyslog, b"<13>demo: hello from rsyslog, plain"),
     "rsyslog, octet-counted": (rsyslog, b"<13>demo: hello from rsyslog, counted\n  on two lines"),
+    "rsyslog, UDP": (rsyslog, b"<13>demo: hello from rsyslog, datagram\n  on two lines"),
     "syslog-ng, `network()`": (syslog_ng, b"<13>demo: hello from syslog-ng, plain"),
     "syslog-ng, `syslog()`": (syslog_ng, b"<13>demo: hello from syslog-ng, counted\n  on two lines"),
+    "syslog-ng, UDP": (syslog_ng, b"<13>demo: hello from syslog-ng, datagram"),
 }
