@@ -77,6 +77,21 @@ def test_no_addresses(word: str) -> None:
         resolve_local({"bind": word}, {})
 
 
+@pytest.mark.parametrize(("word", "wish"), [(True, True), ("yes", True), (None, False), ("false", False)])
+def test_a_token_is_wanted_or_not(word: Any, wish: Any) -> None:
+    assert resolve_local({}, {"token": word}).token == wish
+    assert resolve_local({}, {"token": "correct-horse"}).token == "correct-horse"
+
+
+@pytest.mark.parametrize(
+    "word", ["correct horse", "short", "x" * 129, "\xe9" * 20, "a\tb" * 9, 10**20, ["x" * 20]]
+)
+def test_no_tokens(word: Any) -> None:
+    with pytest.raises(UsageError, match="12 to 128 letters, digits and signs, no spaces") as refused:
+        resolve_local({}, {"token": word})
+    assert str(word) not in str(refused.value)  # others may look on
+
+
 def test_networks_come_alone_or_many() -> None:
     assert networks("10.0.0.0/8") == ["10.0.0.0/8"]
     assert networks(("10.0.0.1", "fd00::/8")) == ["10.0.0.1", "fd00::/8"]
