@@ -65,8 +65,8 @@ def test_inv_faults_shows_a_table(home: Home) -> None:
     out = home.path / "results.json"
     done = home.inv("dev.faults", *words, "--json", str(out))
     assert done.returncode == 0, done.stderr + done.stdout
-    assert re.search(r"recorder frozen\s*│\s*1 │", done.stdout)
-    assert "seed 3: 1 faults, every promise was kept" in done.stdout
+    assert re.search(r"│ recorder frozen\s*│\s*1 │", done.stdout)
+    assert "seed 3: 2 faults, every promise was kept" in done.stdout
     row = json.loads(out.read_text())["systems"]["lan-builtin"]["recorder frozen"]
     assert row["sent"] == row["recorded"] > 0
 

@@ -252,7 +252,7 @@ def test_broken_recordings_beside_one_that_runs(home: Home) -> None:
     codes = [done.returncode for done in runs]
     assert codes[:3] == [0, 0, 0], runs[:3]
     assert codes[3:5] == [1, 0], runs[3:5]
-    assert f"local-{port} stopped, 2 lines recorded" in runs[4].stdout
+    assert f"local-{port} stopped, 3 lines recorded" in runs[4].stdout
     left = [path.name for path in home.recordings.iterdir() if (path / "config.json").is_file()]
     assert runs[5].returncode == (1 if left else 0)
     shutil.rmtree(home.recordings)
