@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
-from reclog.engine.intake import reading, unfinished, valve
+from reclog.engine.intake import reading, stamps, unfinished, valve
 from reclog.engine.intake.framing import DIALLED
 from reclog.engine.intake.intake import Intake
 from reclog.engine.intake.roster import Limits
@@ -212,10 +212,11 @@ def check_letters(written: bytes, sent: list[bytes], stamp: bool) -> None:
 def play(
     steps: list[Step], into: str, stamp: bool, at_once: bool, writes: list[int], framing: str = "lines"
 ) -> None:
-    patched = mock.patch.multiple(reading, READ_SIZE=READ_SIZE, GATHER=0.0, timestamp=lambda: "TIME")
+    patched = mock.patch.multiple(reading, READ_SIZE=READ_SIZE, GATHER=0.0)
     eager = mock.patch.object(valve, "RETRY_AFTER", 0.0)
+    timed = mock.patch.object(stamps, "timestamp", return_value="TIME")
     smaller = mock.patch.multiple(unfinished, LINE_MAX=LINE_MAX, PENDING_MAX=PENDING_MAX)
-    with patched, eager, smaller, tempfile.TemporaryDirectory() as folder:
+    with patched, eager, timed, smaller, tempfile.TemporaryDirectory() as folder:
         chain = Chain(Path(folder), into, stamp, at_once, writes, framing)
         own, right = (of_sender, check) if framing == "lines" else (in_letters, check_letters)
         for who, what, text in steps:
