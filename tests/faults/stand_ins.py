@@ -139,6 +139,9 @@ class StubDaemon:
 
     def show(self, *_: Any) -> None: ...
 
+    def counted(self, name: str) -> int:
+        return 0
+
     def stopped(self, **facts: Any) -> None:
         self.log.say("stopped", **facts)
 
