@@ -45,6 +45,7 @@ def test_a_signal_to_the_foreground_drains_and_stops(
     with foreground(home, "--listener", listener) as (running, process):
         assert process.stdout is not None
         assert process.stdout.readline().startswith(f"local-{running.port}: 0.0.0.0:{running.port}")
+        assert process.stdout.readline().startswith("devices write to ")
         assert process.stdout.readline() == "recording, 0 lines, 0 B, 0 senders\n"
         running.send(BURST)
         process.send_signal(number)
