@@ -68,7 +68,7 @@ def test_a_recording_under(home: Home, python: str, listener: str) -> None:
     home.ports.append(port)
     file = home.path / "x.log"
     words = {"port": port, "file": str(file), "listener": listener, "partial_after": 0.2}
-    config = {**dataclasses.asdict(resolve_local(words, {})), "kind": "local", "host": None}
+    config = {**dataclasses.asdict(resolve_local(words, {})), "kind": "local", "host": None, "token": ""}
     folder = home.recordings / f"local-{port}"
     folder.mkdir(parents=True)
     write_json(str(folder / "config.json"), {**config, "name": folder.name})

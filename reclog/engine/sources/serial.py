@@ -30,7 +30,9 @@ class Serial(Socat):
     @staticmethod
     def named(address: str) -> Hashable:
         """Return the device, whatever leads to it. Raises ValueError."""
-        return os.path.realpath(_path_and_baud(address)[0])
+        path = _path_and_baud(address)[0]
+        os.fsencode(path)  # what can't be a path's bytes is refused: before 3.9 realpath takes it
+        return os.path.realpath(path)
 
     def __init__(self, loop: Loop, address: str, cwd: str, reached: Reached, lost: Lost) -> None:
         super().__init__(loop, address, cwd, reached, lost)
