@@ -505,4 +505,5 @@ def of_tls() -> dict[str, Fault]:
     commands = ("stopped", "stopped and started at once", "2,000 senders at once", "nothing")
     faults = {name: FAULTS[name] for name in (*commands, *(name for name in FAULTS if "recorder" in name))}
     faults.update(BUILTIN)
-    return {**faults, **ROOT} if os.geteuid() == 0 else faults
+    faults.update(ROOT if os.geteuid() == 0 else {})
+    return {name: fault for name, fault in faults.items() if name not in (*DATAGRAMS, *DATAGRAMS_ROOT)}

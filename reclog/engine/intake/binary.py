@@ -67,6 +67,8 @@ _FORWARD = NoText(
     "speaks Fluentd's protocol", "have it send syslog or GELF over TCP (Docker: --log-driver syslog)"
 )
 
+_SCANNED = "a scanner, as a rule: --allow or --token keeps those out"
+
 _METHODS = b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH".split()
 _REQUEST = rb"(?:%b) [!-~]+ HTTP/1\.[01]\r\n" % b"|".join(_METHODS)
 _FIELDS = rb"(?:[!-9;-~]+:[^\r\n]*\r\n)*"
@@ -118,6 +120,28 @@ _KINDS = [
         NoText(
             "speaks the Beats protocol", "have it send lines, as Filebeat does to a file or Logstash to TCP"
         ),
+    ),
+    # What scanners say first. RFC 5531, 9 and 11: a record, an id, a call of version 2. RFC 1035, 4.1.1 and
+    # 4.2.2: a length, an id, a query for a name, or for a status. SMB and RDP, by their marks.
+    _Kind(
+        (b"\x80\0",),
+        *_steps(*_each(b"\x80\0"), *[rb"."] * 6, *_each(b"\0\0\0\0\0\0\0\2")),
+        NoText("speaks Sun's RPC", _SCANNED),
+    ),
+    _Kind(
+        (b"\0",),
+        *_steps(rb"\0", *[rb"."] * 3, rb"[\0\1\x10]", rb"\0", rb"\0", rb"[\0\1]", *_each(b"\0\0\0\0\0\0")),
+        NoText("speaks DNS", _SCANNED),
+    ),
+    _Kind(
+        (b"\0\0",),
+        *_steps(rb"\0", rb"\0", rb".", rb".", rb"[\xfe\xff]", *_each(b"SMB")),
+        NoText("speaks SMB", _SCANNED),
+    ),
+    _Kind(
+        (b"\3\0\0",),
+        *_steps(*_each(b"\3\0\0"), rb".", rb".", rb"\xe0", *_each(b"\0\0\0\0")),
+        NoText("speaks RDP", _SCANNED),
     ),
     # An array of 2 to 4, its first a string (of which the length is looked at), then a time or entries.
     _Kind(
