@@ -130,7 +130,12 @@ _KINDS = [
     ),
     _Kind(
         (b"\0",),
-        *_steps(rb"\0", *[rb"."] * 3, rb"[\0\1\x10]", rb"\0", rb"\0", rb"[\0\1]", *_each(b"\0\0\0\0\0\0")),
+        *_steps(rb"\0", rb"[\x11-\xff]", rb".", rb".", *_each(b"\1\0\0\1\0\0\0\0\0\0")),
+        NoText("speaks DNS", _SCANNED),
+    ),
+    _Kind(
+        (b"\0\x0c",),
+        *_steps(*_each(b"\0\x0c"), rb".", rb".", *_each(b"\x10\0\0\0\0\0\0\0\0\0")),
         NoText("speaks DNS", _SCANNED),
     ),
     _Kind(
