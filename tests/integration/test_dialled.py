@@ -62,7 +62,13 @@ class Dialling:
         return [(one["event"], one.get("why", "")) for one in found if one["event"] in names]
 
     def children(self) -> list[psutil.Process]:
-        return [process for process in self.home.processes() if "recorder" not in process.cmdline()]
+        """Return its processes but the recorder; who has just ended is none."""
+        found = []
+        for process in self.home.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "recorder" not in process.cmdline():
+                    found.append(process)
+        return found
 
     def kill(self) -> None:
         done = self.home.inv("kill", "--file", str(self.file))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from bench import Home, Running, daemon_in, events_in, free_port, slot, wait_until
 
 ALIAS = "trem"
@@ -204,6 +205,9 @@ def tremplin(
     try:
         yield bench
         home.kill_all()
+        # What is being removed there may take a moment longer than the command that asked for it.
+        with contextlib.suppress(pytest.fail.Exception):
+            wait_until(lambda: not bench.processes() and not bench.files(), 5)
         left, files = bench.processes(), bench.files()
         assert not left, f"left there: {[' '.join(p.cmdline()) for p in left]}"
         assert not files, f"left there: {files}"
