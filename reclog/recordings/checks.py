@@ -28,13 +28,13 @@ LISTENERS = ("auto", *KINDS)
 
 
 def port_number(word: Any, option: str = "--port") -> int:
-    """Return the TCP port that `word` names. Raises UsageError."""
+    """Return the port that `word` names. Raises UsageError."""
     try:
         port = int(str(word))
     except ValueError:
         port = -1
     if not 1 <= port <= 65535:
-        raise UsageError(f"{option} {_said(word)} is no TCP port: give a number from 1 to 65535.")
+        raise UsageError(f"{option} {_said(word)} is no port: give a number from 1 to 65535.")
     return port
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from reclog.engine.sources.choice import LISTENERS as KINDS
 from reclog.engine.sources.source import Asked, lacks
-from reclog.engine.system.address import parse_network
 
 from ..errors import UsageError
 from .checks import (
@@ -251,18 +250,7 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lacks(settings: Settings) -> str:
     """Return why socat can't do what is asked; empty if it can."""
-    allow = [parse_network(word) for word in settings.allow]
-    asked = Asked(
-        settings.bind,
-        0,
-        allow,
-        settings.stamp,
-        settings.max_per_address,
-        names=bool(settings.names),
-        tls=settings.tls,
-        token=bool(settings.token),
-    )
-    return lacks(KINDS["socat"], asked)
+    return lacks(KINDS["socat"], Asked.of(settings))
 
 
 def check_together(settings: LocalSettings) -> None:

@@ -39,7 +39,8 @@ def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, time
 
     Each hop gets a row with the time it took; a broken one is named, with what
     to do about it, and the exit status is then 1. The probe line stays in the
-    file: `reclog probe …`.
+    file: `reclog probe …`. Where datagrams are recorded, one is sent, too; to a
+    device that is dialled nothing is.
     """
     words = merged({"port": port, "file": file, "timeout": timeout}, configured(c))
     within = seconds("--timeout", words["timeout"])

@@ -19,7 +19,9 @@ from .edge import sentences
 @task(auto_shortflags=False, help={"json": "Print an array of objects instead of a table."})
 @sentences
 def status(c: Context, json: bool = False) -> None:
-    """Show the recordings: state, senders, lines, the last line.
+    """Show the recordings: state, lines, size, when each was last heard.
+
+    A wide terminal has more columns, and a pipe has all of them.
 
     A dead recording stays in the list until `kill` cleans it up or `local`
     starts it again.

@@ -314,7 +314,7 @@ def test_wrong_words(trem: Tremplin) -> None:
         (same, "--port-remote-in and --port-remote-out are the same"),
         (("--spool-max", "much"), "--spool-max 'much' is no size"),
         (("--spool-max", "5"), "--spool-max '5' is no size"),
-        (("--port-remote-in", "x"), "--port-remote-in 'x' is no TCP port"),
+        (("--port-remote-in", "x"), "--port-remote-in 'x' is no port"),
         (("--listener", "socat", "--stamp"), "use --listener builtin"),
     ):
         refused(trem, call(trem, ALIAS, text, *words), said, code=2)

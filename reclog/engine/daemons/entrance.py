@@ -59,7 +59,7 @@ class Entrance:
         self._config = config
         self._capacity = Capacity.read()
         self._secured = _secured(loop, config)
-        self._kinds = choose(config.listener, _asked(config)) if config.listens else []
+        self._kinds = choose(config.listener, Asked.of(config, config.port)) if config.listens else []
         #: The first of them is the one for streams, if one listens.
         self.sources: list[Source] = []
         self._dialled: list[Dialled] = []
@@ -100,7 +100,7 @@ class Entrance:
             self._end_datagrams()
         self.intake.adopt(limits)
         if self.sources and self._kinds and config.hears_datagrams and self._udp not in self.sources:
-            self._receive(_asked(config)._replace(framing=FRAMINGS[config.framing]))
+            self._receive(Asked.of(config, config.port)._replace(framing=FRAMINGS[config.framing]))
             self._log.say("datagrams again", udp=self._udp in self.sources)
 
     def _end_datagrams(self) -> None:
@@ -139,7 +139,9 @@ class Entrance:
         Raises PortTaken, AddressUnusable, ListenerUnusable.
         """
         limits = self._limits(self._config)
-        asked = _asked(self._config)._replace(places=limits.senders, framing=FRAMINGS[self._config.framing])
+        asked = Asked.of(self._config, self._config.port)._replace(
+            places=limits.senders, framing=FRAMINGS[self._config.framing]
+        )
         if self._secured is not None:
             asked = asked._replace(carry=self._secured.carry)
         notes = self._listen(asked, patience) + self._receive(asked) if self._kinds else []
@@ -243,20 +245,6 @@ class Entrance:
             self._loop.turn(at_most=QUIET_AFTER / 5)
             if not intake.senders and intake.roster.connects == before and not passed_on:
                 return  # nobody is connected, and nobody waits in the queue
-
-
-def _asked(config: Listening) -> Asked:
-    allow = [parse_network(text) for text in config.allow]
-    return Asked(
-        config.bind,
-        config.port,
-        allow,
-        config.stamp,
-        config.max_per_address,
-        names=bool(config.names),
-        tls=config.tls,
-        token=bool(config.token),
-    )
 
 
 def _secured(loop: Loop, config: Listening) -> Secured | None:

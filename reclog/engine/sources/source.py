@@ -6,14 +6,14 @@ A new kind is a module with a class of this shape, and a line in `choice`.
 from __future__ import annotations
 
 import socket
-from typing import Callable, ClassVar, NamedTuple, Protocol, Sequence
+from typing import Any, Callable, ClassVar, NamedTuple, Protocol, Sequence
 
 from ..intake.framing import Framing, Lines
 from ..intake.intake import Intake
 from ..records.events import Say
 from ..streams.plain import Plain
 from ..streams.stream import Stream
-from ..system.address import Network
+from ..system.address import Network, parse_network
 from ..system.loop import Loop
 
 
@@ -36,6 +36,13 @@ class Asked(NamedTuple):
     carry: Callable[[socket.socket], Stream] = Plain
     #: A sender has to say something before it is one.
     token: bool = False
+
+    @classmethod
+    def of(cls, words: Any, port: int = 0) -> Asked:
+        """Return what something asks for that has the fields of a daemon's `Listening`."""
+        allow = [parse_network(text) for text in words.allow]
+        asked = cls(words.bind, port, allow, words.stamp, words.max_per_address, tls=words.tls)
+        return asked._replace(names=bool(words.names), token=bool(words.token))
 
 
 class Abilities(NamedTuple):
