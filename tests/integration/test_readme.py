@@ -1,4 +1,4 @@
-"""Every shell and Python snippet of the README does what it says, and its two commands are the real ones."""
+"""Every shell and Python snippet of README and docs does what it says, and README's two commands are real."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import pytest
 from bench import ROOT, Home, wait_until
 
 README = (ROOT / "README.md").read_text()
+#: Its snippets, and those of the pages that say how something is done.
+HOW = "\n".join([README, *((ROOT / "docs" / f"{page}.md").read_text() for page in ("senders", "options"))])
 FIRST = "sh bootstrap.sh && . .venv/bin/activate && inv local --port 55514 --file file.log"
 SECOND = "sh bootstrap.sh tests && .venv/bin/pytest"
 
 
 def snippets(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", HOW, re.MULTILINE | re.DOTALL)
 
 
 def test_the_two_commands_are_the_ones_that_are_run() -> None:
@@ -23,7 +25,7 @@ def test_the_two_commands_are_the_ones_that_are_run() -> None:
 
 
 def test_every_snippet_is_run_by_a_test_here() -> None:
-    languages = set(re.findall(r"^```(\w+)$", README, re.MULTILINE))
+    languages = set(re.findall(r"^```(\w+)$", HOW, re.MULTILINE))
     assert languages == {"sh", "bash", "python", "yaml", "cpp", "console"}
 
 
@@ -59,3 +61,21 @@ def test_python_snippet(home: Home, number: int) -> None:
     assert done.returncode == 0, done.stderr
     wait_until(lambda: recording.read().endswith(b"\n"))
     assert b"hello from" in recording.read()
+
+
+def test_every_link_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        if "://" not in link
+    ]
+    assert len(links) > 20
+    for page, link in links:
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name}: {link}"
+        heads = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE) if anchor else []
+        anchors = [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads]
+        assert not anchor or anchor in anchors, f"{page.name}: {link}"

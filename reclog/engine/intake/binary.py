@@ -98,7 +98,7 @@ _KINDS = [
     _Kind(
         (b"\0",),
         *_steps(rb"\0", rb"[\0-\x0f]", rb".", rb".", *_each(b"}q\0(")),
-        NoText("sends pickles (Python's SocketHandler)", "have it send lines or syslog: the README has how"),
+        NoText("sends pickles (Python's SocketHandler)", "have it send lines or syslog: see docs/senders.md"),
     ),
     _Kind(
         (b"\xac\xed",),
