@@ -27,6 +27,14 @@ class PortBusyError(ReclogError):
     """Somebody else listens on the port."""
 
 
+class TooLongError(ReclogError):
+    """A search did not end in its time; `reached` is the offset before which all is searched."""
+
+    def __init__(self, sentence: str, reached: int) -> None:
+        super().__init__(sentence)
+        self.reached = reached
+
+
 class StateError(ReclogError):
     """The state directory can't be used."""
 
