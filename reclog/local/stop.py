@@ -13,7 +13,8 @@ from reclog.engine.records.events import timestamp
 
 from ..errors import StateError
 from ..recordings.processes import Family, end, exact, marked
-from ..recordings.registry import Recording, Registry, number
+from ..recordings.recording import Recording, number
+from ..recordings.registry import Registry
 from ..recordings.stopped import LastWord, Stopped
 
 #: Seconds for a daemon to drain and end: what it allows itself for draining, and some for the rest.

@@ -11,6 +11,7 @@ import psutil
 from reclog.engine.daemons.asking import ANSWER_WITHIN, Line, Reached
 
 from ..console import counted, size
+from .logs import last_event
 from .registry import Recording
 
 
@@ -36,7 +37,7 @@ class LastWord:
         if self._has_line:
             facts = self._line.hear(ANSWER_WITHIN).get("final")
         else:  # from before there were control sockets, or it ended while we came
-            facts = self._recording.last_event("stopped")
+            facts = last_event(self._recording.folder, "stopped")
             if str(facts.get("time")) < self._since:
                 return {}
         return facts if isinstance(facts, dict) else {}

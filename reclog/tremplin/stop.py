@@ -22,7 +22,8 @@ from ..errors import HostError, NotDrainedError, NotOursError, ReclogError, Rela
 from ..recordings.again import again_command, ports_words
 from ..recordings.launch import launch
 from ..recordings.processes import exact, marked, runs
-from ..recordings.registry import Recording, Registry, number
+from ..recordings.recording import Recording, number
+from ..recordings.registry import Registry
 from ..recordings.stopped import LastWord, Stopped
 from ..recordings.target import Target
 from ..words import fab, inv

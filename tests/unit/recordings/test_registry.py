@@ -13,6 +13,7 @@ import pytest
 
 from reclog.engine.system.identity import Identity
 from reclog.errors import StateError
+from reclog.recordings.logs import last_event
 from reclog.recordings.registry import Recording, Registry
 
 ME = Identity.of(os.getpid())
@@ -120,11 +121,11 @@ def test_no_state_file(registry: Registry) -> None:
 
 def test_the_newest_event(registry: Registry) -> None:
     recording = registry.new("local-1", {})
-    assert recording.last_event("stopped") == {}
+    assert last_event(recording.folder, "stopped") == {}
     (recording.folder / "events.log").write_text(
         '{"event": "stopped", "n": 1}\n{"event": "stopped", "n": 2}\n[]\n{"event": "started"}\n{"ev'
     )
-    assert recording.last_event("stopped")["n"] == 2
+    assert last_event(recording.folder, "stopped")["n"] == 2
 
 
 @pytest.mark.parametrize("name", ["events.log.1", "holes.log", "holes.log.1"])
@@ -132,7 +133,7 @@ def test_the_newest_event_wherever_it_was_rotated_to(registry: Registry, name: s
     recording = registry.new("local-1", {})
     (recording.folder / "events.log").write_text('{"event": "stopped", "time": "2026-01-01", "n": 1}\n')
     (recording.folder / name).write_text('{"event": "stopped", "time": "2026-01-02", "n": 2}\n')
-    assert recording.last_event("stopped")["n"] == 2
+    assert last_event(recording.folder, "stopped")["n"] == 2
 
 
 def test_a_state_directory_that_is_none(tmp_path: Path) -> None:

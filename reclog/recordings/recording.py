@@ -1,0 +1,168 @@
+"""One recording, by its folder in the state directory: what it is, and what it says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from reclog.engine.daemons.asking import Reached, ask
+from reclog.engine.records import names
+from reclog.engine.records.jsonfile import clear_unfinished, read_json
+from reclog.engine.system.identity import Identity, boot_id
+
+from ..errors import StateError
+from .processes import is_suspended
+
+
+class Recording:
+    """One folder of the registry, as it was when it was read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        #: What it is: the state file's facts, or the config's when that one can't be read.
+        self.facts: dict[str, Any] = {}
+        self.identity: Identity | None = None
+        #: Why its state file can't be used; empty if it can.
+        self.corrupt = ""
+        with contextlib.suppress(OSError, ValueError):
+            self.facts.update(read_json(str(folder / names.CONFIG)))
+        self.counters: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self.counters = read_json(str(folder / names.COUNTERS))
+        #: Who answered for it. What it says itself comes before its files, which a full disk keeps old.
+        self.reached, said = ask(folder)
+        state, counters = said.get("state"), said.get("counters")
+        try:
+            if isinstance(state, dict) and isinstance(counters, dict):
+                self.counters = counters
+            else:
+                state = read_json(str(folder / names.STATE))
+            self.facts.update(state)
+            self.identity = Identity.from_json(self.facts.get("identity"))
+        except FileNotFoundError:
+            self.corrupt = "it has no state file"
+        except (OSError, ValueError) as error:
+            self.corrupt = f"its state file can't be read ({error})"
+
+    @property
+    def kind(self) -> str:
+        """`local` or `tremplin`."""
+        return "tremplin" if self.facts.get("kind") == "tremplin" else "local"
+
+    @property
+    def file(self) -> str:
+        """The recorded file, absolute; empty if unknown."""
+        file = self.fact("file")
+        try:
+            os.fsencode(file)
+        except ValueError:  # half of a surrogate pair
+            return ""
+        return "" if "\0" in file else file
+
+    @property
+    def port(self) -> int:
+        """The port that senders use; 0 if unknown, or none."""
+        return self.port_named("port")
+
+    @property
+    def host(self) -> str:
+        """The host of the tremplin; empty for a local recording."""
+        return self.fact("host")
+
+    @property
+    def bind(self) -> str:
+        """The numeric address that it listens on; empty if unknown."""
+        bind = self.fact("bind")
+        with contextlib.suppress(ValueError):
+            return bind if ipaddress.ip_address(bind) else ""
+        return ""
+
+    def fact(self, name: str) -> str:
+        """Return a fact that is a word; empty if it is unknown, or none."""
+        return _word(self.facts.get(name))
+
+    def port_named(self, name: str) -> int:
+        """Return a fact that is a port; 0 if it is unknown, or none."""
+        port = self.facts.get(name)
+        return port if type(port) is int and 0 < port < 65536 else 0
+
+    def count(self, name: str) -> int:
+        """Return a counter; 0 if it is unknown, or no number."""
+        return number(self.counters.get(name))
+
+    def word(self, name: str) -> str:
+        """Return a word of the counters; empty if it is unknown, or none."""
+        return _word(self.counters.get(name))[:500]
+
+    def is_alive(self) -> bool:
+        """Tell whether its daemon runs and can be reached from here."""
+        return self.identity is not None and self.identity.is_alive()
+
+    def is_elsewhere(self) -> bool:
+        """Tell whether its daemon runs where we can't see it: in another container, on another host."""
+        identity = self.identity
+        if identity is None or identity.is_here():
+            return False
+        if identity.host == socket.gethostname() and identity.boot != boot_id():
+            return False  # this host was booted since
+        return self.is_locked()
+
+    def is_locked(self) -> bool:
+        """Tell whether a daemon holds the folder, wherever it runs."""
+        try:
+            fd = os.open(self.folder / names.LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @property
+    def state(self) -> str:
+        """`recording`, `paused`, `reconnecting`, `stopped` (by SIGSTOP) or `dead`."""
+        if not self.is_alive():
+            return "dead"
+        if self.reached is Reached.SILENT and self.identity is not None and is_suspended(self.identity):
+            return "stopped"
+        state = self.word("state")
+        return state if state in ("paused", "reconnecting") else "recording"
+
+    def clean(self) -> None:
+        """Remove what only a running recording has; its event log stays, as history. Raises StateError."""
+        left = None
+        for name in names.ONLY_WHILE_IT_RUNS:
+            path = self.folder / name
+            try:
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                left = error
+        try:
+            clear_unfinished(str(self.folder))
+        except OSError as error:
+            left = error
+        if left is not None:
+            raise StateError(f"{left.filename} can't be removed ({left.strerror}): remove it by hand.")
+        if not (self.folder / names.EVENTS).exists():
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+
+def number(value: Any) -> int:
+    """Return `value` if it is a number of things; 0 if it is none."""
+    return value if type(value) is int and 0 <= value < 1 << 63 else 0
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
