@@ -14,10 +14,12 @@ from reclog.engine.daemons.config import RecorderConfig
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
 from ..recordings.again import dials, entrances, stop_command
 from ..recordings.change import apply, changes, kept, spoken
-from ..recordings.choice import is_file_of, keeps_from
+from ..recordings.choice import keeps_from
 from ..recordings.launch import launch
+from ..recordings.past import forget_the_oldest
 from ..recordings.processes import end, holder_of, marked
-from ..recordings.registry import Recording, Registry
+from ..recordings.recording import Recording, is_file_of
+from ..recordings.registry import Registry
 from ..recordings.settings import LocalSettings, check_together
 from ..recordings.token import settled
 
@@ -64,9 +66,10 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
         {**dataclasses.asdict(settings), **(shown.fields if shown else {}), "foreground_of": front}
     )
     recording = registry.new(_name(settings), {**config.to_json(), "kind": "local", "host": None})
+    forget_the_oldest(registry)
     process, answer = launch("recorder", recording)
     if not answer.get("ready"):
-        recording.clean()
+        recording.clean(began=False)
         raise _reason(settings, registry, answer)
     notes = [str(note) for note in answer.get("notes", [])] + (shown.notes if shown else [])
     return Started(Recording(recording.folder), process, notes, cleaned, [])

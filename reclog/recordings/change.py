@@ -17,8 +17,7 @@ from reclog.engine.daemons.config import RecorderConfig, RelayConfig, is_right
 from ..console import brief
 from ..errors import ReclogError
 from .again import stop_command
-from .choice import is_file_of
-from .registry import Recording
+from .recording import Recording, is_file_of
 from .settings import DEFAULTS, Settings, option_name
 
 S = TypeVar("S", bound=Settings)

@@ -9,7 +9,7 @@ from ..errors import NoSuchRecordingError
 from ..words import inv
 from .again import entrances
 from .checks import file_path, port_number
-from .registry import Recording
+from .recording import Recording, is_file_of
 
 
 def meant(
@@ -47,12 +47,13 @@ def the_one(
     raise NoSuchRecordingError(f"Say which one with --port or --file: {names}.")
 
 
-def is_file_of(recording: Recording, path: str) -> bool:
-    """Tell whether `path` is a name of the file that is recorded to."""
-    try:
-        return os.path.samefile(recording.file, path)
-    except OSError:  # one of them is not there
-        return recording.file != "" and os.path.realpath(recording.file) == os.path.realpath(path)
+def named(recordings: Sequence[Recording], name: str) -> Recording:
+    """Return the one of `recordings` that is called so. Raises NoSuchRecordingError."""
+    for recording in recordings:
+        if recording.name == name:
+            return recording
+    known = ", ".join(recording.name for recording in recordings[:10]) or "nothing"
+    raise NoSuchRecordingError(f"{name!r} is no recording: there is {known}; `{inv('history')}` tells all.")
 
 
 def keeps_from(recording: Recording, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""One recording, by its folder in the state directory: what it is, and what it says of itself."""
+"""One recording, by its folder in the state directory: what it is or was, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from reclog.engine.daemons.asking import Reached, ask
-from reclog.engine.records import names
+from reclog.engine.records import names, past
 from reclog.engine.records.jsonfile import clear_unfinished, read_json
 from reclog.engine.system.identity import Identity, boot_id
 
 from ..errors import StateError
+from .logs import last_event
 from .processes import is_suspended
 
 
@@ -30,9 +31,17 @@ class Recording:
         self.identity: Identity | None = None
         #: Why its state file can't be used; empty if it can.
         self.corrupt = ""
+        self.counters: dict[str, Any] = {}
+        #: It has ended; what it was is in its folder.
+        self.is_past = has(folder, names.PAST) and not has(folder, names.STATE, names.CONFIG)
+        self.reached = Reached.ABSENT
+        if self.is_past:
+            self.facts.update(recalled(folder))
+            counters = self.facts.get("counters")
+            self.counters = counters if isinstance(counters, dict) else {}
+            return
         with contextlib.suppress(OSError, ValueError):
             self.facts.update(read_json(str(folder / names.CONFIG)))
-        self.counters: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
             self.counters = read_json(str(folder / names.COUNTERS))
         #: Who answered for it. What it says itself comes before its files, which a full disk keeps old.
@@ -83,9 +92,16 @@ class Recording:
             return bind if ipaddress.ip_address(bind) else ""
         return ""
 
+    @property
+    def ended_at(self) -> float:
+        """When one that is past ended, in epoch seconds; as far as that is known: its record is from then."""
+        with contextlib.suppress(OSError):
+            return os.stat(self.folder / names.PAST).st_mtime
+        return 0.0
+
     def fact(self, name: str) -> str:
         """Return a fact that is a word; empty if it is unknown, or none."""
-        return _word(self.facts.get(name))
+        return word_of(self.facts.get(name))
 
     def port_named(self, name: str) -> int:
         """Return a fact that is a port; 0 if it is unknown, or none."""
@@ -98,7 +114,7 @@ class Recording:
 
     def word(self, name: str) -> str:
         """Return a word of the counters; empty if it is unknown, or none."""
-        return _word(self.counters.get(name))[:500]
+        return word_of(self.counters.get(name))[:500]
 
     def is_alive(self) -> bool:
         """Tell whether its daemon runs and can be reached from here."""
@@ -129,7 +145,9 @@ class Recording:
 
     @property
     def state(self) -> str:
-        """`recording`, `paused`, `reconnecting`, `stopped` (by SIGSTOP) or `dead`."""
+        """`recording`, `paused`, `reconnecting`, `stopped` (by SIGSTOP), `dead` or `past`."""
+        if self.is_past:
+            return "past"
         if not self.is_alive():
             return "dead"
         if self.reached is Reached.SILENT and self.identity is not None and is_suspended(self.identity):
@@ -137,8 +155,13 @@ class Recording:
         state = self.word("state")
         return state if state in ("paused", "reconnecting") else "recording"
 
-    def clean(self) -> None:
-        """Remove what only a running recording has; its event log stays, as history. Raises StateError."""
+    def clean(self, began: bool = True) -> None:
+        """Remove what only a running recording has; the rest stays, as history. Raises StateError.
+
+        One that never `began` is what it was before.
+        """
+        if began:
+            self._keep()
         left = None
         for name in names.ONLY_WHILE_IT_RUNS:
             path = self.folder / name
@@ -154,9 +177,39 @@ class Recording:
             left = error
         if left is not None:
             raise StateError(f"{left.filename} can't be removed ({left.strerror}): remove it by hand.")
-        if not (self.folder / names.EVENTS).exists():
+        if not has(self.folder, names.EVENTS):
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
+
+    def _keep(self) -> None:
+        """Keep what it was, unless it never ran, or did so as it ended by itself."""
+        now = Recording(self.folder)
+        if now.is_past or now.facts.get("starting"):
+            return
+        started = now.fact("started") or word_of(last_event(self.folder, "started").get("time"))
+        if started and word_of(recalled(self.folder).get("ended")) < started:
+            ended = word_of(last_event(self.folder, "stopped").get("time"))
+            past.keep(str(self.folder), now.facts, now.counters, ended if ended >= started else "")
+
+
+def is_file_of(recording: Recording, path: str) -> bool:
+    """Tell whether `path` is a name of the file that is recorded to."""
+    try:
+        return os.path.samefile(recording.file, path)
+    except OSError:  # one of them is not there
+        return recording.file != "" and os.path.realpath(recording.file) == os.path.realpath(path)
+
+
+def recalled(folder: Path) -> dict[str, Any]:
+    """Return what the recording in `folder` was when it last ended; empty if that is not known."""
+    with contextlib.suppress(OSError, ValueError):
+        return read_json(str(folder / names.PAST))
+    return {}
+
+
+def has(folder: Path, *files: str) -> bool:
+    """Tell whether a folder holds one of `files`."""
+    return any(os.path.lexists(folder / name) for name in files)
 
 
 def number(value: Any) -> int:
@@ -164,5 +217,6 @@ def number(value: Any) -> int:
     return value if type(value) is int and 0 <= value < 1 << 63 else 0
 
 
-def _word(value: Any) -> str:
+def word_of(value: Any) -> str:
+    """Return `value` if it is a word; empty if it is none."""
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""What runs, by its folders in the state directory: one folder a recording."""
+"""What runs and what ran, by its folders in the state directory: one folder a recording."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reclog.engine.records.jsonfile import write_json
 
 from ..errors import StateError
 from .recording import Recording as Recording
+from .recording import has, is_file_of, word_of
 
 
 class Registry:
@@ -33,12 +35,36 @@ class Registry:
 
     def recordings(self) -> list[Recording]:
         """Return all that run or ran without being stopped, by name."""
+        return [Recording(folder) for folder in self._folders(names.STATE, names.CONFIG)]
+
+    def past(self) -> list[Recording]:
+        """Return those that have ended, and are not forgotten: who was the last to end comes first."""
+        ended = [one for one in map(Recording, self._folders(names.PAST)) if one.is_past]
+        return sorted(ended, key=lambda one: one.ended_at, reverse=True)
+
+    def known(self) -> list[Recording]:
+        """Return all, those that have ended behind the others."""
+        return [*self.recordings(), *self.past()]
+
+    def _folders(self, *files: str) -> list[Path]:
+        """Return the folders that hold one of `files`, by name. Raises StateError."""
         try:
-            return [Recording(folder) for folder in sorted(self.folder.iterdir()) if _is_recording(folder)]
+            return [folder for folder in sorted(self.folder.iterdir()) if _holds(folder, files)]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise self._unusable(error) from error
+
+    @contextlib.contextmanager
+    def names_settled(self) -> Iterator[None]:
+        """Have nobody else take a folder up, or away, meanwhile. Raises OSError."""
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -88,21 +114,33 @@ class Registry:
         return (recording for recording in self.recordings() if not recording.is_elsewhere())
 
     def new(self, name: str, config: Mapping[str, Any]) -> Recording:
-        """Make the folder of a new recording; `name` gets a number if it is taken. Raises StateError."""
-        number = 1
-        while True:
-            folder = self.folder / (name if number == 1 else f"{name}-{number}")
-            recording = Recording(folder)
-            if not (folder / names.CONFIG).exists() and not recording.is_locked():
-                break
-            number += 1
+        """Make the folder of a new recording; `name` gets a number if it is taken. Raises StateError.
+
+        A file that was recorded before has one, with its index: that is taken up.
+        """
+        self.make()
         try:
-            self.make()
-            folder.mkdir(mode=0o700, exist_ok=True)
-            write_json(str(folder / names.CONFIG), {**config, "name": folder.name})
+            with self.names_settled():
+                folder = self._place(name, word_of(config.get("file")))
+                folder.mkdir(mode=0o700, exist_ok=True)
+                write_json(str(folder / names.CONFIG), {**config, "name": folder.name})
         except OSError as error:
             raise self._unusable(error) from error
         return Recording(folder)
+
+    def _place(self, name: str, file: str) -> Path:
+        own = next((one for one in self.past() if file and is_file_of(one, file)), None)
+        if own is not None and re.fullmatch(rf"{re.escape(name)}(-\d+)?", own.name):
+            return own.folder
+        number = 1
+        while True:
+            folder = self.folder / (name if number == 1 else f"{name}-{number}")
+            if own is not None and not os.path.lexists(folder):
+                return own.folder.rename(folder)
+            taken = has(folder, names.CONFIG, names.PAST) or Recording(folder).is_locked()
+            if own is None and not taken:
+                return folder
+            number += 1
 
     def make(self) -> None:
         """Make the state directory, for this user alone. Raises StateError."""
@@ -120,11 +158,11 @@ class Registry:
         return StateError(f"The state directory {self.root} can't be used ({error.strerror}): {other}")
 
 
-def _is_recording(folder: Path) -> bool:
+def _holds(folder: Path, files: Sequence[str]) -> bool:
     try:
         found = os.listdir(folder)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return False  # cleaned up meanwhile, or nothing of ours
         raise
-    return names.STATE in found or names.CONFIG in found
+    return not folder.name.startswith(".") and any(name in found for name in files)

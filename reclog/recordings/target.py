@@ -74,3 +74,8 @@ def parse_target(typed: str, config: str | None = None, identities: Sequence[str
     named = re.fullmatch(r"([^:]+):(\d+)", rest)
     host, port = (bracketed or named).groups() if (bracketed or named) else (rest, None)  # type: ignore[union-attr]
     return Target(host, user or None, int(port) if port else None, config, tuple(identities))
+
+
+def recording_name(host: str, port: int) -> str:
+    """Return what a recording through a host is called; one that finds that taken has a number behind it."""
+    return "tremplin-" + re.sub(r"[^A-Za-z0-9.-]", "_", host) + f"-{port}"

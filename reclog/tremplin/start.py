@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +20,10 @@ from ..errors import AlreadyRecordedError, ForbiddenError, LinesStayError, Reclo
 from ..recordings.again import entrances
 from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
+from ..recordings.past import forget_the_oldest
 from ..recordings.registry import Recording, Registry
 from ..recordings.settings import TremplinSettings
-from ..recordings.target import Target
+from ..recordings.target import Target, recording_name
 from ..recordings.token import settled, text_of
 from ..words import inv
 from .collector import collector_id, end_collector, is_free, local_port, start_collector
@@ -185,13 +185,13 @@ def _new_recording(
 ) -> Recording:
     """Make the recording's folder; it goes again if the call fails, unless the relay has lines for it."""
     begun = {"host": host.target.host, "port": settings.port_remote_in, "file": settings.file}
-    recording = registry.new(
-        _name(host, settings), {"kind": "tremplin", "starting": True, "login": host.login, **begun}
-    )
+    facts = {"kind": "tremplin", "starting": True, "login": host.login, **begun}
+    recording = registry.new(_name(host, settings), facts)
+    forget_the_oldest(registry)
 
     def forget(kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and not isinstance(error, LinesStayError):
-            recording.clean()
+            recording.clean(began=False)
 
     undo.push(forget)
     return recording
@@ -271,4 +271,4 @@ def _refuse_other_name(known: Relay | None, registry: Registry, own: Recording) 
 
 
 def _name(host: Host, settings: TremplinSettings) -> str:
-    return "tremplin-" + re.sub(r"[^A-Za-z0-9.-]", "_", host.target.host) + f"-{settings.port_remote_in}"
+    return recording_name(host.target.host, settings.port_remote_in)

@@ -25,7 +25,7 @@ from ..recordings.processes import exact, marked, runs
 from ..recordings.recording import Recording, number
 from ..recordings.registry import Registry
 from ..recordings.stopped import LastWord, Stopped
-from ..recordings.target import Target
+from ..recordings.target import Target, recording_name
 from ..words import fab, inv
 from .collector import collector_id, end_collector
 from .login import Way, login
@@ -49,9 +49,9 @@ def stop_tremplins(
             continue
         try:
             # A start that is under way ends first; another kill leaves nothing to do.
-            with registry.one_at_a_time(recording.name):
+            with registry.one_at_a_time(recording_name(recording.host, recording.port)):
                 now = Recording(recording.folder)
-                if not now.facts:
+                if now.is_past or not now.facts:
                     continue
                 with DrainProgress(now.name, sys.stderr) as progress:
                     stopped = stop_tremplin(now, discard, progress)
@@ -86,7 +86,7 @@ def stop_tremplin(
     """
     since = timestamp()
     if recording.facts.get("starting") and not recording.is_alive():
-        recording.clean()
+        recording.clean(began=False)
         raise RelayError(
             f"The start of {recording.name} was cut short: "
             f"`{fab('-H', recording.host, 'kill')}` sees to the rest."

@@ -95,7 +95,7 @@ def test_a_recording_under(home: Home, python: str, listener: str) -> None:
         daemon.kill()
         daemon.wait()
     assert sorted(file.read_bytes().splitlines(keepends=True)) == sorted([*lines, b"half a line, its end\n"])
-    assert {path.name for path in folder.iterdir()} == {"events.log", "holes.log"}
+    assert {path.name for path in folder.iterdir()} == {"events.log", "holes.log", "past.json"}
     assert output.read_text() == ""
 
 

@@ -78,7 +78,7 @@ def assert_gone(recording: Running) -> None:
     with pytest.raises(ConnectionRefusedError):
         recording.connect()
     left = {path.name for path in (recording.folder).iterdir()}
-    assert left <= {"events.log", "holes.log", "daemon.log"}
+    assert left <= {"events.log", "holes.log", "past.json", "daemon.log"}
     assert recording.home.status() == []
 
 

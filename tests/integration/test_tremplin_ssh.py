@@ -86,7 +86,7 @@ def nothing_is_left(trem: Tremplin, *but: str) -> None:
     assert [process.cmdline() for process in trem.home.processes()] == []
     if trem.home.recordings.exists():
         left = {path.name for path in trem.home.recordings.rglob("*") if path.is_file()}
-        assert left <= {"events.log", "holes.log"}
+        assert left <= {"events.log", "holes.log", "past.json"}
 
 
 def refused(trem: Tremplin, done: subprocess.CompletedProcess[str], *words: str, code: int = 1) -> None:

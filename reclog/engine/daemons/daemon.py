@@ -10,6 +10,7 @@ import signal
 from typing import Any, Callable
 
 from ..errors import EngineError
+from ..records import past
 from ..records.counters import CountersFile, Facts
 from ..records.events import EventLog, timestamp
 from ..records.jsonfile import clear_unfinished, read_json, write_json
@@ -60,6 +61,7 @@ class Daemon:
         self._told: dict[str, Any] = {}
         self._config = Config()
         self._state: dict[str, Any] = {}
+        self._last_word: Facts = {}
         # What is to be on disk: by its name, what it holds.
         self._unsaved: dict[str, dict[str, Any]] = {}
         self._save_failed = False
@@ -87,11 +89,14 @@ class Daemon:
 
     def counted(self, name: str) -> int:
         """Return how far one of our counters had come when such a daemon ran last; 0 if that is not known."""
-        try:
-            value = read_json(self.path(COUNTERS)).get(name)
-        except (OSError, ValueError):
-            return 0
+        value = self._counters().get(name)
         return value if type(value) is int else 0
+
+    def _counters(self) -> Facts:
+        try:
+            return read_json(self.path(COUNTERS))
+        except (OSError, ValueError):
+            return {}
 
     def lock(self) -> None:
         """Become the only daemon with this folder. Raises FolderTaken."""
@@ -138,6 +143,7 @@ class Daemon:
 
     def stopped(self, **facts: Any) -> None:
         """Say how it ended: to the event log, and to all who wait for that."""
+        self._last_word = facts
         self.log.say("stopped", **facts)
         self._control.end(facts)
 
@@ -197,8 +203,11 @@ class Daemon:
         self._answer({"ready": False, "cause": cause, "message": message})
 
     def leave(self) -> None:
-        """Remove what only a running daemon has; the event log stays."""
+        """Remove what only a running daemon has; what it was stays, and its event log."""
         config = () if self.keep_config else (CONFIG,)
+        if config and not self.keep_state and self._told.get("file"):  # a relay is no recording
+            counters = {**self._counters(), **self._last_word}
+            past.keep(self.folder, self._state, counters, timestamp(), self.disk)
         for name in () if self.keep_state else (STATE, COUNTERS, *config, LOCK):
             try:
                 os.unlink(self.path(name))

@@ -12,6 +12,8 @@ COUNTERS = "counters.json"
 EVENTS = "events.log"
 #: The events that no stranger can cause at will, which connections can't rotate away.
 HOLES = "holes.log"
+#: What it was, once it has ended.
+PAST = "past.json"
 LOCK = "lock"
 #: The daemon's own stderr, for when it fails in a way that it can't tell.
 OUTPUT = "daemon.log"
@@ -32,5 +34,5 @@ CERTIFICATE, KEY, CLIENTS = "tls.pem", "tls.key", "clients.pem"
 #: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
 #: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
 MARK = "RECLOG_RECORDING"
-#: What a recording has while it runs, and leaves nothing of; its event log is history.
+#: What a recording has while it runs, and leaves nothing of; the rest is history.
 ONLY_WHILE_IT_RUNS = (STATE, COUNTERS, CONFIG, LOCK, CONTROL, FORKS, OUTPUT, CHECKPOINT, SSH_CONFIG)
