@@ -11,6 +11,7 @@ from typing import Any, Hashable
 
 from ..intake.batch import Batch, Bytes
 from ..records.events import Say
+from ..records.rate import Rate
 
 
 class PausingStore:
@@ -25,6 +26,7 @@ class PausingStore:
         #: Why writing pauses; empty while it goes on.
         self.paused = ""
         self._paused_at = 0.0
+        self._rate = Rate()
         self._say = say
 
     @property
@@ -66,6 +68,7 @@ class PausingStore:
         last = self.batch.last_line.rstrip(b"\r").decode("utf-8", "backslashreplace")
         return {
             "lines": self.batch.lines,
+            "lines_per_second": round(self._rate.of(self.batch.lines), 1),
             "bytes": self.batch.bytes,
             "paused_for": self.paused,
             "last_line": last,

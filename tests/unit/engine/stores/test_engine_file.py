@@ -310,6 +310,7 @@ def test_the_last_line(text: bytes, shown: str) -> None:
 def test_what_status_shows(recorded: RecordedFile, disk: ScriptedDisk) -> None:
     assert recorded.facts() == {
         "lines": 0,
+        "lines_per_second": 0.0,
         "bytes": 0,
         "paused_for": "",
         "last_line": "",
@@ -318,6 +319,7 @@ def test_what_status_shows(recorded: RecordedFile, disk: ScriptedDisk) -> None:
     write(recorded, 1, b"one\ntwo\n")
     facts = recorded.facts()
     assert (facts["lines"], facts["bytes"], facts["last_line"]) == (2, 8, "two")
+    assert facts["lines_per_second"] == 2.0
     assert facts["last_line_at"] == recorded.last_time > 0
     disk.writes = [0]
     recorded.add(1, b"three\n")
