@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reclog.engine.records import names
+from reclog.engine.records.jsonfile import parse_json
 
 from ..console import counted, size
 
@@ -171,9 +172,5 @@ def _events(folder: Path) -> Iterator[Facts]:
         except OSError:
             continue
         for line in lines:
-            try:
-                facts = json.loads(line)
-            except ValueError:  # cut off by a kill
-                continue
-            if isinstance(facts, dict):
-                yield facts
+            with contextlib.suppress(ValueError):  # cut off by a kill
+                yield parse_json(line)

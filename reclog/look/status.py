@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
+import stat
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from reclog.engine.daemons.asking import Reached
@@ -12,6 +17,7 @@ from ..recordings.again import goes_on
 from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
 from ..words import inv
+from .gaps import Gap, gaps_of, moment
 
 #: The words of a device that is dialled.
 _CONTACT = ("address", "name", "since", "why")
@@ -23,6 +29,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
     described = []
     for recording in recordings:
         alive = recording.is_alive()
+        gaps = _gaps(recording)
         described.append(
             {
                 "name": recording.name,
@@ -36,6 +43,8 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "pids": [process.pid for process in families.get(recording.folder, [])],
                 # Nobody counts where it is null: the recording is a raw one.
                 "lines": None if recording.counters.get("lines", 0) is None else recording.count("lines"),
+                # Of the last seconds; null where nobody answers who counts it.
+                "lines_per_second": _rate(recording),
                 "bytes": recording.count("bytes"),
                 "senders": recording.count("senders") if alive else 0,
                 "lag_bytes": recording.count("lag_bytes"),
@@ -43,6 +52,13 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "started": recording.fact("started") or None,
                 "last_line": _known(recording, "last_line", str),
                 "last_line_at": _known(recording, "last_line_at", float, int),
+                # The same, or when the file was last written to, if that was before or nobody tells.
+                "heard_at": _known(recording, "last_line_at", float, int) or _written_at(recording.file),
+                # Since it was started: what is missing, or had to wait.
+                "gaps": len(gaps),
+                "last_gap_at": gaps[-1].time if gaps else None,
+                # How far a tremplin's clock is ahead of ours.
+                "clock_ahead_ms": _known(recording, "clock_ahead_ms", float, int),
                 "paused_for": _trouble(recording) or None,
                 "listener_full": recording.counters.get("listener_full") is True and alive,
                 "full_since": (recording.word("full_since") if alive else "") or None,
@@ -96,6 +112,39 @@ def certificate_lines(recording: Recording) -> list[str]:
         f"TLS certificate: {recording.fact('tls_cert')}",
         f"TLS SHA-256: {recording.fact('fingerprint')}",
     ]
+
+
+def _rate(recording: Recording) -> float | None:
+    told = _known(recording, "lines_per_second", float, int)
+    return told if recording.reached is Reached.ALIVE else None
+
+
+def _gaps(recording: Recording) -> list[Gap]:
+    """Return those since it was started, the one that a start after a kill states included."""
+    files = [recording.folder / name for name in (names.HOLES, f"{names.HOLES}.1", names.EVENTS)]
+    began = moment(recording.fact("started")) or 0.0
+    return [gap for gap in _stated(recording.folder, tuple(map(_version, files))) if (gap.time or 0) >= began]
+
+
+@functools.lru_cache(maxsize=1024)
+def _stated(folder: Path, version: object) -> list[Gap]:
+    """Return the gaps that the logs of that version state: who looks each second reads what is new alone."""
+    return gaps_of(folder)
+
+
+def _version(path: Path) -> object:
+    with contextlib.suppress(OSError):
+        now = path.stat()
+        return now.st_ino, now.st_size
+    return None
+
+
+def _written_at(file: str) -> float | None:
+    """Return when something was last written to a file; None if nothing is in it."""
+    with contextlib.suppress(OSError, ValueError):
+        now = os.stat(file)
+        return now.st_mtime if now.st_size and stat.S_ISREG(now.st_mode) else None
+    return None
 
 
 def _trouble(recording: Recording) -> str:

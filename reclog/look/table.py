@@ -1,25 +1,48 @@
-"""How `status` is laid out: on a terminal one row a recording, of whole words; elsewhere one row has all."""
+"""How `status` is laid out: on a terminal a row a recording, of whole words; elsewhere one row has all.
+
+Rules kept here:
+
+- On a terminal a recording takes two rows at most: the second says what its state's word does not.
+- What is too long loses its middle, a sentence its last words: never half a word.
+- What none of the recordings has, or what there is no room for, is no column.
+"""
 
 from __future__ import annotations
 
+import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from rich.cells import cell_len, set_cell_size
 
 from ..console import counted, size, visible
 
 Described = Mapping[str, Any]
 
 #: The columns where nobody's terminal is to be fitted.
-ALL = ("name", "state", "file", "port", "listener", "senders", "lines", "size", "last line")
-#: Those of a terminal, by how wide it is at least. The last one has what the others leave.
-_FITTING = (
-    (150, ("name", "state", "listener", "port", "senders", "lines", "size", "heard", "file", "last line")),
-    (100, ("name", "state", "port", "senders", "lines", "size", "heard", "file")),
-    (0, ("name", "state", "lines", "size", "heard", "file")),
+ALL = (
+    *("name", "state", "file", "port", "listener", "senders", "heard", "lines/s", "lag", "gaps"),
+    *("lines", "size", "last line"),
 )
-#: Between two columns, and the least that one is cut to.
-_GAP, _LEAST = 2, 12
+#: Those of a terminal. The last one there is room for is given what the others leave.
+_ORDER = (
+    *("name", "state", "heard", "lines/s", "lag", "gaps", "lines", "size", "senders", "port", "listener"),
+    *("file", "last line"),
+)
+#: Those that are left out where no recording has any, and all in the order in which they make room.
+_IF_ANY = ("lag", "gaps")
+_LEAVE = (
+    *("last line", "listener", "port", "senders", "size", "lines", "file", "lag", "gaps", "lines/s", "heard"),
+    *("state",),
+)
+_NUMBERS = ("lines/s", "lag", "lines", "size", "senders")
+#: Cells between two columns, and the least that those of any length are cut to.
+_GAP, _LEAST = 2, 16
+#: Seconds by which a tremplin's clock has to differ from ours to be worth a word.
+_CLOCK = 0.5
+#: What stands for words that are left out.
+_CUT = ".."
 
 
 def everything(described: Sequence[Described]) -> list[list[str]]:
@@ -27,32 +50,33 @@ def everything(described: Sequence[Described]) -> list[list[str]]:
     return [[_said(one) if name == "state" else _CELLS[name](one) for name in ALL] for one in described]
 
 
-def fitted(described: Sequence[Described], width: int) -> tuple[Sequence[str], list[list[str]]]:
-    """Return the columns that go into a terminal of that many, and their rows: the long cut in the middle."""
-    names = next(names for least, names in _FITTING if width >= least)
-    columns = {name: [_CELLS[name](one) for one in described] for name in names}
-    for name, most in (("name", width // 3), ("file", width // 4 if names[-1] != "file" else width)):
-        columns[name] = [cut(cell, most) for cell in columns[name]]
-    taken = sum(max(map(len, (name, *columns[name]))) + _GAP for name in names[:-1])
-    columns[names[-1]] = [cut(cell, max(_LEAST, width - taken)) for cell in columns[names[-1]]]
-    return names, [list(row) for row in zip(*columns.values())]
+def fitted(described: Sequence[Described], width: int) -> list[str]:
+    """Return the lines of a terminal with so many columns: a head, and what there is to say of each."""
+    columns = _columns(described, width)
+    lines = [_row([*columns], columns, width)]
+    for number, one in enumerate(described):
+        lines.append(_row([cells[number] for cells in columns.values()], columns, width))
+        said = _said(one).removeprefix(str(one["state"])).lstrip(":, ")
+        if said:
+            lines.append(f"  {sentence(said, width - 2)}")
+    return lines
 
 
-def remarks(described: Sequence[Described]) -> Iterator[str]:
-    """Yield a sentence for each recording of which its state's word does not say all."""
-    for one in described:
-        said = _said(one)
-        if said != one["state"]:
-            yield f"{one['name']}: {said}"
+def sentence(text: str, width: int) -> str:
+    """Return a sentence on one row: the last words go if it is too long."""
+    words = " ".join(cut(word, max(8, width // 2)) for word in text.split())
+    return textwrap.shorten(words, width, placeholder=f" {_CUT}")
 
 
 def cut(text: str, most: int) -> str:
-    """Return a text of at most so many characters: what is too long loses its middle."""
+    """Return a text of at most so many cells: what is too long loses its middle."""
     text = visible(text)
-    if len(text) <= most:
+    if cell_len(text) <= most:
         return text
-    tail = (most - 2) * 2 // 3
-    return f"{text[: most - 2 - tail]}..{text[len(text) - tail :]}"
+    tail = max(0, most - len(_CUT)) * 2 // 3
+    # From behind: a character that takes two cells is left out where there is one.
+    end = set_cell_size(text[::-1], tail)[::-1]
+    return f"{set_cell_size(text, max(0, most - len(_CUT) - tail))}{_CUT}{end}"[:most]
 
 
 def ago(seconds: float) -> str:
@@ -61,6 +85,40 @@ def ago(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds / length)} {unit} ago"
     return f"{max(0, int(seconds))} s ago"
+
+
+def _columns(described: Sequence[Described], width: int) -> dict[str, list[str]]:
+    """Return the columns there is room for, each with its cells."""
+    columns = {name: [visible(_CELLS[name](one)) for one in described] for name in _ORDER}
+    columns["name"] = [cut(cell, max(_LEAST, width // 3)) for cell in columns["name"]]
+    for name in _IF_ANY:
+        if not any(cell != "-" for cell in columns[name]):
+            del columns[name]
+    for name in _LEAVE:
+        elastic = [name for name in ("file", "last line") if name in columns]
+        fixed = sum(_width(name, cells) + _GAP for name, cells in columns.items() if name not in elastic)
+        if fixed + len(elastic) * (_LEAST + _GAP) - _GAP <= width:
+            break
+        columns.pop(name, None)
+    room = width - fixed
+    for name in elastic:
+        # A path is shown whole if that leaves half the room to the line behind it.
+        most = room if name == elastic[-1] else max(_LEAST, room // 2)
+        columns[name] = [cut(cell, most) for cell in columns[name]]
+        room -= _width(name, columns[name]) + _GAP
+    return columns
+
+
+def _width(name: str, cells: Sequence[str]) -> int:
+    return max(map(cell_len, (name, *cells)))
+
+
+def _row(cells: Sequence[str], columns: Mapping[str, Sequence[str]], width: int) -> str:
+    padded = []
+    for cell, (name, column) in zip(cells, columns.items()):
+        missing = " " * (_width(name, column) - cell_len(cell))
+        padded.append(missing + cell if name in _NUMBERS else cell + missing)
+    return cut((" " * _GAP).join(padded).rstrip(), width)
 
 
 def _said(one: Described) -> str:
@@ -75,6 +133,9 @@ def _said(one: Described) -> str:
     said += [f"{counted(one['made_room'], 'silent one')} made room"] if one["made_room"] else []
     said += [f"asks for a token: {counted(one['refused'], 'stranger')} refused"] if one["token"] else []
     said += [_away(device) for device in one["dialled"] if not device["connected"]]
+    ahead = (one["clock_ahead_ms"] or 0) / 1000
+    if abs(ahead) >= _CLOCK:
+        said.append(f"the clock there is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} ours")
     return ", ".join(said)
 
 
@@ -83,8 +144,17 @@ def _away(device: Described) -> str:
     return f"{device['name']} not connected since {device['since']}{why}"
 
 
-def _heard(one: Described) -> str:
-    return ago(time.time() - one["last_line_at"]) if one["last_line_at"] else "-"
+def _ago(time_of: float | None) -> str:
+    return ago(time.time() - time_of) if time_of else ""
+
+
+def _gaps(one: Described) -> str:
+    return f"{one['gaps']}, {_ago(one['last_gap_at'])}" if one["gaps"] else "-"
+
+
+def _rate(one: Described) -> str:
+    rate = one["lines_per_second"]
+    return "-" if rate is None else f"{rate:.1f}" if 0 < rate < 10 else f"{rate:.0f}"
 
 
 #: What stands in each column.
@@ -95,8 +165,11 @@ _CELLS: dict[str, Callable[[Described], str]] = {
     "port": lambda one: str(one["port"] or "-"),
     "listener": lambda one: (one["listener"] or "-") + (", tls" if one["tls"] else ""),
     "senders": lambda one: str(one["senders"]),
+    "heard": lambda one: _ago(one["heard_at"]) or "never",
+    "lines/s": _rate,
+    "lag": lambda one: size(one["lag_bytes"]) if one["kind"] == "tremplin" else "-",
+    "gaps": _gaps,
     "lines": lambda one: "-" if one["lines"] is None else str(one["lines"]),
     "size": lambda one: size(one["bytes"]),
-    "heard": _heard,
     "last line": lambda one: (one["last_line"] or "")[:60],
 }

@@ -3,41 +3,86 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
+import time
+from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, print_table, say, terminal_width
+from reclog.console import note, print_table, terminal_width
+from reclog.errors import UsageError
 from reclog.look.status import describe, hints
-from reclog.look.table import ALL, everything, fitted, remarks
-from reclog.recordings.registry import Registry
+from reclog.look.table import ALL, everything, fitted, sentence
+from reclog.look.watch import LOOK_EVERY
+from reclog.look.watch import watch as keep_looking
+from reclog.recordings.registry import Recording, Registry
 from reclog.words import inv
 
 from .edge import sentences
 
 
-@task(auto_shortflags=False, help={"json": "Print an array of objects instead of a table."})
+@task(
+    auto_shortflags=False,
+    help={
+        "json": "Print an array of objects instead of a table.",
+        "watch": "Look each second, until Ctrl-C; with --json an array a line.",
+    },
+)
 @sentences
-def status(c: Context, json: bool = False) -> None:
-    """Show the recordings: state, lines, size, when each was last heard.
+def status(c: Context, json: bool = False, watch: bool = False) -> None:
+    """Show the recordings: state, when each was last heard, lines, gaps.
 
     A wide terminal has more columns, and a pipe has all of them.
 
     A dead recording stays in the list until `kill` cleans it up or `local`
     starts it again.
     """
-    registry = Registry()
-    recordings = registry.recordings()
+    width = terminal_width()
+    if json:
+        _print_json(watch)
+    elif watch:
+        if not width:
+            raise UsageError("--watch draws on a terminal: leave it out, or add --json for an array a line.")
+        keep_looking(_screen)
+    else:
+        _print(width)
+
+
+def _print(width: int) -> None:
+    recordings, described = _look()
     for hint in hints(recordings):
         note(hint)
-    described = describe([one for one in recordings if not one.is_elsewhere()], registry)
-    if json:
-        print(json_module.dumps(described, indent=2))
-    elif described and (width := terminal_width()):
-        print_table(*fitted(described, width))
-        for remark in remarks(described):
-            say(remark)
+    if described and width:
+        print("\n".join(fitted(described, width)))
     elif described:
         print_table(ALL, everything(described))
     else:
-        print(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
+        print(_nothing())
+
+
+def _print_json(again: bool) -> None:
+    try:
+        print(json_module.dumps(_look()[1], indent=None if again else 2), flush=True)
+        while again:
+            time.sleep(LOOK_EVERY)
+            print(json_module.dumps(_look()[1]), flush=True)
+    except KeyboardInterrupt:
+        sys.stdout.flush()  # the way to end it
+
+
+def _screen(width: int) -> list[str]:
+    recordings, described = _look()
+    lines = fitted(described, width) if described else [sentence(_nothing(), width)]
+    return [*lines, *(sentence(hint, width) for hint in hints(recordings))]
+
+
+def _look() -> tuple[list[Recording], list[dict[str, Any]]]:
+    """Return all recordings, and what is told of those that are here."""
+    registry = Registry()
+    recordings = registry.recordings()
+    return recordings, describe([one for one in recordings if not one.is_elsewhere()], registry)
+
+
+def _nothing() -> str:
+    return f"Nothing is being recorded: `{inv('local')}` starts a recording."

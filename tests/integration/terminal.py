@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import termios
 from collections.abc import Iterator, Sequence
@@ -22,18 +23,22 @@ SHOWN = r"\x1b[31mred\x1b]0;title\x07 \u202e [bold]x[/] \x9b\xff"
 class Terminal:
     """A pseudo-terminal and the program that is in charge of it (its session leader)."""
 
-    def __init__(self, home: Home, command: Sequence[str], cwd: Path = ROOT) -> None:
+    def __init__(
+        self, home: Home, command: Sequence[str], cwd: Path = ROOT, size: tuple[int, int] = (200, 50)
+    ) -> None:
         self.shown = b""
         self._master, slave = pty.openpty()
+        self.resize(*size)
 
         def take_charge() -> None:
             ready_for_ctrl_c()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
+        environment = {name: value for name, value in home.env.items() if name != "COLUMNS"}
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**home.env, "TERM": "xterm-256color"},
+            env={**environment, "TERM": "xterm-256color"},
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -41,6 +46,10 @@ class Terminal:
             preexec_fn=take_charge,
         )
         os.close(slave)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Have the window be of another size: its program is told by SIGWINCH."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
 
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
@@ -79,9 +88,9 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(home: Home, *command: str) -> Iterator[Terminal]:
-    """Run a command in a terminal; at the end the window is closed and the command gone."""
-    window = Terminal(home, command)
+def terminal(home: Home, *command: str, size: tuple[int, int] = (200, 50)) -> Iterator[Terminal]:
+    """Run a command in a terminal of that size (columns, rows); at the end both are gone."""
+    window = Terminal(home, command, size=size)
     try:
         yield window
     finally:
