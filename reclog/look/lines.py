@@ -10,13 +10,15 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 #: Bytes of a line that are given.
 LONGEST = 1024 * 1024
 #: Bytes that are read at a time.
 BLOCK = 256 * 1024
+#: Bytes that are read where one line is wanted, and the next ones may be.
+_ONE = 16 * 1024
 
 
 class Raw(NamedTuple):
@@ -49,9 +51,18 @@ def forward(fd: int, begin: int, end: int) -> Iterator[Raw]:
         yield Raw(at, position, text)
 
 
-def line_at(fd: int, offset: int) -> Raw | None:
-    """Return the line that begins at `offset`; None behind the end."""
-    return next(forward(fd, offset, offset + 1), None)
+def lines_at(fd: int, offsets: Iterable[int]) -> Iterator[Raw]:
+    """Yield the lines that begin at ascending `offsets`."""
+    base, block = 0, b""
+    for offset in offsets:
+        found = block.find(b"\n", offset - base) if 0 <= offset - base < len(block) else -1
+        if found < 0:
+            base, block = offset, os.pread(fd, _ONE, offset)
+            found = block.find(b"\n")
+        if found >= 0:
+            yield Raw(offset, base + found + 1, block[offset - base : found])
+        else:
+            yield from forward(fd, offset, offset + 1)
 
 
 def next_line(fd: int, offset: int, end: int) -> int:

@@ -11,24 +11,35 @@ Rules kept here:
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from collections.abc import Iterator
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..errors import TooLongError
 from ..recordings.registry import Recording
-from . import lines
+from . import lines, search
 from .gaps import Gap, gaps_of
 from .known import Known
 
 __all__ = ["Gap", "History", "Line", "Question"]
+
+#: Gaps that are placed: the newest.
+MOST_GAPS = 2000
+_EVER = math.inf
+_PROBE = b"reclog probe "
 
 
 @dataclass(frozen=True)
 class Question:
     """What is asked for; all of it has to be true of a line."""
 
-    #: Seconds of the epoch, both included.
+    #: Seconds of the epoch, both included. It is a stretch of the file, too: from the first line that
+    #: came since on, up to the first that came later.
     since: float | None = None
     until: float | None = None
     #: Names or addresses; empty: everybody.
@@ -60,90 +71,179 @@ class History:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
+        #: The recorded file; empty if nothing tells which it is.
         self.file = recording.file
-        self._known = Known(recording)
+        self.known = Known(recording)
+        # Where gaps belong, once that can't change.
+        self._placed: dict[Gap, int] = {}
 
     @property
     def size(self) -> int:
         """Bytes of the file now; 0 if there is none."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             return os.stat(self.file).st_size
         return 0
 
     def gaps(self) -> list[Gap]:
-        """Return all that is missing, by time, placed where the next known line is."""
-        size = self.size
-        return [
-            gap._replace(offset=self._known.place(gap.time, size)) for gap in gaps_of(self.recording.folder)
-        ]
+        """Return what is missing, by time, placed before the next line that is known. Raises OSError."""
+        with self.opened() as fd:
+            return self._gaps(fd, os.fstat(fd).st_size)
 
     def senders(self) -> dict[str, int]:
         """Return the bytes of each sender, as far as they are known."""
-        return self._known.senders()
+        return self.known.senders()
 
-    def at(self, time: float) -> int:
-        """Return the offset of the first line at or after `time`; the file's size if there is none."""
-        with self._opened() as fd:
+    def at(self, when: float) -> int:
+        """Return the offset of the first line at or after `when`; the file's size if there is none."""
+        with self.opened() as fd:
             size = os.fstat(fd).st_size
-            return lines.next_line(fd, min(self._known.seek(time), size), size)
+            return lines.next_line(fd, self.known.seek(fd, when, size), size)
 
     def forward(self, question: Question, begin: int, end: int | None = None) -> Iterator[Line | Gap]:
-        """Yield what begins in [begin, end), lines and the gaps between them.
+        """Yield what begins in [begin, end): lines, and the gaps between them.
 
-        Raises OSError if the file can't be read, UsageError for an expression that is none, and
-        TooLongError for one that takes for ever.
+        Raises OSError if the file can't be read, UsageError for an expression that is none, and TooLongError
+        for one that takes for ever.
         """
-        with self._opened() as fd:
-            size = os.fstat(fd).st_size
-            end = size if end is None else min(end, size)
-            gaps = [gap for gap in reversed(self.gaps()) if begin <= gap.offset < end]
-            for line in self._lines(fd, question, begin, end):
-                while gaps and gaps[-1].offset <= line.offset:
-                    yield gaps.pop()
-                yield line
-            yield from reversed(gaps)
+        with self.opened() as fd:
+            yield from self.read(fd, question, begin, end)
 
     def back(self, question: Question, end: int, count: int) -> list[Line | Gap]:
-        """Return the last `count` lines that end before `end`, ascending, and the gaps between them."""
-        found: list[Line | Gap] = []
-        with self._opened() as fd:
-            begin = min(end, os.fstat(fd).st_size)
-            step = lines.BLOCK
-            while begin > 0 and sum(isinstance(one, Line) for one in found) < count:
-                before = lines.line_before(fd, max(1, begin - step)) if begin > step else 0
-                found = [*self.forward(question, before, begin), *found]
-                begin, step = before, min(4 * step, 64 * lines.BLOCK)
-        while sum(isinstance(one, Line) for one in found) > count:
-            found.pop(0)
-        return found
+        """Return the last `count` lines that end before `end`, ascending, and the gaps between them.
+
+        Raises as `forward`.
+        """
+        with self.opened() as fd:
+            return self._read_back(fd, question, end, count)
 
     def matches(self, question: Question, begin: int, end: int, within: float) -> Iterator[Line]:
-        """Yield the lines that begin in [begin, end), for at most `within` seconds; raises as `forward`.
+        """Yield the lines that begin in [begin, end), for at most `within` seconds.
 
-        TooLongError tells in `reached` how far it came.
+        Raises as `forward`; TooLongError tells in `reached` how far it came.
         """
-        yield from (one for one in self.forward(question, begin, end) if isinstance(one, Line))
+        with self.opened() as fd:
+            yield from self._lines(fd, question, begin, min(end, os.fstat(fd).st_size), within)
 
     def timeline(self, begin_ms: int, end_ms: int, buckets: int) -> list[dict[str, int]]:
         """Return the bytes of each sender (`` if unknown) in each of `buckets` equal stretches of time."""
-        return self._known.timeline(begin_ms, end_ms, buckets, self.size)
-
-    def _lines(self, fd: int, question: Question, begin: int, end: int) -> Iterator[Line]:
-        import re
-
-        expression = re.compile(os.fsencode(question.grep)) if question.grep else None
-        begin = lines.next_line(fd, begin, end)
-        for raw in lines.forward(fd, begin, end):
-            time, sender, stamp = self._known.of(raw)
-            line = Line(*raw, time, sender, stamp)
-            if expression is not None and not expression.search(raw.text.removesuffix(b"\r")):
-                continue
-            yield line
+        return self.known.timeline(begin_ms, end_ms, buckets, self.size)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[int]:
+    def opened(self) -> Iterator[int]:
+        """Have the file open, whatever happens to its name. Raises OSError."""
         fd = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             yield fd
         finally:
             os.close(fd)
+
+    def read(self, fd: int, question: Question, begin: int, end: int | None = None) -> Iterator[Line | Gap]:
+        """Do as `forward`, on a file that is open."""
+        size = os.fstat(fd).st_size
+        end = size if end is None else min(end, size)
+        gaps = [gap for gap in self._gaps(fd, size) if begin <= gap.offset < end]
+        yield from _merged(question, self._lines(fd, question, begin, end), gaps)
+
+    def _read_back(self, fd: int, question: Question, end: int, count: int) -> list[Line | Gap]:
+        size = os.fstat(fd).st_size
+        if end < size:  # what ends behind it is not meant
+            end = lines.line_before(fd, end + 1)
+        low, end = self._bounds(fd, question, 0, min(end, size))
+        gaps = self._gaps(fd, size)
+        found: deque[Line | Gap] = deque()
+        number, step = 0, lines.BLOCK
+        while number <= count and end > low:
+            begin = lines.line_before(fd, end - step) if end - step > low else low
+            these = [gap for gap in gaps if begin <= gap.offset < end]
+            new = _last(_merged(question, self._lines(fd, question, begin, end), these), count + 1 - number)
+            number += sum(isinstance(one, Line) for one in new)
+            found.extendleft(reversed(new))
+            end, step = begin, 4 * step
+        return list(_last(found, count)) if count > 0 else []
+
+    def _gaps(self, fd: int, size: int) -> list[Gap]:
+        gaps = gaps_of(self.recording.folder)[-MOST_GAPS:]
+        if not gaps or not self.known.tells(fd, size):
+            return gaps
+        behind = self.known.seek(fd, _EVER, size)
+        placed = {}
+        for gap in gaps:
+            where = self._placed.get(gap, -1)
+            if where < 0 and gap.time is not None:
+                where = self.known.seek(fd, gap.time, size)
+            placed[gap] = where if where < behind else size  # nothing known has come since
+        self._placed = {gap: where for gap, where in placed.items() if where < size}
+        return [gap._replace(offset=where) for gap, where in placed.items()]
+
+    def _bounds(self, fd: int, question: Question, begin: int, end: int) -> tuple[int, int]:
+        """Return in which stretch of [begin, end) a line may be in the answer."""
+        size = os.fstat(fd).st_size
+        if question.since is not None:
+            begin = max(begin, self.known.seek(fd, question.since, size))
+        if question.until is not None:
+            behind = self.known.seek(fd, question.until + 0.0005, size)
+            if behind < self.known.seek(fd, _EVER, size):
+                end = min(end, behind)
+        return begin, end
+
+    def _lines(
+        self, fd: int, question: Question, begin: int, end: int, within: float | None = None
+    ) -> Iterator[Line]:
+        """Yield the lines that begin in [begin, end) and are meant."""
+        begin, end = self._bounds(fd, question, begin, end)
+        begin = lines.next_line(fd, begin, end)
+        late = _EVER if within is None else time.monotonic() + within
+        if question.grep:
+            raws = lines.lines_at(fd, search.offsets(fd, question.grep, begin, end, within))
+        else:
+            raws = lines.forward(fd, begin, end)
+        walk, senders = self.known.walk(begin, end), self.known.called(question.senders)
+        since, until = question.since, question.until
+        for raw in raws:
+            if late < _EVER and time.monotonic() > late:
+                raise TooLongError(
+                    f"The search takes too long: it has come to byte {raw.offset}.", raw.offset
+                )
+            when, sender, stamp = walk.of(raw)
+            if senders and sender not in senders:
+                continue
+            if when is not None and (
+                (since is not None and when < since) or (until is not None and when > until)
+            ):
+                continue
+            if raw.text.startswith(_PROBE, stamp) and not question.probes and _is_probe(raw.text[stamp:]):
+                continue
+            yield Line(raw.offset, raw.end, raw.text, when, sender, stamp)
+
+
+def _merged(question: Question, found: Iterator[Line], gaps: list[Gap]) -> Iterator[Line | Gap]:
+    """Yield lines with those of the gaps, in their places, that are in the time that is asked for."""
+    since, until = question.since or 0.0, _EVER if question.until is None else question.until
+    left = [
+        gap
+        for gap in gaps
+        if gap.time is None or (gap.time <= until and gap.time + (gap.seconds or 0.0) >= since)
+    ]
+    left.sort(key=lambda gap: -gap.offset)
+    for line in found:
+        while left and left[-1].offset <= line.offset:
+            yield left.pop()
+        yield line
+    yield from reversed(left)
+
+
+def _last(found: Iterable[Line | Gap], count: int) -> deque[Line | Gap]:
+    """Return the last `count` lines, and the gaps before each and behind the last."""
+    kept: deque[Line | Gap] = deque()
+    number = 0
+    for one in found:
+        kept.append(one)
+        number += isinstance(one, Line)
+        while number > count:
+            number -= isinstance(kept.popleft(), Line)
+    return kept
+
+
+def _is_probe(text: bytes) -> bool:
+    """Tell whether a line is one of those by which a path is proved."""
+    return re.fullmatch(_PROBE + rb"[0-9a-f]{16}\r?", text) is not None
