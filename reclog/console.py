@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import select
 import shutil
 import sys
@@ -14,18 +15,41 @@ from typing import Any, TextIO
 
 #: Columns where the output is no terminal: a table piped into grep must not be folded.
 PIPE_WIDTH = 250
-#: Unicode categories that are not shown as they are: controls, format (bidi) and private characters,
-#: surrogates, unassigned ones, line and paragraph separators.
+#: Unicode categories that are not shown as they are: controls, format (bidi, zero-width) and private
+#: characters, surrogates, unassigned ones, line and paragraph separators.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+#: And characters of other categories that nobody sees (Default_Ignorable_Code_Point; emojis need U+FE0F).
+_UNSEEN = {
+    0x34F,
+    0x115F,
+    0x1160,
+    0x17B4,
+    0x17B5,
+    0x3164,
+    0xFFA0,
+    *range(0x180B, 0x1810),
+    *range(0xFE00, 0xFE0E),
+}
+_UNSEEN |= {*range(0xE0100, 0xE01F0)}
+#: What colours text (ECMA-48, SGR), and what ends that.
+_COLOURS = re.compile(r"\x1b\[[0-9;:]{0,64}m")
+PLAIN = "\x1b[0m"
 
 
-def visible(text: str | bytes) -> str:
-    r"""Return `text` with each character that does something, instead of being seen, as `\x1b`."""
+def visible(text: str | bytes, colours: bool = False) -> str:
+    r"""Return `text` with each character that does something, instead of being seen, as `\x1b`.
+
+    With `colours` what colours it stays, and ends at its end.
+    """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return text.translate(_SHOWN)
+    if not colours or "\x1b[" not in text:
+        return text.translate(_SHOWN)
+    kept = _COLOURS.findall(text)
+    parts = [part.translate(_SHOWN) for part in _COLOURS.split(text)]
+    return "".join(map("".join, zip(parts, [*kept, PLAIN if kept else ""])))
 
 
 class _Shown(dict[int, str]):
@@ -33,7 +57,8 @@ class _Shown(dict[int, str]):
 
     def __missing__(self, number: int) -> str:
         character = chr(number)
-        plain = character == "\t" or unicodedata.category(character) not in _HIDDEN
+        seen = unicodedata.category(character) not in _HIDDEN and number not in _UNSEEN
+        plain = character == "\t" or seen
         self[number] = character if plain else _escaped(character)
         return self[number]
 

@@ -111,6 +111,24 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(tmp_path: Path, words: str)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\x1b[0;32mI (12) ok\x1b[0m", "\x1b[0;32mI (12) ok\x1b[0m\x1b[0m"),
+        ("\x1b[38:2::1:2:3mred", "\x1b[38:2::1:2:3mred\x1b[0m"),
+        ("\x1b[2J\x1b[1;1H", r"\x1b[2J\x1b[1;1H"),
+        ("\x1b[31mred\x1b]8;;http://x\x07", "\x1b[31mred\\x1b]8;;http://x\\x07\x1b[0m"),
+        ("\x1b[" + "1;" * 99 + "m", r"\x1b[" + "1;" * 99 + "m"),
+        ("\x1b[\x1b[1mm", "\\x1b[\x1b[1mm\x1b[0m"),
+        ("a\u200bb\u2066c\u034f\u3164\U000e0101", r"a\u200bb\u2066c\u034f\u3164\U000e0101"),
+        ("na\u0308m \u26a0\ufe0f", "na\u0308m \u26a0\ufe0f"),
+        (b"\x1b[1m\xff\x9b", "\x1b[1m\\xff\\x9b\x1b[0m"),
+    ],
+)
+def test_of_what_is_said_only_colours_act(said: str | bytes, shown: str) -> None:
+    assert visible(said, colours=True) == shown
+
+
 def test_another_broken_pipe_is_no_reader_that_has_gone() -> None:
     with pytest.raises(BrokenPipeError), for_whoever_reads():
         raise BrokenPipeError
