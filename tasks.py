@@ -2,12 +2,13 @@
 
 from invoke.collection import Collection
 
-from reclog.tasks import bench, config_file, edge, faults, kill, local, probe, status, tail
+from reclog.tasks import bench, config_file, edge, faults, history, kill, local, probe, status, tail
 
 ns = Collection(
     local.local,
     status.status,
     tail.tail,
+    history.history,
     probe.prove,
     kill.kill,
     Collection("dev", bench.bench, faults.faults),

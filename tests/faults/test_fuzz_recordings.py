@@ -28,6 +28,7 @@ from reclog.errors import HostError, ReclogError
 from reclog.local.start import _make_way
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local
+from reclog.tasks.history import history
 from reclog.tasks.kill import kill
 from reclog.tasks.probe import PROBES
 from reclog.tasks.status import status
@@ -66,6 +67,7 @@ def folders(draw: st.DrawFn) -> dict[str, bytes]:
         "state.json": json.dumps(state).encode(),
         "counters.json": json.dumps(COUNTERS).encode(),
         "events.log": json.dumps(STOPPED).encode() + b"\n",
+        "past.json": json.dumps({**state, "counters": COUNTERS, "ended": STATE["started"]}).encode(),
     }
     odd = {
         "config.json": contents(config),
@@ -74,6 +76,7 @@ def folders(draw: st.DrawFn) -> dict[str, bytes]:
         ),
         "counters.json": contents(COUNTERS),
         "events.log": st.lists(contents(STOPPED), max_size=3).map(b"\n".join),
+        "past.json": contents({**state, "counters": COUNTERS}),
     }
     for name in draw(st.sets(st.sampled_from(sorted(odd)), min_size=1, max_size=2)):
         content = draw(st.none() | odd[name])
@@ -169,6 +172,13 @@ def check_folder(lay: dict[str, Any] | Path, verified: bool) -> None:
             assert all(type(one[key]) is int for key in ("port", "bytes", "senders", "lag_bytes", "refused"))
             assert all(isinstance(one[key], str) for key in ("name", "kind", "state", "file"))
 
+        assert person.run(history) == 0
+        assert "good" in person.said
+        assert person.run(history, json=True) == 0
+        json.loads(person.said, parse_constant=pytest.fail)
+        assert person.run(history, events="good") == 0
+        assert person.run(history, events="broken") in (0, 1)
+        assert person.said.isprintable() or all(map(str.isprintable, person.said.splitlines()))
         assert person.run(tail, port=1, follow=False) == 0
         assert person.said == "a good line\n"
         assert person.run(tail, port=2, follow=False) in (0, 1)

@@ -1,0 +1,125 @@
+"""Recordings past and present, for a person: which file, from when to when, how much, what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reclog.engine.records import names
+
+from ..console import counted, size, visible
+from ..recordings.logs import all_events, first_event
+from ..recordings.recording import Recording
+from .gaps import gaps_of
+from .table import cut
+
+#: The columns where nobody's terminal is to be fitted.
+COLUMNS = ("name", "state", "began", "ended", "lines", "size", "gaps", "file")
+_INDENT = "    "
+#: Characters of a time, to the minute and to the second.
+_MINUTE, _SECOND = 16, 19
+#: Characters of a fact that are shown: the log has the rest.
+_MOST = 1000
+
+
+def describe(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
+    """Return one object a recording: times as events have them, sizes in bytes, null for what is unknown."""
+    return [
+        {
+            "name": one.name,
+            "kind": one.kind,
+            "state": "elsewhere" if one.is_elsewhere() else one.state,
+            "file": one.file,
+            "host": one.host or None,
+            "port": one.port,
+            "began": _time_of(first_event(one.folder)) or one.fact("started") or None,
+            "started": one.fact("started") or None,
+            "ended": (one.fact("ended") if one.is_past else "") or None,
+            # Of the last run; nobody counts those of a raw recording.
+            "lines": None if one.counters.get("lines", 0) is None else one.count("lines"),
+            "bytes": _bytes_of(one.file),
+            "gaps": len(gaps_of(one.folder)),
+            "events": str(one.folder / names.EVENTS),
+            "holes": str(one.folder / names.HOLES),
+        }
+        for one in recordings
+    ]
+
+
+def row(one: Mapping[str, Any]) -> list[str]:
+    """Return the cells of `COLUMNS`."""
+    cells = {**one, "size": _size(one["bytes"])}
+    return ["-" if cells[name] is None else str(cells[name]) for name in COLUMNS]
+
+
+def fitted(one: Mapping[str, Any], width: int) -> list[str]:
+    """Return the lines that tell of it on a terminal of that many columns: its name is always whole."""
+    name = visible(one["name"])
+    said = [_when(one)]
+    if one["lines"] is not None:
+        ran_before = (one["began"] or "")[:_SECOND] < (one["started"] or "")[:_SECOND]
+        said.append(counted(one["lines"], "line") + (" in its last run" if ran_before else ""))
+    said.append(_size(one["bytes"]))
+    said += [counted(one["gaps"], "gap")] if one["gaps"] else []
+    return [f"{name}  {cut(one['file'], max(12, width - len(name) - 2))}", *_wrapped(", ".join(said), width)]
+
+
+def events(recording: Recording, width: int) -> Iterator[str]:
+    """Yield the lines that tell what its event log and its holes have; `width` 0: each event in one line."""
+    for facts in all_events(recording.folder):
+        said = [
+            f"{visible(name)}: {_word(value)}"
+            for name, value in facts.items()
+            if name not in ("time", "event")
+        ]
+        head = f"{_word(_time_of(facts)) or 'unknown'} {_word(facts.get('event', '?'))}"
+        if not width:
+            yield f"{head} {', '.join(said)}".rstrip()
+        else:
+            yield from _wrapped(f"{head}  {', '.join(said)}".rstrip(), width, "")
+
+
+def _when(one: Mapping[str, Any]) -> str:
+    began = _short(one, "began") or "an unknown time"
+    if one["state"] != "past":
+        return f"since {began}, {one['state']}"
+    if not one["ended"]:
+        return f"from {began}, until it was killed"
+    ended = _short(one, "ended")
+    day = len("2026-11-26T")
+    return f"{began} to {ended.removeprefix(began[:day])}"
+
+
+def _short(one: Mapping[str, Any], name: str) -> str:
+    """Return a time to the minute; empty if it is unknown."""
+    time = visible(one[name] or "")
+    return f"{time[:_MINUTE]}Z" if time else ""
+
+
+def _wrapped(text: str, width: int, indent: str = _INDENT) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=_INDENT, break_on_hyphens=False
+    )
+
+
+def _word(value: Any) -> str:
+    return visible(value if isinstance(value, str) else json.dumps(value))[:_MOST]
+
+
+def _time_of(facts: Mapping[str, Any]) -> str:
+    time = facts.get("time")
+    return time if isinstance(time, str) else ""
+
+
+def _bytes_of(file: str) -> int | None:
+    try:
+        return os.stat(file).st_size
+    except OSError:
+        return None
+
+
+def _size(count: int | None) -> str:
+    return "its file is gone" if count is None else size(count)

@@ -1,0 +1,59 @@
+"""`history`: what runs and what ran."""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from reclog.console import print_table, say, terminal_width
+from reclog.errors import UsageError
+from reclog.look.history import COLUMNS, describe, fitted, row
+from reclog.look.history import events as lines_of
+from reclog.recordings.choice import named
+from reclog.recordings.logs import all_events
+from reclog.recordings.past import forget as forget_one
+from reclog.recordings.registry import Registry
+
+from .edge import sentences
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "events": "What the recording of this name states: its event log, with its holes.",
+        "forget": "Remove what is known of the ended recording of this name; its file stays.",
+        "json": "Print an array of objects; with --events an object a line.",
+    },
+)
+@sentences
+def history(c: Context, events: Any = None, forget: Any = None, json: bool = False) -> None:
+    """Show recordings past and present: file, from when to when, what is missing.
+
+    The newest 100 that have ended are kept. What is known of a line's time and
+    sender goes with its recording; recorded files are never touched.
+    """
+    if events is not None and forget is not None:
+        raise UsageError("--events and --forget are both there: give one.")
+    registry = Registry()
+    known = registry.known()
+    if forget is not None:
+        recording = named(known, str(forget))
+        forget_one(recording, registry)
+        say(f"{recording.name} is forgotten; what was recorded stays: {recording.file}")
+    elif events is not None:
+        recording = named(known, str(events))
+        as_json = map(json_module.dumps, all_events(recording.folder))
+        for line in as_json if json else lines_of(recording, terminal_width()):
+            print(line)
+    elif json:
+        print(json_module.dumps(describe(known), indent=2))
+    elif not known:
+        print("Nothing was recorded yet.")
+    elif width := terminal_width():
+        for one in describe(known):
+            print("\n".join(fitted(one, width)))
+    else:
+        print_table(COLUMNS, map(row, describe(known)))
