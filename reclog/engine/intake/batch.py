@@ -7,6 +7,7 @@ Rules kept here:
   else's text is preceded by a newline.
 - Bytes are never changed or dropped; the only byte with a meaning is the newline (0x0a). The newline that
   closes an open line, and the stamps, are added.
+- Who said what, and when, is noted behind each text, and told of what is written (`noted`).
 - What a stream says is received where it will be written from, if its framing leaves messages as they were
   sent: only the beginning of one that is not finished is copied, out by its sender's next read and in again
   with the message's end.
@@ -14,7 +15,10 @@ Rules kept here:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Hashable, Union
+from itertools import repeat
+from typing import TYPE_CHECKING, Hashable, List, Sequence, Union
+
+from .noted import Came, Note, Noted, Who
 
 if TYPE_CHECKING:
     from .framing import Framing
@@ -43,6 +47,7 @@ class Batch:
         self.bytes = 0
         self._buffer = bytearray(ROOM)
         self._view = memoryview(self._buffer)
+        self._noted = Noted()
         # The batch is what is before `_end`; `_done` of it are written.
         self._end = 0
         self._done = 0
@@ -101,11 +106,15 @@ class Batch:
         self._bring_in(begin, cut, lines)
         return lines, rest
 
-    def take(self, size: int) -> None:
-        """Bring in whole lines: the first `size` bytes of a `room` that was asked for behind nothing."""
-        if size:
-            begin, cut = self._at, self._at + size
-            self._bring_in(begin, cut, self._count(begin, cut))
+    def take(self, ends: Sequence[int], whos: Sequence[Who], ms: int) -> None:
+        """Bring in whole lines from a `room` that was asked for behind nothing: a text of each of `whos`.
+
+        `ends` tells where in it each ends, `ms` when they were read.
+        """
+        if ends:
+            begin = self._at
+            self._bring_in(begin, begin + ends[-1], self._count(begin, begin + ends[-1]))
+            self._noted.extend(zip(map(begin.__add__, ends), repeat(ms), whos))
 
     def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
         """Take `text` of `who`; `stamp` goes before each line that begins in it."""
@@ -133,6 +142,19 @@ class Batch:
         self._last = (begin, self._end)
         self._stamp = stamp
 
+    def note(self, who: Who, ms: int, came: Came | None = None) -> None:
+        """Take note of who said the text that came in last, and when that was read (ms since 1970).
+
+        `came` tells when the first of its lines began, if they were held.
+        """
+        if came is not None:
+            at, line = self._last[0], 0
+            for (_, when), until in zip(came.since, [*(first for first, _ in came.since[1:]), came.lines]):
+                while line < until:
+                    at, line = self._buffer.find(b"\n", at, self._end) + 1 or self._end, line + 1
+                self._noted.note(at, when, who)
+        self._noted.note(self._end, ms, who)
+
     # -- out ------------------------------------------------------------------------------------
 
     @property
@@ -149,12 +171,16 @@ class Batch:
         """Return what is to be written next."""
         return self._view[self._done : min(self._end, self._done + at_most)]
 
-    def written(self, count: int) -> None:
-        """Take note that the next `count` bytes are written."""
-        self._done += count
+    def written(self, count: int) -> List[Note]:
+        """Take note that the next `count` bytes are written; return what was noted of them."""
+        begin, self._done = self._done, self._done + count
+        notes = self._noted.between(begin, self._done) if begin or self._done < self._end else None
         if self._done == self._end:
             self._glimpse = self._last_line()
             self._reset()
+            all_notes = self._noted.all()
+            return all_notes if notes is None else notes
+        return notes or []
 
     def restart(self, inside_line: bool) -> None:
         """Begin anew at another place, which is inside of another's line or not.
@@ -173,6 +199,7 @@ class Batch:
         self._inserted = int(inside_line)
         moved = self._end - len(rest) - start
         self._last = (max(last[0] + moved, 0), last[1] + moved)
+        self._noted.move(start, moved)
 
     @property
     def last_line(self) -> bytes:

@@ -15,6 +15,7 @@ Rules kept here:
 from __future__ import annotations
 
 import re
+from time import time
 from typing import Any, Callable, Protocol
 
 from ..records.events import Say
@@ -155,6 +156,9 @@ class Datagrams:
             self._valve.starve()
             return -1
         at = count = others = 0
+        ends: list[int] = []
+        hosts: list[str] = []
+        ms, host = int(time() * 1000), None
         other, self._left = self._left, None
         try:
             for _ in range(MOST if other is None else 0):
@@ -172,13 +176,19 @@ class Datagrams:
                     room[end] = 0x0A
                     end += 1
                 at = end
+                if peer[0] == host:
+                    ends[-1] = at
+                else:
+                    host = peer[0]
+                    hosts.append(host)
+                    ends.append(at)
                 if at > AT_ONCE - LARGEST:
                     break
             waits = True
         except OSError:
             waits = False
         self.count += count
-        batch.take(at)
+        batch.take(ends, hosts, ms)
         cost = at + EACH * (count + others)
         if other is not None:
             try:
@@ -201,8 +211,9 @@ class Datagrams:
         return UNPACKING + size
 
     def _add(self, sender: str, text: bytes, as_sent: bool = False) -> int:
-        name = self._limits.shown(sender.rpartition(":")[0].strip("[]"), sender)
-        self._batch.add(_WHO, whole(text, as_sent), self._stamp(name))
+        host = sender.rpartition(":")[0].strip("[]")
+        self._batch.add(_WHO, whole(text, as_sent), self._stamp(self._limits.shown(host, sender)))
+        self._batch.note(host, int(time() * 1000))
         return len(text)
 
     def _give_up_chunks(self) -> None:

@@ -14,6 +14,7 @@ Rules kept here:
 from __future__ import annotations
 
 import functools
+from time import time
 
 from ..records.journal import Journal
 from ..streams.stream import Stream
@@ -192,17 +193,19 @@ class Reading:
             self._this_turn.largest = count
         sender.bytes += count
         sender.heard_at = self._loop.now()
-        if sender.framing.settled or self._settling.begins(sender, count):
+        ms = int(time() * 1000)
+        if sender.framing.settled or self._settling.begins(sender, count, ms):
             came = batch.commit(sender.id, pending, count, sender.framing, stamp)
             if came is None:
-                self._unfinished.keep(sender, batch.received(count))
+                self._unfinished.keep(sender, batch.received(count), ms)
             else:
                 lines, rest = came
+                batch.note(sender.origin, ms, sender.came if pending else None)
                 sender.lines += lines
                 if pending:
                     self._unfinished.give(sender)
                 if rest:
-                    self._unfinished.keep(sender, rest)
+                    self._unfinished.keep(sender, rest, ms)
         elif sender.gone:
             return None
         if stream.holds or sender.leaving:
@@ -246,6 +249,7 @@ class Reading:
     def _add(self, sender: Sender, text: Bytes) -> None:
         lines = self._batch.lines
         self._batch.add(sender.id, text, self._stamps.of(sender.name))
+        self._batch.note(sender.origin, int(time() * 1000), sender.came)
         sender.lines += self._batch.lines - lines
 
     def _ask(self, sender: Sender) -> None:

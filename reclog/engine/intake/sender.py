@@ -6,13 +6,16 @@ from typing import Callable
 
 from ..streams.stream import Stream
 from .framing import Framing
+from .noted import NOTHING_HELD, Came, Who
 
 
 class Sender:
     """One stream and its unfinished message."""
 
     __slots__ = (
+        "_address",
         "bytes",
+        "came",
         "framing",
         "gone",
         "heard_at",
@@ -22,6 +25,7 @@ class Sender:
         "lines",
         "name",
         "on_ready",
+        "origin",
         "peer",
         "pending",
         "since",
@@ -45,6 +49,9 @@ class Sender:
         self.stream = stream
         #: Its address; empty where nobody tells: another process passes on what it says.
         self.host = host
+        #: Who its texts are noted to be of: its address, what was dialled, or itself, who may be asked.
+        self.origin: Who = host or (peer if stays else self)
+        self._address: str | None = None
         #: Its address with its port, or what else tells it from others; and what a person calls it.
         self.peer = peer
         self.name = name
@@ -61,8 +68,16 @@ class Sender:
         self.lines = 0
         #: The beginning of a message whose end has not come.
         self.pending: bytes | bytearray = b""
+        #: When the lines of it began.
+        self.came: Came = NOTHING_HELD
         #: Bytes that this counts for.
         self.weight = 0
         #: Why it goes once all is read that was accepted of it; empty while it may stay.
         self.leaving = ""
         self.on_ready: Callable[[], None] | None = None
+
+    def address(self) -> str:
+        """Return its address; empty if nobody can tell. Its stream is asked once, and while it is open."""
+        if self._address is None:
+            self._address = "" if self.gone else self.stream.address()
+        return self._address

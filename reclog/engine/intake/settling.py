@@ -8,6 +8,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+from time import time
 from typing import Callable
 
 from .batch import Batch
@@ -32,13 +33,16 @@ class Settling:
         self._add = add
         self._turn_away = turn_away
 
-    def begins(self, sender: Sender, count: int) -> bool:
-        """Look at the bytes that came of a sender. True if its framing is to cut them; else all is done."""
+    def begins(self, sender: Sender, count: int, ms: int) -> bool:
+        """Look at the bytes that came of a sender at `ms`.
+
+        True if its framing is to cut them; else all is done.
+        """
         if not sender.pending:
             sender.framing = self._batch.settled(sender.framing, count)
             if sender.framing.settled:
                 return True
-        self._unfinished.keep(sender, self._batch.received(count))
+        self._unfinished.keep(sender, self._batch.received(count), ms)
         if sender.pending and not sender.framing.settled:
             self.settle(sender, False)
         return False
@@ -50,8 +54,11 @@ class Settling:
             self._turn_away(sender, found.refusal)
         elif found.settled:
             text = bytearray(self._unfinished.give(sender))
+            came = sender.came
             cut = found.cut(text, 0, len(text))
             if cut:
                 self._add(sender, found.strip(bytes(text[:cut])))
             if cut < len(text):
-                self._unfinished.keep(sender, bytes(text[cut:]))
+                # Where a line is no message, what is left is of the last that came, or close to it.
+                rest = came.rest(text.count(b"\n", 0, cut)) if found.verbatim or not cut else None
+                self._unfinished.keep(sender, bytes(text[cut:]), int(time() * 1000), rest)

@@ -17,6 +17,7 @@ from typing import Callable
 
 from ..records.events import Say
 from ..system.loop import Loop
+from .noted import Came
 from .sender import Sender
 
 #: Bytes of one sender, and of all together.
@@ -62,8 +63,12 @@ class Unfinished:
         if not self._stopped:
             self.start_clock()
 
-    def keep(self, sender: Sender, text: bytes) -> None:
-        """Keep `text`, which goes on with what the sender has not finished."""
+    def keep(self, sender: Sender, text: bytes, ms: int, came: Came | None = None) -> None:
+        """Keep `text`, read at `ms`, which goes on with what the sender has not finished.
+
+        `came` tells when its lines began, if it was kept before.
+        """
+        begins = not sender.pending or sender.pending[-1] == 0x0A
         if sender.pending:
             # In place: a line sent byte by byte costs no quadratic copying.
             if not isinstance(sender.pending, bytearray):
@@ -71,6 +76,9 @@ class Unfinished:
             sender.pending += text
         else:
             sender.pending = text
+            sender.came = came or Came()
+        if came is None:
+            sender.came.add(begins + text.count(b"\n") - (text[-1] == 0x0A), ms)
         weight = len(text)
         if self.newline_weighs:
             weight += self.newline_weighs * text.count(b"\n")

@@ -34,6 +34,10 @@ class Piped:
     def answer(self, words: bytes) -> None:
         """Say nothing: a pipe has one direction."""
 
+    def address(self) -> str:
+        """Return nothing: it was dialled."""
+        return ""
+
     def unread(self) -> int:
         """Return the bytes that the pipe holds."""
         return unread(self._fd)

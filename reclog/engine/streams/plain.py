@@ -36,6 +36,10 @@ class Plain:
         except OSError:
             pass  # who does not listen is not told
 
+    def address(self) -> str:
+        """Return nothing: whoever accepted it knows."""
+        return ""
+
     def unread(self) -> int:
         """Return the bytes that the kernel holds for us."""
         return unread(self._sock)

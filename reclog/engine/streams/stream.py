@@ -37,6 +37,9 @@ class Stream(Protocol):
     def answer(self, words: bytes) -> None:
         """Say something back, as far as that goes without waiting: it is closed next."""
 
+    def address(self) -> str:
+        """Return its sender's address, where accepting it did not tell; empty if that is not known."""
+
     def unread(self) -> int:
         """Return the bytes of the sender that are on this machine and were not read, as far as is known."""
 
