@@ -266,7 +266,7 @@ class SimDisk(Disk):
         """Tell whether the file has a name."""
         return any(inode in folder.cache.values() for folder in self.folders.values())
 
-    def truncate(self, path: str, size: int = 0) -> None:
+    def shorten(self, path: str, size: int = 0) -> None:
         """Cut a file; what somebody else does to it."""
         inode = self.find(path)
         assert inode is not None
@@ -336,6 +336,18 @@ class SimDisk(Disk):
         opened.position = position + len(whole)
         self._after(death)
         return len(whole)
+
+    def tell(self, fd: int) -> int:
+        self._alive()
+        return self._get(fd).position
+
+    def truncate(self, fd: int, size: int) -> None:
+        self._alive()
+        inode = self._get(fd).inode
+        assert inode is not None
+        death = self._before()
+        inode.change(Change(size, None, ()))
+        self._after(death)
 
     def pread(self, fd: int, count: int, position: int) -> bytes:
         self._read()

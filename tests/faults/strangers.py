@@ -24,7 +24,7 @@ class Strangers:
     def truncate(self) -> None:
         self._destroy()
         if self._laptop.find(FILE) is not None:
-            self._laptop.truncate(FILE)
+            self._laptop.shorten(FILE)
 
     def write_beside(self, whole: bool) -> None:
         """Somebody appends to the recorded file: a line, or half a line."""

@@ -146,7 +146,7 @@ def test_a_removed_file_is_back_if_that_was_not_synced() -> None:
     disk = SimDisk()
     make(disk, "/a", b"text", sync=True)
     disk.sync("/")
-    disk.truncate("/a")
+    disk.shorten("/a")
     disk.unlink("/a")
     disk.power_cut()
     assert disk.read_all("/a") == b"text"
@@ -205,7 +205,7 @@ def test_room_is_limited_and_comes_back() -> None:
         disk.write(fd, b"8")
     with pytest.raises(OSError, match="No space"):
         disk.open("/b", os.O_WRONLY | os.O_CREAT)
-    disk.truncate("/a", 2)
+    disk.shorten("/a", 2)
     assert disk.write(fd, b"3") == 1
     disk.give_room(None)
     assert disk.write(fd, b"456789") == 6

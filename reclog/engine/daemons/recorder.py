@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..stores.file import RecordedFile
+from ..stores.index.writer import IndexWriter
 from .config import RecorderConfig
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, Entrance
@@ -17,7 +18,8 @@ class Recorder:
         self.daemon = daemon
         self.loop = daemon.loop
         self.config = config
-        self.sink = RecordedFile(config.file, daemon.log.say, daemon.disk)
+        index = IndexWriter(self.loop, daemon.folder, daemon.log.say, daemon.disk)
+        self.sink = RecordedFile(config.file, daemon.log.say, daemon.disk, index=index)
         self.entrance = Entrance(self.loop, self.sink, config.listening, daemon.folder, daemon.log)
         daemon.show(self._changes, self._facts, lambda config: self.entrance.adopt(config.listening))
 

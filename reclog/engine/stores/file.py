@@ -22,6 +22,7 @@ from ..errors import FileTaken, FileUnusable
 from ..records.events import Say
 from ..system.disk import DISK, Disk
 from ..system.locks import lock_holder
+from .index.writer import IndexWriter
 from .store import PausingStore
 
 #: Bytes of one write at most.
@@ -38,9 +39,11 @@ class RecordedFile(PausingStore):
         disk: Disk = DISK,
         leaving: Callable[[int], None] = lambda fd: None,
         touched: Callable[[], None] = lambda: None,
+        index: IndexWriter | None = None,
     ) -> None:
         """`leaving` is called with the descriptor of a file that was renamed or removed, before it is closed;
-        `touched` when somebody else has changed the file, before anything is written behind that.
+        `touched` when somebody else has changed the file, before anything is written behind that. `index` is
+        told what was written.
         """
         super().__init__(say)
         self.path = path
@@ -49,6 +52,7 @@ class RecordedFile(PausingStore):
         self._disk = disk
         self._leaving = leaving
         self._on_touched = touched
+        self._index = index
         self._fd = -1
         self._file: tuple[int, int] = (0, 0)
         self._size = 0
@@ -120,6 +124,8 @@ class RecordedFile(PausingStore):
 
     def close(self) -> None:
         """Let go of the file; what is still queued is given up."""
+        if self._index is not None:
+            self._index.close()
         if self._fd >= 0:
             self._disk.close(self._fd)
             self._fd = -1
@@ -132,10 +138,15 @@ class RecordedFile(PausingStore):
         if self._regular:
             self._look()
         batch, disk, fd = self.batch, self._disk, self._fd
+        index = self._index if self._regular else None
         while batch.queued:
             written = disk.write(fd, batch.next(WRITE_SIZE))
-            batch.written(written)
+            notes = batch.written(written)
             self._size += written
+            if index is not None:
+                # Not the size that we count: somebody may have appended since we looked.
+                end = disk.tell(fd)
+                index.tell(end - written, end, notes)
         self.last_time = time.time()
 
     def _look(self) -> None:
@@ -152,6 +163,8 @@ class RecordedFile(PausingStore):
             self._say("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
             self._size = now.st_size
             self._touched = True
+            if self._index is not None:
+                self._index.touched()
             self._begin_anew()
         if self._touched:
             self._on_touched()  # if that fails nothing is written, and it is tried again
@@ -182,7 +195,12 @@ class RecordedFile(PausingStore):
         self._regular = stat.S_ISREG(now.st_mode)
         self._size = now.st_size if self._regular else 0
         self.named = False
+        self._take_up_index()
         self._begin_anew()
+
+    def _take_up_index(self) -> None:
+        if self._index is not None and self._regular:
+            self._index.take_up(self._fd)
 
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""

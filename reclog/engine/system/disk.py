@@ -44,6 +44,13 @@ class Disk:
     def makedirs(self, path: str) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)
 
+    def tell(self, fd: int) -> int:
+        """Return the offset behind what was read or written last; of O_APPEND, where that came to stand."""
+        return os.lseek(fd, 0, os.SEEK_CUR)
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
     def fsync(self, fd: int) -> None:
         os.fsync(fd)
 

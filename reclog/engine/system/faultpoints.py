@@ -8,9 +8,10 @@ that reaches it renames the file (so it happens once) and does what the file say
     fail ERRNO     the operation fails: `fail EIO`, `fail ENOSPC`
     short BYTES    a write takes only so many bytes
 
-A point is `<what>.<before|after>-<operation>`: the operations (write, sync, create, replace, delete) on what
-they are done to (`file`, `segment`, `folder`, or a state file's name, as `spool.json`), and the acks that a
-collector sends and a relay takes: `ack.before-send`, `ack.after-send`, `ack.before-take`, `ack.after-take`.
+A point is `<what>.<before|after>-<operation>`: the operations (write, truncate, sync, create, replace,
+delete) on what they are done to (`file`, `index`, `segment`, `folder`, or a state file's name, as
+`spool.json`), and the acks that a collector sends and a relay takes: `ack.before-send`, `ack.after-send`,
+`ack.before-take`, `ack.after-take`.
 Without the variable a daemon has the plain disk, so that the points cost nothing.
 """
 
@@ -74,6 +75,11 @@ class FaultyDisk(Disk):
         self.reach(f"{self._names[fd]}.after-write")
         return count
 
+    def truncate(self, fd: int, size: int) -> None:
+        self.reach(f"{self._names[fd]}.before-truncate")
+        super().truncate(fd, size)
+        self.reach(f"{self._names[fd]}.after-truncate")
+
     def fsync(self, fd: int) -> None:
         self.reach(f"{self._names[fd]}.before-sync")
         super().fsync(fd)
@@ -103,6 +109,8 @@ def disk() -> Disk:
 
 def _what(path: str) -> str:
     name = os.path.basename(path)
+    if name.startswith("index."):
+        return "index"
     if name.endswith(".seg"):
         return "segment"
     if name.endswith(".new"):  # the next state of NAME.json is NAME.json.<pid>.new

@@ -117,6 +117,14 @@ class Runs:
         self.sizes.append(size)
         self.last += size
 
+    def add_all(self, numbers: Iterable[int], times: Iterable[int], sizes: Iterable[int]) -> None:
+        """Add runs of senders by their numbers, at times that make sense."""
+        before = len(self.sizes)
+        self.numbers.extend(numbers)
+        self.times.extend(times)
+        self.sizes.extend(sizes)
+        self.last += sum(self.sizes[before:])
+
     def number(self, sender: Optional[str]) -> int:
         """Return the number of a sender."""
         number = self.names.get(sender, 0) if sender else _NOBODY

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from itertools import accumulate
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from ...system.disk import DISK, Disk
 from .files import BLOCKS, HEADS, LATEST, PLACED_SIZE, WHOSE_SIZE, heads_in, path_of, whose, witness
 from .format import HEADER_SIZE, Head, Run, Runs, blocks_in, names_of
 
@@ -39,8 +40,9 @@ class _Unpacked(NamedTuple):
 class IndexReader:
     """The index of one recorded file."""
 
-    def __init__(self, folder: str, file: str) -> None:
+    def __init__(self, folder: str, file: str, disk: Disk = DISK) -> None:
         """`folder` is the recording's; if there is no index of `file`, all is unknown."""
+        self._disk = disk
         self._folder = folder
         self._file = file
         self._forget(b"", -1)
@@ -74,7 +76,7 @@ class IndexReader:
                 for run in found.runs:
                     if run.ms is not None and run.ms >= ms:
                         return run.begin
-        return self._lasts[-1] if self._lasts else 0
+        return min(self._lasts[-1], self._size) if self._lasts else 0
 
     def senders(self) -> Dict[str, int]:
         """Return the senders' addresses, and how many bytes each said; of very many, those that said most."""
@@ -103,7 +105,7 @@ class IndexReader:
     def _look(self) -> None:
         """See what was written since the last look."""
         try:
-            now = os.stat(self._file)
+            now = self._disk.stat(self._file)
         except (OSError, ValueError):
             self._forget(b"", -1)
             return
@@ -138,15 +140,21 @@ class IndexReader:
         self._latest = []
 
     def _read(self, name: str, position: int, size: int = -1) -> bytes:
-        """Return what stands in a file of ours from there on; nothing if it is another's."""
+        """Return what a file of ours holds from there on (or so much); nothing if it is another's."""
         try:
-            with open(path_of(self._folder, name), "rb", buffering=0) as file:
-                if file.read(WHOSE_SIZE) != self._whose:
-                    return b""
-                file.seek(position)
-                return file.read(size) or b""
-        except (OSError, ValueError):
+            fd = self._disk.open(path_of(self._folder, name), os.O_RDONLY)
+        except OSError:
             return b""
+        try:
+            if self._disk.pread(fd, WHOSE_SIZE, 0) != self._whose:
+                return b""
+            if size < 0:
+                size = max(0, self._disk.fstat(fd).st_size - position)
+            return self._disk.pread(fd, size, position)
+        except OSError:
+            return b""
+        finally:
+            self._disk.close(fd)
 
     def _block(self, number: int) -> Optional[_Unpacked]:
         """Return what a block holds; None if that is not known to be so."""
@@ -176,13 +184,13 @@ class IndexReader:
         if head.last > self._size:
             return False
         try:
-            fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = self._disk.open(self._file, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
             return False
         try:
-            return not head.witness or witness(fd, head.last) == head.witness
+            return head.witness in (0, witness(fd, head.last, self._disk))
         finally:
-            os.close(fd)
+            self._disk.close(fd)
 
     def _names(self, number: int) -> Dict[str, int]:
         position, _, names = self._places[number]
