@@ -13,6 +13,7 @@ Where it is not known yet what ends a message, more text puts nothing off: it ma
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Callable
 
 from ..records.events import Say
@@ -137,9 +138,9 @@ class Unfinished:
 
     def _ask_quiet(self) -> None:
         now = self._now()
-        while self._due and not self._stopped:
-            sender, when = next(iter(self._due.items()))
-            if when > now:
-                self._timer.at(when)
-                return
-            self._ask(sender)
+        # In one go: to find the oldest, a dict passes over those that have just left it, each time.
+        for sender, _ in list(takewhile(lambda item: item[1] <= now, self._due.items())):
+            if not self._stopped and self._due.get(sender, now + 1) <= now:
+                self._ask(sender)
+        if self._due and not self._stopped:
+            self._timer.at(next(iter(self._due.values())))

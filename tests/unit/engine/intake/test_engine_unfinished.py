@@ -56,6 +56,21 @@ def test_each_senders_text_has_its_own_time(bench: Bench) -> None:
     assert bench.store.text == b"third\nsecondfirst again"
 
 
+def test_many_that_are_due_at_once_are_handed_on_one_by_one(bench: Bench) -> None:
+    bench.serve(partial_after=2)
+    senders = [bench.queue.comes() for _ in range(100)]
+    for number, sender in enumerate(senders):
+        sender.send(b"%02d" % number)
+        bench.settle()
+    bench.later(0.5)
+    senders[50].send(b" goes on")
+    bench.later(1.6)
+    expected = [b"%02d" % number for number in range(100) if number != 50]
+    assert [text for _, text, _ in bench.store.texts] == expected
+    bench.later(0.5)
+    assert [text for _, text, _ in bench.store.texts] == [*expected, b"50 goes on"]
+
+
 def test_what_is_finished_in_time_is_not_split(bench: Bench) -> None:
     intake = bench.serve(partial_after=2)
     sender = bench.queue.comes()
