@@ -9,11 +9,8 @@ from .framing import Framing
 from .gate import Endpoint
 from .reading import Reading
 from .roster import Limits
-from .sender import Sender
+from .sender import REST_WITHIN, Sender
 from .strangers import Stranger
-
-#: Seconds within which the rest of what was accepted in part has to come: it is sent again after 0.2.
-REST_WITHIN = 1.5
 
 
 class Intake(Reading):

@@ -26,7 +26,7 @@ from .framing import Framing
 from .gate import ROOM_AGAIN, Gate
 from .gathering import GATHER, LARGE, Gathering, Turn
 from .roster import Limits, Roster
-from .sender import Sender
+from .sender import LOOK_AGAIN, Sender
 from .settling import Settling
 from .stamps import Stamps
 from .store import Store
@@ -123,9 +123,8 @@ class Reading:
         """While all places are taken and somebody waits, have one go who says nothing."""
         if not self.roster.full:
             return
-        sender = None
-        if not self._valve.shut and (self.strangers.knock or self.gate.waits()):
-            sender = self._yielding.next(self._valve.open_since)
+        wanted = not self._valve.shut and (self.strangers.knock or self.gate.waits())
+        sender = self._yielding.next(self._valve.open_since) if wanted else None
         if sender is None:
             self._yield_timer.at(max(self._yielding.again_at, self._loop.now() + LOOK_EVERY))
             return
@@ -139,7 +138,7 @@ class Reading:
         if sender.stream.leave():
             sender.heard_at = self._loop.now()  # should it not end, it is told again
             return
-        sender.leaving = why
+        sender.leaving, sender.heard_at = why, self._loop.now()
         self._come_back(sender)
 
     def _watch(self, sender: Sender) -> None:
@@ -179,10 +178,12 @@ class Reading:
             self._valve.starve()
             return -1
         except (BlockingIOError, InterruptedError):
-            if not sender.leaving:
-                return 0
-            self._goodbye(sender, sender.leaving)
-            return None
+            if sender.leaving and not sender.awaits_rest(self._loop.now()):
+                self._goodbye(sender, sender.leaving)
+                return None
+            if sender.leaving:
+                self._come_back(sender, LOOK_AGAIN)
+            return 0
         except OSError as error:
             self._goodbye(sender, error.strerror or str(error))
             return None
@@ -221,9 +222,9 @@ class Reading:
         self.roster.turned_away(sender, what.why)
         self._goodbye(sender, "refused")
 
-    def _come_back(self, sender: Sender) -> None:
+    def _come_back(self, sender: Sender, after: float = 0.0) -> None:
         self._more[sender] = None
-        self._more_timer.at(self._loop.now())
+        self._more_timer.at(min(self._more_timer.when, self._loop.now() + after))
 
     def _read_more(self) -> None:
         more, self._more = self._more, {}

@@ -8,6 +8,10 @@ from ..streams.stream import Stream
 from .framing import Framing
 from .noted import NOTHING_HELD, Came, Who
 
+#: Seconds within which the rest of what was accepted in part has to come: it is sent again after 0.2. How
+#: often it is looked for where nothing else tells.
+REST_WITHIN, LOOK_AGAIN = 1.5, 0.1
+
 
 class Sender:
     """One stream and its unfinished message."""
@@ -81,3 +85,7 @@ class Sender:
         if self._address is None:
             self._address = "" if self.gone else self.stream.address()
         return self._address
+
+    def awaits_rest(self, now: float) -> bool:
+        """Tell whether the rest of what was accepted in part may still come, if more is not accepted."""
+        return bool(self.stream.half) and now - self.heard_at < REST_WITHIN

@@ -11,8 +11,11 @@ import pytest
 from intake_bench import Bench
 from tls_ends import Sender, files, wait_for
 
-from reclog.engine.intake import intake as module
+from reclog.engine.intake import intake
+from reclog.engine.intake import sender as module
+from reclog.engine.intake.roster import Limits
 from reclog.engine.streams.tls import Secured
+from reclog.engine.system.address import parse_network
 from reclog.engine.system.kernel import LINUX
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="packet filters are Linux's")
@@ -86,8 +89,27 @@ def test_the_rest_of_what_was_accepted_is_awaited_from_all_at_once(bench: Bench)
         sender.close()
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_who_is_told_to_go_has_the_rest_of_its_record_taken_in(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, comes: bool
+) -> None:
+    (sender,) = shaken(bench, 1)
+    record = sender.record(RECORD)
+    sender.sock.sendall(record[:1000])
+    bench.until(lambda: here(bench) == 1000)
+    monkeypatch.setattr(module, "REST_WITHIN", 10.0 if comes else 0.2)
+    bench.intake.adopt(Limits(allow=[parse_network("192.0.2.1")]))
+    bench.settle()
+    assert bench.intake.senders == 1
+    if comes:
+        sender.sock.sendall(record[1000:] + sender.record(b"behind\n"))
+    bench.until(lambda: not bench.intake.senders)
+    assert bench.store.text == b"line\n" + RECORD * comes
+    sender.close()
+
+
 def test_a_rest_that_does_not_come_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REST_WITHIN", 0.2)
+    monkeypatch.setattr(intake, "REST_WITHIN", 0.2)
     stuck, sound = shaken(bench, 2)
     stuck.sock.sendall(stuck.record(RECORD)[:1000])
     sound.say(b"sound\n")
