@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from typing import Dict, List, NamedTuple, Pattern, Tuple, Union
 
+from ..streams.stream import Unspoken
+
 Buffer = Union[bytes, bytearray]
 
 #: Bytes after which what could be the beginning of one is none.
@@ -29,9 +31,9 @@ class NoText(NamedTuple):
     answer: bytes = b""
 
     @property
-    def why(self) -> str:
+    def why(self) -> Unspoken:
         """What it does, with what helps."""
-        return f"{self.what}: {self.fix}"
+        return Unspoken(f"{self.what}: {self.fix}")
 
 
 class _Kind(NamedTuple):

@@ -219,7 +219,7 @@ class Reading:
         """Tell who sends no text so, and disconnect it."""
         self._unfinished.give(sender)
         sender.stream.answer(what.answer)
-        self.roster.turned_away(sender, what.why)
+        self.roster.count_refused(sender.name, what.why)
         self._goodbye(sender, "refused")
 
     def _come_back(self, sender: Sender, after: float = 0.0) -> None:

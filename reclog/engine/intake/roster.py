@@ -11,7 +11,7 @@ from typing import Callable, Mapping, NamedTuple, Sequence
 
 from ..records.events import timestamp
 from ..records.journal import Journal
-from ..streams.stream import Stream
+from ..streams.stream import Stream, Unspoken
 from ..system.address import Network, allows
 from .framing import Framing
 from .sender import Sender
@@ -136,14 +136,10 @@ class Roster:
         seconds = self._now() - sender.since
         self._journal.disconnected(sender.name, why, seconds, sender.bytes, sender.lines)
 
-    def turned_away(self, sender: Sender, why: str) -> None:
-        """Take note that a sender is refused for what it sends."""
-        self.count_refused(sender.name, why)
-
     def count_refused(self, name: str, why: str) -> None:
         """Take note of one who may not send."""
         self.refused += 1
-        if why.startswith(("speaks ", "sends ")):  # as `binary` and a stream say what somebody does
+        if isinstance(why, Unspoken):
             self.no_text = f"{timestamp()}, {name} {why}"
         self._journal.refused(name, why)
 

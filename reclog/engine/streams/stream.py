@@ -12,6 +12,12 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class Unspoken(str):
+    """Why one is turned away that speaks what is not spoken here: what it does, and what helps."""
+
+    __slots__ = ()
+
+
 class Stream(Protocol):
     """The bytes of one sender."""
 

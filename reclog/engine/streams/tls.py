@@ -24,6 +24,7 @@ from ..errors import EngineError
 from ..system.loop import Loop
 from ..system.segments import accept_until, acknowledge, first_sequence
 from .plain import Plain
+from .stream import Unspoken
 
 #: Seconds of each turn for handshakes; one takes 0.3 ms.
 SHARE = 0.004
@@ -34,7 +35,8 @@ HELLO_MAX = 16 * 1024
 #: Bytes of a record's header (RFC 8446, 5.1): its type, a version, its length. How one of a handshake begins.
 HEADER = 5
 HANDSHAKE = b"\x16\x03"
-PLAIN_TEXT = "speaks plain text: have it speak TLS, or start without --tls"
+PLAIN_TEXT = Unspoken("speaks plain text: have it speak TLS, or start without --tls")
+NEITHER = Unspoken("speaks neither TLS nor text")
 
 
 class TlsUnusable(EngineError):
@@ -210,7 +212,7 @@ class Tls(Plain):
         """Tell whether all of its hello is here. Raises OSError if it is none."""
         if came[0] != HANDSHAKE[0]:
             text = 32 <= came[0] < 127 or came[0] in b"\t\r\n"
-            raise OSError(errno.EPROTO, PLAIN_TEXT if text else "speaks neither TLS nor text")
+            raise OSError(errno.EPROTO, PLAIN_TEXT if text else NEITHER)
         if not HANDSHAKE.startswith(bytes(came[:2])) or self._next > HELLO_MAX:
             raise OSError(errno.EPROTO, "its TLS handshake does not begin as one")
         return 0 < self._next <= len(came)
