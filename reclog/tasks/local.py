@@ -10,9 +10,9 @@ from invoke.tasks import task
 
 from reclog.console import note, say
 from reclog.engine.system.address import with_port
-from reclog.local import foreground as front
 from reclog.local.addresses import own_addresses
 from reclog.local.start import start_local
+from reclog.look import foreground as front
 from reclog.look.status import certificate_lines
 from reclog.recordings.again import dials, stop_command, write_to
 from reclog.recordings.registry import Registry

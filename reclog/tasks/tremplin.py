@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from reclog.console import note, say
-from reclog.local import foreground as front
+from reclog.look import foreground as front
 from reclog.look.status import certificate_lines
 from reclog.recordings.again import goes_on, stop_command, write_to
 from reclog.recordings.registry import Registry

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from reclog.local.foreground import _summary
+from reclog.look.foreground import _summary
 from reclog.recordings.registry import Recording, Registry
 
 
