@@ -13,7 +13,7 @@ from reclog.engine.records.events import timestamp
 
 from ..errors import StateError
 from ..recordings.processes import Family, end, exact, marked
-from ..recordings.recording import Recording, number
+from ..recordings.recording import Recording
 from ..recordings.registry import Registry
 from ..recordings.stopped import LastWord, Stopped
 
@@ -68,18 +68,7 @@ def stop_strays(registry: Registry) -> int:
 def _report(
     recording: Recording, daemon: psutil.Process | None, forced: bool, facts: dict[str, Any]
 ) -> Stopped:
-    lines = facts.get("lines")
-    stopped = Stopped(
-        name=recording.name,
-        file=recording.file,
-        lines=lines if type(lines) is int else None,
-        left_bytes=number(facts.get("left_bytes")),
-        left_senders=number(facts.get("left_senders")),
-        reason=str(facts.get("reason") or ""),
-        was_dead=daemon is None,
-        forced=forced,
-        known=daemon is None or facts.get("drained") is True or bool(facts.get("left_bytes")),
-    )
+    stopped = Stopped.told(recording, facts, was_dead=daemon is None, forced=forced)
     try:
         recording.clean()
     except StateError as error:  # the others are to be stopped, too

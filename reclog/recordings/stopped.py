@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -12,7 +13,7 @@ from reclog.engine.daemons.asking import ANSWER_WITHIN, Line, Reached
 
 from ..console import counted, size
 from .logs import last_event
-from .registry import Recording
+from .recording import Recording, number
 
 
 class LastWord:
@@ -64,6 +65,22 @@ class Stopped:
     known: bool = True
     #: What of it is still there, and why; empty if nothing is.
     left_over: str = ""
+
+    @classmethod
+    def told(cls, recording: Recording, facts: Mapping[str, Any], was_dead: bool, forced: bool) -> Stopped:
+        """Return how a recording here ended, by its last word; that may be empty."""
+        lines = facts.get("lines")
+        return cls(
+            name=recording.name,
+            file=recording.file,
+            lines=lines if type(lines) is int else None,
+            left_bytes=number(facts.get("left_bytes")),
+            left_senders=number(facts.get("left_senders")),
+            reason=str(facts.get("reason") or ""),
+            was_dead=was_dead,
+            forced=forced,
+            known=was_dead or facts.get("drained") is True or bool(facts.get("left_bytes")),
+        )
 
     @property
     def complete(self) -> bool:
