@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,11 +39,27 @@ class Gap(NamedTuple):
 
 def gaps_of(folder: Path) -> list[Gap]:
     """Return what the event log in a recording's folder states, by time; nothing is placed yet."""
+    # A daemon from before has one log only.
+    name = names.HOLES if (folder / names.HOLES).exists() else names.EVENTS
+    logs = folder / f"{name}.1", folder / name
+    return list(_stated(logs, tuple(map(_version, logs))))
+
+
+@functools.lru_cache(maxsize=256)
+def _stated(logs: tuple[Path, ...], versions: object) -> tuple[Gap, ...]:
+    """Return what logs of these versions state: who looks again and again does not read them again."""
     told = _Told()
-    for facts in _events(folder):
+    for facts in _events(logs):
         if (when := moment(facts.get("time"))) is not None:
             told.hear(when, facts)
-    return sorted(told.all(), key=lambda gap: gap.time or 0.0)
+    return tuple(sorted(told.all(), key=lambda gap: gap.time or 0.0))
+
+
+def _version(path: Path) -> object:
+    with contextlib.suppress(OSError):
+        now = path.stat()
+        return now.st_ino, now.st_size
+    return None
 
 
 def moment(stamp: Any) -> float | None:
@@ -162,11 +179,9 @@ _HEARD: dict[str, Callable[[_Told, float, Facts], None]] = {
 }
 
 
-def _events(folder: Path) -> Iterator[Facts]:
+def _events(logs: Iterable[Path]) -> Iterator[Facts]:
     """Yield what happened, oldest first, but for what strangers can cause at will."""
-    # A daemon from before has one log only.
-    name = names.HOLES if (folder / names.HOLES).exists() else names.EVENTS
-    for path in (folder / f"{name}.1", folder / name):
+    for path in logs:
         try:
             lines = path.read_bytes()[-_MOST:].splitlines()
         except OSError:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from reclog.engine.daemons.asking import Reached
@@ -29,7 +27,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
     described = []
     for recording in recordings:
         alive = recording.is_alive()
-        gaps = _gaps(recording)
+        gaps = gaps_since_start(recording)
         described.append(
             {
                 "name": recording.name,
@@ -119,24 +117,10 @@ def _rate(recording: Recording) -> float | None:
     return told if recording.reached is Reached.ALIVE else None
 
 
-def _gaps(recording: Recording) -> list[Gap]:
-    """Return those since it was started, the one that a start after a kill states included."""
-    files = [recording.folder / name for name in (names.HOLES, f"{names.HOLES}.1", names.EVENTS)]
+def gaps_since_start(recording: Recording) -> list[Gap]:
+    """Return what was missing, or had to wait, since its start; after a kill that states one."""
     began = moment(recording.fact("started")) or 0.0
-    return [gap for gap in _stated(recording.folder, tuple(map(_version, files))) if (gap.time or 0) >= began]
-
-
-@functools.lru_cache(maxsize=1024)
-def _stated(folder: Path, version: object) -> list[Gap]:
-    """Return the gaps that the logs of that version state: who looks each second reads what is new alone."""
-    return gaps_of(folder)
-
-
-def _version(path: Path) -> object:
-    with contextlib.suppress(OSError):
-        now = path.stat()
-        return now.st_ino, now.st_size
-    return None
+    return [gap for gap in gaps_of(recording.folder) if (gap.time or 0.0) >= began]
 
 
 def _written_at(file: str) -> float | None:
