@@ -46,10 +46,8 @@ def stop_command(recording: Recording) -> str:
 def write_to(addresses: Sequence[str], recording: Recording) -> str:
     """Return where devices write to, in as many addresses as a narrow terminal has room for; one at least."""
     targets = [with_port(address, recording.port) for address in addresses]
-    # Whether datagrams are received here the recorder tells: it may have found no port for them.
-    told = recording.facts if recording.host else recording.counters
     ways = ["tls" if recording.facts.get("tls") is True else "tcp"]
-    ways += ["udp"] if told.get("udp") is True else []
+    ways += ["udp"] if recording.hears_datagrams else []
     while True:
         sentence = f"devices write to {' or '.join(targets)} ({', '.join(ways)})"
         if len(sentence) <= WIDTH or len(targets) == 1:

@@ -93,6 +93,13 @@ class Recording:
         return ""
 
     @property
+    def hears_datagrams(self) -> bool:
+        """Whether they are recorded: a recorder tells, it may have no port; a relay does as asked."""
+        if self.host:
+            return self.facts.get("udp") is True and not self.fact("token")
+        return self.counters.get("udp") is True
+
+    @property
     def ended_at(self) -> float:
         """When one that is past ended, in epoch seconds; as far as that is known: its record is from then."""
         with contextlib.suppress(OSError):

@@ -206,7 +206,7 @@ def _udp(words: Mapping[str, Any], otherwise: bool) -> bool:
     asked = {**words, "token": bool(token(words["token"]))}
     against = next((option for option in NO_UDP_WITH if yes_or_no(option, asked[option[2:]])), "")
     if words["udp"] is None:
-        return otherwise and not against
+        return otherwise and against in ("", "--token")  # they come back once no token is asked for
     udp = yes_or_no("--udp", words["udp"])
     if udp and against:
         raise UsageError(f"--udp and {against} don't go together: leave one of them out.")

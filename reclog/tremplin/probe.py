@@ -95,7 +95,7 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
     hops.append(
         Hop(name, f"{hostname}:{port} from here", time.monotonic() - began, remark=note if closed else "")
     )
-    if recording.facts.get("udp") is True:
+    if recording.hears_datagrams:
         sent = probe_datagram(name, hostname, port, file, DATAGRAM_WITHIN)
         note = "not seen: a firewall, or a network that loses datagrams" if sent.trouble else ""
         hops.append(Hop(name, f"{sent.name} from here", sent.took or DATAGRAM_WITHIN, remark=note))

@@ -125,7 +125,14 @@ def test_a_token_stays_while_nobody_says_otherwise(home: Home) -> None:
     recording.send(b"anybody again\n")
     wait_until(lambda: recording.read().endswith(b"\nanybody again\n"))
     assert recording.kill().returncode == 0
-    assert token_in(again(recording, *ASKING, "--file", str(recording.file))) == token
+    said = again(recording, *ASKING, "--file", str(recording.file))
+    assert token_in(said) == token
+    assert "udp" not in said
+    assert not recording.status()["udp"]
+    assert "udp)" in again(recording, "--no-token")
+    assert recording.status()["udp"]
+    assert "Changed: --token\n" in again(recording, "--token")
+    assert not recording.status()["udp"]
     (home.state / "reclog" / "tokens" / f"local-{recording.port}").unlink()
     assert "Its token is not known here: --token makes another one" in again(recording)
     done = home.inv("test-connection", "--port", str(recording.port), "--timeout", "0.5")

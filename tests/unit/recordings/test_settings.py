@@ -210,6 +210,8 @@ def test_no_names(name: str) -> None:
         ({}, {"udp": "yes"}, True, True),
         ({"udp": True}, {"udp": False}, True, True),
         ({"no_udp": True}, {"udp": True}, False, False),
+        ({"token": True}, {}, True, False),  # not while it is asked for
+        ({"token": True, "no_udp": True}, {}, False, False),
     ],
 )
 def test_datagrams_are_recorded_here_and_there_if_asked_for(
@@ -219,9 +221,9 @@ def test_datagrams_are_recorded_here_and_there_if_asked_for(
     assert resolve_tremplin(words, config, "host").udp is there
 
 
-@pytest.mark.parametrize("name", ["raw", "tls"])
-def test_there_are_no_datagrams_with(name: str) -> None:
-    assert resolve_local({name: True}, {}).udp is False
+@pytest.mark.parametrize("name", ["raw", "tls", "token"])
+def test_datagrams_do_not_go_together_with_datagrams_with(name: str) -> None:
+    assert resolve_local({name: True}, {}).udp is (name == "token")
     assert resolve_local({name: True, "no_udp": True}, {}).udp is False
     for words, config in (({name: True, "udp": True}, {}), ({name: True}, {"udp": True})):
         with pytest.raises(UsageError, match=f"--udp and --{name} don't go together"):
