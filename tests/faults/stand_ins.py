@@ -124,7 +124,7 @@ class StubDaemon:
         self.disk = disk
         self.folder = STATE
         self.counters = SimpleNamespace(write=lambda: None)
-        self.log = SimpleNamespace(say=say, mention=say)
+        self.log = SimpleNamespace(say=say, mention=say, last=lambda event: {})
         self.stopping = False
         self.keep_state = self.keep_config = False
 
@@ -138,9 +138,6 @@ class StubDaemon:
     def listen_for_stop(self, foreground_of: int) -> None: ...
 
     def show(self, *_: Any) -> None: ...
-
-    def counted(self, name: str) -> int:
-        return 0
 
     def stopped(self, **facts: Any) -> None:
         self.log.say("stopped", **facts)

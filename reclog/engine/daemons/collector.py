@@ -21,7 +21,7 @@ from ..feed.remote import Gaps, Remote
 from ..feed.tunnel import Tunnel
 from ..outlets import OUTLETS
 from ..outlets.acks import Acks
-from ..records.losses import Losses
+from ..records.losses import DROPPED, Losses
 from .config import CollectorConfig
 from .daemon import Daemon
 
@@ -46,7 +46,7 @@ class Collector:
         self.end = 0
         self.remote = Remote()
         self.gaps = Gaps(daemon.loop, self.say)
-        self.losses = Losses(daemon.loop, self.say, daemon.counted("datagrams_dropped"))
+        self.losses = Losses(daemon.loop, self.say, daemon.log.last(DROPPED))
         self.reconnects = 0
         self.finished = False
         #: Why there is no use in trying again.
@@ -207,7 +207,7 @@ class Collector:
                 raise FeedError("the relay ends, and nobody here asked it to")
             self.end = max(frame.offset, outlet.offset)
             self.remote.hear(frame)
-            self.losses.reach(self.remote.count("datagrams_dropped"))
+            self.losses.reach(self.remote.count("datagrams_dropped"), self.remote.word("counts_since"))
             self._last_came = self._last_came or frame.kind == LAST
         else:
             raise FeedError("a relay does not say that")

@@ -87,11 +87,6 @@ class Daemon:
         """Return the path of a file of this daemon's folder."""
         return os.path.join(self.folder, name)
 
-    def counted(self, name: str) -> int:
-        """Return how far one of our counters had come when such a daemon ran last; 0 if that is not known."""
-        value = self._counters().get(name)
-        return value if type(value) is int else 0
-
     def _counters(self) -> Facts:
         try:
             return read_json(self.path(COUNTERS))

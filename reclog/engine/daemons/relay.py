@@ -48,6 +48,8 @@ class Relay:
         self.feed = Feed(
             self.loop, self.spool, config.secret, self.owner, say, note, self._facts, self._asked_to_stop
         )
+        # Whose counters they are: a collector tells by it that they have begun anew.
+        self._counts_since = timestamp()
         #: Why senders can't connect; empty when they can.
         self.waiting_for = ""
         self._stop_asked = False
@@ -180,6 +182,7 @@ class Relay:
             "crc": spool.crc,
             "crc_from": spool.begun,
             **self.entrance.facts(),
+            "counts_since": self._counts_since,
             "owner": self.owner.name,
             "connected": self.feed.connected,
             "stopping": self._stop_asked,

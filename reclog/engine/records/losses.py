@@ -2,13 +2,19 @@
 
 Strangers can cause them at will, and yet they are holes: they are stated where no flood of connections washes
 them away, at once, and as a sum over ever longer stretches while it goes on, so that they wash nothing away
-either. Nothing of the sum is left out.
+either. Nothing of the sum is left out, nothing is in it twice: a statement about another's count (a relay's)
+says how far that has come, and who is started next goes on from there, whatever ended the one before.
 """
 
 from __future__ import annotations
 
+from typing import Any, Mapping
+
 from ..system.loop import Loop
 from .events import Say, timestamp
+
+#: What states them.
+DROPPED = "datagrams dropped"
 
 #: Seconds between two statements: the first ones, and at most.
 SOON, LATE = 1.0, 600.0
@@ -17,10 +23,13 @@ SOON, LATE = 1.0, 600.0
 class Losses:
     """What was dropped, and how much of it is stated."""
 
-    def __init__(self, loop: Loop, say: Say, told: int = 0) -> None:
-        """`told`: how far another's count had come that was stated before."""
+    def __init__(self, loop: Loop, say: Say, last: Mapping[str, Any] | None = None) -> None:
+        """`last` is the last statement about another's count, of whoever made it."""
         self.total = 0
-        self._told = told
+        # How far another's count has come, and which one that is: it begins anew with that.
+        told = last.get("counted") if last else None
+        self._told = told if type(told) is int else 0
+        self._of = last.get("of") if last else None
         self._now = loop.now
         self._say = say
         self._timer = loop.timer(self.state)
@@ -30,10 +39,11 @@ class Losses:
         # When the first of what is not stated yet was noticed.
         self._since = ""
 
-    def reach(self, told: int) -> None:
-        """Take note how far another's count has come, which begins anew when that is started again."""
-        self.add(told - self._told if told >= self._told else told)
-        self._told = told
+    def reach(self, told: int, of: str) -> None:
+        """Take note how far the count `of` another has come."""
+        known = self._told if of == self._of and told >= self._told else 0
+        self._told, self._of = told, of
+        self.add(told - known)
 
     def add(self, count: int) -> None:
         """Take note that so many more were dropped."""
@@ -56,4 +66,5 @@ class Losses:
             new, since = self.total - self._stated, self._since
             self._stated, self._stated_at, self._since = self.total, self._now(), ""
             self._gap = min(2 * self._gap, LATE)
-            self._say("datagrams dropped", datagrams=new, since=since)
+            reached = {} if self._of is None else {"counted": self._told, "of": self._of}
+            self._say(DROPPED, datagrams=new, since=since, **reached)

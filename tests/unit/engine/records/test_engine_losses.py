@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Callable
 
 import pytest
 from scripted import Clock, Said
 
-from reclog.engine.records.losses import LATE, Losses
+from reclog.engine.records.events import EventLog
+from reclog.engine.records.losses import DROPPED, LATE, Losses
 from reclog.engine.system.loop import Loop
 
 
@@ -82,8 +85,31 @@ def test_after_a_quiet_time_it_is_at_once_again(
 
 def test_the_count_of_another_begins_anew_when_that_does(clock: Clock) -> None:
     said = Said()
-    losses = Losses(Loop(clock), said, told=7)
-    for told in (7, 9, 9, 4):
-        losses.reach(told)
+    losses = Losses(Loop(clock), said)
+    for told, of in ((7, "one"), (9, "one"), (9, "one"), (9, "two"), (4, "two")):
+        losses.reach(told, of)
         losses.state()
-    assert sums(said) == [2, 4]
+    assert sums(said) == [7, 2, 9, 4]
+
+
+def test_who_comes_next_goes_on_from_what_was_stated(clock: Clock, tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path / "events"), str(tmp_path / "holes"))
+
+    def lives(*counts: int, of: str = "one") -> None:
+        """One who is killed before what waits for its time is stated."""
+        losses = Losses(Loop(clock), log.say, log.last(DROPPED))
+        for told in counts:
+            losses.reach(told, of)
+
+    for counts in ((3,), (3,), (5, 8, 9), (9,)):
+        lives(*counts)
+    log.say("something else")
+    lives(7, of="two")
+    found = [json.loads(line) for line in (tmp_path / "holes").read_text().splitlines()]
+    assert [one.get("datagrams") for one in found] == [3, 2, 4, None, 7]
+    assert log.last(DROPPED)["of"] == "two"
+    with (tmp_path / "holes").open("a") as holes:
+        holes.write('["datagrams dropped"]\n{"event": "datagrams dr')
+    assert log.last(DROPPED)["counted"] == 7
+    (tmp_path / "holes").rename(tmp_path / "holes.1")
+    assert log.last(DROPPED)["counted"] == 7
