@@ -7,6 +7,8 @@ is owed depends on what was done meanwhile (design: the scope of the promises):
 - a stop: all that had been accepted when the stop began;
 - a process that held its bytes was killed: all that had been accepted a moment before (`SETTLES_WITHIN`).
   After that the connection is dead: what is missing is one hole at its end, in which half a line may stand.
+
+Datagrams may be missing anywhere, but for a kill or a stop exactly as many as were said to be dropped.
 """
 
 from __future__ import annotations
@@ -75,8 +77,11 @@ def check(
     moments: Sequence[Moment] = (),
     destroyed: Iterable[bytes] = (),
     foreign: Callable[[bytes], bool] = lambda line: False,
+    dropped: int = 0,
 ) -> Verdict:
     """Return the verdict on `files`, in the order in which they were written.
+
+    `dropped` is how many of the streams' datagrams are said to be missing.
 
     `destroyed` is what somebody took out of a file: its lines are owed no more, and may be there again.
     `foreign` tells lines, without their newline, that others wrote into the file.
@@ -96,7 +101,7 @@ def check(
             elif not foreign(line.rstrip(b"\r\n")):
                 strange.append((line, at))
     gone = {(head[1], int(head[2])) for line in _all_lines(destroyed) if (head := _HEAD.match(line))}
-    cut = [stream for stream in streams if _owed(stream, moments) < len(stream.ends)]
+    cut = [one for one in streams if not one.datagrams and _owed(one, moments) < len(one.ends)]
     last = {stream.key: max(found[stream.key], default=-1) for stream in cut}
     for one, number in gone:
         last[one] = max(last.get(one, -1), number)
@@ -106,14 +111,40 @@ def check(
         for line, after in strange:
             shown = f"{line[:60]!r}{'…' if len(line) > 60 else ''} of {len(line)} bytes"
             verdict.blame("torn" if _is_of(line, missing) else "invented", shown, 1, after)
+    unheard: list[tuple[Stream, int]] = []
     for stream in streams:
-        _judge_stream(verdict, stream, found[stream.key], _owed(stream, moments), gone)
+        numbers = _judge_stream(verdict, stream, found[stream.key], _owed(stream, moments), gone)
+        unheard += [(stream, number) for number in numbers]
+    _judge_datagrams(verdict, unheard, moments, dropped)
     return verdict
+
+
+def _judge_datagrams(
+    verdict: Verdict, unheard: list[tuple[Stream, int]], moments: Sequence[Moment], dropped: int
+) -> None:
+    """Of those that are missing each was dropped, and counted, or came at a stop or a kill."""
+    owed = [one for one in unheard if not _came_at(one[0].accepted_at(one[1]), moments)]
+    for stream, number in owed[dropped:]:
+        example = (
+            f"datagram {stream.key.decode()} {number}; {len(owed)} missing, {dropped} said to be dropped"
+        )
+        verdict.blame("lost", example, 1, stream.accepted_at(number))
+    more = dropped - len(unheard)
+    verdict.blame("invented", f"{more} datagrams are said to be dropped and are there", max(0, more), 0.0)
+
+
+def _came_at(at: float, moments: Sequence[Moment]) -> bool:
+    # It is known to be accepted only when it has not been refused for a while.
+    return any(
+        not one.broken_only and one.at - one.settles <= at <= one.until + SETTLES_WITHIN for one in moments
+    )
 
 
 def _owed(stream: Stream, moments: Sequence[Moment]) -> int:
     """Return how many of the stream's first lines must be there."""
     owed = stream.lines_accepted()
+    if stream.datagrams:
+        return owed
     ended = stream.ended if stream.ended is not None else float("inf")
     for moment in moments:
         from_then = moment.at - moment.settles
@@ -127,7 +158,8 @@ def _owed(stream: Stream, moments: Sequence[Moment]) -> int:
 
 def _judge_stream(
     verdict: Verdict, stream: Stream, numbers: list[int], owed: int, gone: set[tuple[bytes, int]]
-) -> None:
+) -> list[int]:
+    """Judge all but which datagrams are missing: those are returned."""
     key = stream.key.decode()
     verdict.owed += owed
     verdict.recorded += len(numbers)
@@ -146,10 +178,11 @@ def _judge_stream(
     verdict.recorded += len(taken)
     verdict.times += [stream.accepted_at(number) for number in taken]
     missing = [n for n in range(due) if n not in times and (stream.key, n) not in gone]
-    if missing:
+    if missing and not stream.datagrams:
         example = f"{key} {missing[0]} of {len(stream.ends)}, {owed} owed"
         for number in missing:
             verdict.blame("lost", example, 1, stream.accepted_at(number))
+    return missing if stream.datagrams else []
 
 
 def _ends_one(line: bytes, cut: list[Stream], last: dict[bytes, int]) -> bool:

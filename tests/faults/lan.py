@@ -92,6 +92,16 @@ class Lan:
         sock.sendall(self.token)
         return sock
 
+    def post(self) -> socket.socket | None:
+        """Return a socket that datagrams can be sent on; None where it hears none."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.connect(("127.0.0.1", self.port))
+        return sock
+
+    def dropped(self) -> int:
+        """Return how many datagrams its event log says were dropped."""
+        return stated(self.folder)
+
     def ask(self, option: str) -> subprocess.CompletedProcess[str]:
         """Run the same `inv local` with one more option."""
         return self.home.inv(*self.words, option)
@@ -201,6 +211,18 @@ class Lan:
                 kept = folder / f"{number:03} {path.name}"
                 kept.write_bytes(path.read_bytes())
                 self.files[number] = kept
+
+
+def stated(folder: Path) -> int:
+    """Return how many datagrams the event log in a recording's folder says were dropped."""
+    found = 0
+    for name in ("holes.log.1", "holes.log"):
+        path = folder / name
+        for line in path.read_bytes().splitlines() if path.exists() else []:
+            with contextlib.suppress(ValueError):  # a line that was cut
+                one = json.loads(line)
+                found += one["datagrams"] if one["event"] == "datagrams dropped" else 0
+    return found
 
 
 def _listening_child(recorder: psutil.Process, port: int) -> psutil.Process | None:

@@ -13,12 +13,14 @@ import os
 import signal
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 from bench import wait_until
 from checker import SETTLES_WITHIN
 from clock import COMPILER, Clock
+from datagrams import floods, while_held_up
 from lan import Lan
 from lan_acts import (
     Concurrent,
@@ -36,8 +38,6 @@ from lan_acts import (
     without_files,
     without_processes,
 )
-from lan_datagrams import FAULTS as DATAGRAMS
-from lan_datagrams import ROOT as DATAGRAMS_ROOT
 from lan_edits import EDITS, edited, edited_when_dead
 from stage import Fault, Stage
 from swarm import frozen, in_threads, reset_at_close, runs
@@ -257,6 +257,16 @@ def disk_full(stage: Stage) -> None:
     lan.wait_for("resumed", since)
 
 
+@contextlib.contextmanager
+def full(stage: Stage) -> Iterator[None]:
+    """Leave no room meanwhile."""
+    try:
+        fill(stage)
+        yield
+    finally:
+        disk_of(stage).make_room()
+
+
 def killed_on_a_full_disk(stage: Stage) -> None:
     """SIGKILL while there is no room; then room, and the same command again."""
     disk, lan, began = disk_of(stage), lan_of(stage), time.monotonic()
@@ -436,6 +446,9 @@ def _see_status(lan: Lan) -> None:
 
 
 # -- the catalogue --------------------------------------------------------------------------------
+
+DATAGRAMS = floods("recorder")
+DATAGRAMS_ROOT: dict[str, Fault] = {"datagrams, disk full": while_held_up(full)}
 
 FAULTS: dict[str, Fault] = {
     "nothing": nothing,

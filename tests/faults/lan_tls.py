@@ -16,6 +16,9 @@ class LanTls(Lan):
         super().__init__(home, "builtin", "--tls")
         self.name = "lan, TLS"
 
+    def post(self) -> None:
+        """Return None: beside TLS there are no datagrams."""
+
     def connect(self) -> socket.socket:
         """Connect as a sender, and shake hands."""
         (certificate,) = (self.home.state / "reclog" / "tls").glob("*.pem")

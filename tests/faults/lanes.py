@@ -8,12 +8,12 @@ from bench import Home
 from campaign import Lane
 
 #: What `inv dev.faults` runs if it is not told otherwise.
-OURS = ("lan-socat", "lan-builtin", "lan-tls", "lan-dialling", "tremplin")
+OURS = ("lan-socat", "lan-builtin", "lan-tls", "lan-dialling", "tremplin", "tremplin-tls")
 #: What people use instead.
 PLAIN = ("socat", "socat-tuned", "socat-ssh")
 ALL = (*OURS, *PLAIN)
 #: They stand on network namespaces.
-NEED_ROOT = ("tremplin", "socat-ssh")
+NEED_ROOT = ("tremplin", "tremplin-tls", "socat-ssh")
 
 
 def lane(name: str) -> Lane:
@@ -41,11 +41,12 @@ def _dialling() -> Lane:
     return Lane("lan-dialling", Dialling, FAULTS)
 
 
-def _tremplin() -> Lane:
-    import through_faults
+def _tremplin(name: str, carried: str) -> Lane:
     from through import Through
+    from through_faults import FAULTS, of_tls
 
-    return Lane("tremplin", lambda home: Through(home, home.path / "hosts"), through_faults.FAULTS)
+    faults = of_tls() if carried == "--tls" else FAULTS
+    return Lane(name, lambda home: Through(home, home.path / "hosts", carried), faults)
 
 
 def _plain(tuned: bool) -> Lane:
@@ -71,7 +72,8 @@ _MAKERS: dict[str, Callable[[], Lane]] = {
     "lan-builtin": lambda: _lan("builtin"),
     "lan-tls": _lan_tls,
     "lan-dialling": _dialling,
-    "tremplin": _tremplin,
+    "tremplin": lambda: _tremplin("tremplin", "--udp"),
+    "tremplin-tls": lambda: _tremplin("tremplin-tls", "--tls"),
     "socat": lambda: _plain(tuned=False),
     "socat-tuned": lambda: _plain(tuned=True),
     "socat-ssh": _plain_through,

@@ -8,10 +8,11 @@ import subprocess
 
 import psutil
 from bench import Home, free_port, wait_until
+from stage import Deaf
 from swarm import runs
 
 
-class PlainLan:
+class PlainLan(Deaf):
     """`socat TCP-LISTEN:port,reuseaddr,fork OPEN:file,creat,append`, or with a queue of 4,096."""
 
     def __init__(self, home: Home, tuned: bool) -> None:

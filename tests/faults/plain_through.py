@@ -14,12 +14,13 @@ from pathlib import Path
 
 import psutil
 from bench import Home, wait_until
+from stage import Deaf
 from swarm import runs
 from through import Through
 from tremplin_bench import ALIAS
 
 
-class PlainThrough(Through):
+class PlainThrough(Deaf, Through):
     """socat, ssh, socat."""
 
     def __init__(self, home: Home, folder: Path) -> None:

@@ -11,6 +11,7 @@ import dataclasses
 import random
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,8 +49,26 @@ class System(Protocol):
     def connect(self) -> socket.socket:
         """Connect as a sender."""
 
+    def post(self) -> socket.socket | None:
+        """Return a socket that datagrams can be sent on; None where it hears none."""
+
+    def dropped(self) -> int:
+        """Return how many datagrams its event log says were dropped."""
+
     def processes(self, role: str) -> list[psutil.Process]:
         """Return the processes of a role that run now."""
+
+
+class Deaf:
+    """What a system has that hears no datagrams."""
+
+    def post(self) -> socket.socket | None:
+        """Return None."""
+        return None
+
+    def dropped(self) -> int:
+        """Return 0."""
+        return 0
 
 
 @dataclasses.dataclass
@@ -81,7 +100,12 @@ class Stage:
         self.destroyed: list[bytes] = []
         #: Lines that were written into the file by hand.
         self.notes: set[bytes] = set()
-        self._workload = Workload(system.connect, senders, seed, patience=60 if strict else 10, strict=strict)
+        #: Datagrams that are missing, and accounted for, but those of the workload.
+        self.flooded = 0
+        patience = 60 if strict else 10
+        self._workload = Workload(
+            system.connect, senders, seed, patience=patience, strict=strict, post=system.post
+        )
         self._beacons = 0
 
     # -- for faults -------------------------------------------------------------------------------
@@ -110,6 +134,10 @@ class Stage:
     def burst(self, senders: int) -> None:
         """Have so many more senders connect at once, write a line and close."""
         self._workload.burst(senders)
+
+    def alone(self) -> threading.Lock:
+        """Return what holds back the workload's datagrams, and no more, while it is held."""
+        return self._workload.posting
 
     def victim(self, role: str) -> psutil.Process | None:
         """Return one process of a role; None if none runs now."""
@@ -166,7 +194,8 @@ class Stage:
             self.see_recording(60.0 if self._strict else 10.0)
         self.system.stop()
         files = [path.read_bytes() for path in self.system.files if path.exists()]
-        return check(files, self._workload.streams, self.moments, self.destroyed, self._is_foreign)
+        dropped = self.system.dropped() - self.flooded
+        return check(files, self._workload.streams, self.moments, self.destroyed, self._is_foreign, dropped)
 
     @property
     def lines(self) -> int:

@@ -262,3 +262,44 @@ def test_what_is_spoiled_is_never_judged_good(data: st.DataObject) -> None:
     assert b"".join(lines) == b"".join(good()) or not verdict.good
     assert all(verdict.examples[what] for what in counts(verdict))
     assert set(counts(verdict)) <= set(VERDICTS)
+
+
+# -- datagrams ----------------------------------------------------------------------------------
+
+KILLED = Moment(10.0, 10.2)
+
+
+def post(*missing: int) -> tuple[list[bytes], Stream]:
+    one = stream(b"7.0")
+    one.datagrams = True
+    return [line_of(one.key, number) for number in range(LINES) if number not in missing], one
+
+
+@pytest.mark.parametrize(
+    ("missing", "moments", "dropped", "wrong"),
+    [
+        ((), [], 0, {}),
+        ((3, 20), [], 2, {}),
+        ((3, 20), [], 1, {"lost": 1}),
+        ((3, 29), [], 0, {"lost": 2}),
+        ((3,), [], 3, {"invented": 2}),
+        # Number 9 was accepted at 10 s.
+        ((9,), [KILLED], 0, {}),
+        ((9,), [KILLED], 1, {}),
+        ((8, 9), [KILLED], 0, {"lost": 1}),
+        ((8, 9), [KILLED], 3, {"invented": 1}),
+        ((9,), [Moment(10.0, 10.2, broken_only=True)], 0, {"lost": 1}),
+    ],
+)
+def test_datagrams_are_there_or_counted(
+    missing: tuple[int, ...], moments: list[Moment], dropped: int, wrong: dict[str, int]
+) -> None:
+    lines, one = post(*missing)
+    assert counts(check([b"".join(lines)], [one], moments, dropped=dropped)) == wrong
+
+
+def test_a_datagram_is_whole_and_there_once() -> None:
+    lines, one = post()
+    assert counts(check([b"".join([*lines, lines[4]])], [one])) == {"doubled": 1}
+    lines[-1] = lines[-1][:20] + b"\n"
+    assert counts(check([b"".join(lines)], [one], [Moment(29.9, 30.2)])) == {"torn": 1}

@@ -59,7 +59,6 @@ GROUPS = [
         BUILTIN,
         [
             "datagrams, recorder frozen",
-            "datagrams, recorder killed",
             "datagrams, disk full",
             "datagrams, stopped",
         ],

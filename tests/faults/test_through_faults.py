@@ -10,7 +10,7 @@ import pytest
 from bench import Home
 from stage import play
 from through import Through
-from through_faults import FAULTS
+from through_faults import FAULTS, of_tls
 
 pytestmark = pytest.mark.root
 
@@ -49,3 +49,9 @@ def test_faults_of_a_tremplin(home: Home, tmp_path: Path, first: int) -> None:
     print(f"seed {seed}")
     # Neighbours in the catalogue are alike: those of one stage are taken from all over it.
     play(Through(home, tmp_path / "hosts"), {name: FAULTS[name] for name in SHORT[first::STAGES]}, seed)
+
+
+@pytest.mark.timeout(120)
+def test_faults_of_a_tremplin_whose_senders_speak_tls(home: Home, tmp_path: Path) -> None:
+    names = ("relay killed", "link away", "disk full there", "stopped", "a stranger does everything")
+    play(Through(home, tmp_path / "hosts", "--tls"), {name: of_tls()[name] for name in names}, seed=7)

@@ -204,3 +204,29 @@ def test_a_burst_that_is_not_heard_uses_no_key_twice(receiver: Receiver) -> None
     workload.burst(60, threads=5)
     streams = finished(workload)
     assert len({one.key for one in streams}) == len(streams) == 70
+
+
+def test_datagrams_that_are_refused_are_known_to_be() -> None:
+    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ear.bind(("127.0.0.1", 0))
+    address = ear.getsockname()
+
+    def post() -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.connect(address)
+        return sock
+
+    workload = Workload(lambda: socket.create_connection(address), senders=0, post=post)
+    try:
+        wait_until(lambda: workload.streams and workload.streams[0].lines_accepted() >= 2)
+        heard = [ear.recv(65536) for _ in range(2)]
+        assert heard == [line_of(b"0.0", 0)[:-1], line_of(b"0.0", 1)]
+        ear.close()
+        wait_until(lambda: len(workload.streams) > 2)
+    finally:
+        workload.end()
+        ear.close()
+    first, second, *_ = workload.streams
+    assert first.broken
+    assert first.lines_accepted() == first.lines_sent - 1
+    assert (second.key, second.broken, second.lines_accepted()) == (b"0.1", True, 0)

@@ -19,10 +19,12 @@ from typing import NamedTuple
 import psutil
 from bench import ROOT, Home, free_port
 from clock import COMPILER, Clock
+from lan import stated
 from netns import Namespace, link, run
 from small_disk import SmallDisk
 from swarm import flood, runs
-from tremplin_bench import Tremplin, TremplinRecording, account, tremplin
+from tls_sender import tls_connection
+from tremplin_bench import ALIAS, Tremplin, TremplinRecording, account, tremplin
 
 from reclog.engine.records.names import MARK
 from reclog.engine.system.faultpoints import VARIABLE
@@ -37,7 +39,8 @@ SPOOL_MAX = "16MiB"
 class Through:
     """`fab tremplin` from a laptop's namespace to a jump host's; senders are on the jump host."""
 
-    def __init__(self, home: Home, folder: Path) -> None:
+    def __init__(self, home: Home, folder: Path, carried: str = "--udp") -> None:
+        """`carried` is the option that says what carries more than streams of TCP, or them."""
         self.name = "tremplin"
         self.home = home
         self.folder = folder
@@ -49,7 +52,7 @@ class Through:
         self.recording: TremplinRecording
         #: Every file that was recorded into, in the order in which that was done; the last is the one now.
         self.files: list[Path] = []
-        self.words = ["--partial-after", "20", "--spool-max", SPOOL_MAX]
+        self.words = ["--partial-after", "20", "--spool-max", SPOOL_MAX, carried]
         #: What a sender says first; nothing while no token is asked for.
         self.token = b""
         with contextlib.ExitStack() as stack:
@@ -156,14 +159,33 @@ class Through:
 
     def connect(self) -> socket.socket:
         """Connect as a sender."""
-        port = self.recording.port
-        sock = self.jump.call(lambda: socket.create_connection(("127.0.0.1", port), timeout=5))
+        sock = self.jump.call(self._connected)
         sock.sendall(self.token)
         return sock
 
+    def _connected(self) -> socket.socket:
+        if "--tls" not in self.words:
+            return socket.create_connection(("127.0.0.1", self.recording.port), timeout=5)
+        (certificate,) = (self.home.state / "reclog" / "tls").glob("*.pem")
+        sock = tls_connection(self.recording.port, str(certificate), name=ALIAS)
+        sock.settimeout(5)
+        return sock
+
     def ask(self, option: str) -> subprocess.CompletedProcess[str]:
-        """Run the same `fab tremplin` with one more option."""
-        return self.open(option)
+        """Run the same `fab tremplin` with one more option, but for --udp, which not all go together with."""
+        return self.recording.again(*(word for word in self.words if word != "--udp"), option)
+
+    def post(self) -> socket.socket | None:
+        """Return a socket that datagrams can be sent on; None where it hears none."""
+        if "--udp" not in self.words:
+            return None
+        sock = self.jump.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sock.connect(("127.0.0.1", self.recording.port))
+        return sock
+
+    def dropped(self) -> int:
+        """Return how many datagrams the event log here says were dropped."""
+        return stated(self.recording.folder)
 
     def flood(self, words: Sequence[bytes], over: threading.Event) -> int:
         """Have strangers come to the jump host; return how many."""

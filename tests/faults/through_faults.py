@@ -9,11 +9,13 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 from bench import wait_until
 from clock import COMPILER
+from datagrams import floods, while_held_up
 from netns import CUT, Namespace, filtered
 from small_disk import SmallDisk
 from stage import Fault, Stage
@@ -209,6 +211,20 @@ def disk_full_here(stage: Stage) -> None:
     _filled(stage, system_of(stage).disk_here, False)
 
 
+@contextlib.contextmanager
+def full_there(stage: Stage) -> Iterator[None]:
+    """Leave no room there meanwhile."""
+    system = system_of(stage)
+    with stating(stage, "paused", "resumed", there=True), frozen(stage.the("collector")):
+        before = len(events(stage, "paused", True))
+        try:
+            system.disk_there.fill(0)
+            wait_until(lambda: len(events(stage, "paused", True)) > before, 20, "it is paused")
+            yield
+        finally:
+            system.disk_there.make_room()
+
+
 def disk_full_there(stage: Stage) -> None:
     # Or it makes room by itself, as fast as its lines are acked.
     _filled(stage, system_of(stage).disk_there, True, "collector")
@@ -295,6 +311,10 @@ def _proc(process: psutil.Process, name: str) -> list[str]:
     return Path(f"/proc/{process.pid}/{name}").read_text().splitlines()
 
 
+DATAGRAMS: dict[str, Fault] = {
+    **floods("relay"),
+    "datagrams, disk full there": while_held_up(full_there),
+}
 FAULTS: dict[str, Fault] = {
     "collector killed": collector_killed,
     "collector told to end": collector_told_to_end,
@@ -323,6 +343,7 @@ FAULTS: dict[str, Fault] = {
     "senders come and go": senders_come_and_go,
     "senders stay silent": senders_stay_silent,
     **STRANGERS,
+    **DATAGRAMS,
     "no descriptors": no_descriptors,
     "strangers come": strangers_come,
     **POINTS,
@@ -331,3 +352,9 @@ FAULTS: dict[str, Fault] = {
 }
 if COMPILER:
     FAULTS.update({"clock jumps here": clock_jumps(False), "clock jumps there": clock_jumps(True)})
+
+
+def of_tls() -> dict[str, Fault]:
+    """Return those in which it matters that senders speak TLS, and in which they can shake hands."""
+    others = {*DATAGRAMS, *POINTS, *EDITS, "no descriptors"}
+    return {name: fault for name, fault in FAULTS.items() if name not in others}

@@ -6,8 +6,10 @@ import contextlib
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
+from scanner import hello
 from stage import Fault, Stage
 from swarm import Crowd, flood
 from through import Through
@@ -39,13 +41,17 @@ def strangers_flood(stage: Stage) -> None:
 
 
 def stranger_does_everything(stage: Stage) -> None:
-    """Connections that stay silent, floods, newlines, noise, half handshakes, all at once, at 5 MB/s."""
+    """Connections that stay silent, floods, newlines, noise, half handshakes, all at once, at 5 MB/s.
+
+    Where senders speak TLS nothing of it is text.
+    """
     system = system_of(stage)
     port, noise = system.recording.port, b"noise of a stranger %08x" % stage.dice.getrandbits(32)
     stage.notes.update((noise, b""))
     works = [
         lambda over: flood(port, [noise], over, 300),
         lambda over: _stay_silent(port, over),
+        lambda over: _half_shake(port, over),
         lambda over: _write(port, b"\n" * 1000, NEWLINES, over),
         lambda over: _write(port, noise.ljust(65536, b"\r") + b"\n", NOISE, over),
     ]
@@ -74,14 +80,31 @@ def _stay_silent(port: int, over: threading.Event) -> None:
         over.wait()
 
 
+def _half_shake(port: int, over: threading.Event) -> None:
+    """Say some of a TLS hello, and stay: of 200 the oldest goes."""
+    said, here = hello(), deque[socket.socket]()
+    while not over.wait(0.01):
+        with contextlib.suppress(OSError):
+            sock = socket.create_connection(("127.0.0.1", port), timeout=5)
+            here.append(sock)
+            # As much as tells what it is: less is text where TLS is not spoken.
+            sock.sendall(said[: 6 + len(here) % (len(said) - 6)])
+        if len(here) > 200:
+            here.popleft().close()
+    for sock in here:
+        sock.close()
+
+
 def _write(port: int, block: bytes, per_second: int, over: threading.Event) -> None:
     """Write a block again and again, so many bytes a second, and end with a whole one."""
     began, written = time.monotonic(), 0
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
-        while not over.wait(0.002):
-            while written < (time.monotonic() - began) * per_second and not over.is_set():
-                sock.sendall(block)
-                written += len(block)
+    while not over.is_set():
+        # Whoever is told to speak TLS is closed, and comes again.
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 30) as sock:
+            while not over.wait(0.002):
+                while written < (time.monotonic() - began) * per_second and not over.is_set():
+                    sock.sendall(block)
+                    written += len(block)
 
 
 @contextlib.contextmanager

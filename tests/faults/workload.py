@@ -3,6 +3,9 @@
 A line is `<sender>.<connection> <number> <any bytes but a newline> <CRC-32 of all before>`; some end in CRLF.
 It follows from these numbers alone, so the checker makes it again instead of keeping it. What the receiver's
 kernel has accepted is what was sent less SIOCOUTQ (tcp(7)), not what `send` took.
+
+One more sender sends datagrams, a line each, now and then. What is refused it knows soon (ICMP): then it
+goes on as another one, as who connects again.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from tls_sender import TlsSocket
 _ANY = bytes(byte for byte in range(256) if byte != 0x0A) * 400
 #: One line in so many is long: more than a segment, a socket buffer's share, a read.
 _LONG_ONE_IN = 400
+#: Seconds between two datagrams: what waits of them while nobody reads has room in the kernel.
+POST_EVERY = 0.05
 #: Seconds that a sender, told to end, waits for its receiver.
 END_WITHIN = 60.0
 
@@ -40,8 +45,10 @@ def line_of(key: bytes, number: int) -> bytes:
 class Stream:
     """What one connection has sent, and how much of it its receiver's kernel had accepted, and when."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, datagrams: bool = False) -> None:
         self.key = key
+        #: Whether each line is sent by itself: one that is missing says nothing of the next.
+        self.datagrams = datagrams
         self.began = time.monotonic()
         #: When it ended, however it did; None while it goes on.
         self.ended: float | None = None
@@ -88,8 +95,9 @@ class Workload:
         pause: float = 0.02,
         patience: float = END_WITHIN,
         strict: bool = True,
+        post: Callable[[], socket.socket | None] = lambda: None,
     ) -> None:
-        """`pause` is the longest silence between two pieces, in seconds.
+        """`pause` is the longest silence between two pieces, in seconds; `post` what datagrams are sent on.
 
         A sender, told to end, waits `patience` seconds for its receiver to take the rest; if it does not, a
         strict one fails, any other takes its connection for broken.
@@ -101,11 +109,14 @@ class Workload:
         self._stuck = AssertionError if strict else TimeoutError
         self._over = threading.Event()
         self._lock = threading.Lock()
+        #: Held while a datagram is sent.
+        self.posting = threading.Lock()
         #: The first number that no sender of a burst has had.
         self._next = 1000
         dice = random.Random(seed)
         works = [(number, random.Random(dice.random())) for number in range(senders)]
-        self._crowd = Crowd([lambda work=work: self._send(*work) for work in works])  # type: ignore[misc]
+        senders_of_streams = [lambda work=work: self._send(*work) for work in works]
+        self._crowd = Crowd([*senders_of_streams, lambda: self._post(post, senders)])
 
     @property
     def lines(self) -> int:
@@ -166,6 +177,37 @@ class Workload:
                 except OSError:
                     stream.broken = True
             stream.ended = time.monotonic()
+
+    def _post(self, post: Callable[[], socket.socket | None], sender: int) -> None:
+        connection = 0
+        while not self._over.is_set():
+            sock = post()
+            if sock is None:
+                return
+            stream = Stream(b"%d.%d" % (sender, connection), datagrams=True)
+            connection += 1
+            with self._lock:
+                self.streams.append(stream)
+            with sock:
+                try:
+                    while not self._over.is_set():
+                        self._post_one(sock, stream)
+                except OSError:
+                    stream.broken = True
+            stream.ended = time.monotonic()
+
+    def _post_one(self, sock: socket.socket, stream: Stream) -> None:
+        number = len(stream.ends)
+        line = line_of(stream.key, number)
+        with self.posting:
+            stream.ends.append(stream.sent + len(line))
+            sock.send(line if number % 2 else line[:-1])
+            stream.sent += len(line)
+        self._over.wait(POST_EVERY)
+        refused = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if refused:
+            raise OSError(refused, "it is refused")
+        stream.mark(0)
 
     def _talk(self, sock: socket.socket, stream: Stream, dice: random.Random) -> None:
         sock.settimeout(0.5)

@@ -68,7 +68,11 @@ class TlsSocket(socket.socket):
 
 
 def tls_connection(
-    port: int, certificate: str, version: ssl.TLSVersion | None = None, show: tuple[str, str] | None = None
+    port: int,
+    certificate: str,
+    version: ssl.TLSVersion | None = None,
+    show: tuple[str, str] | None = None,
+    name: str = "localhost",
 ) -> TlsSocket:
     """Connect to a port of the loopback, whose certificate is known. Raises OSError."""
     context = ssl.create_default_context(cafile=certificate)
@@ -80,7 +84,7 @@ def tls_connection(
     try:
         sock.settimeout(10)
         sock.connect(("127.0.0.1", port))
-        sock.shake(context, "localhost")
+        sock.shake(context, name)
     except BaseException:
         sock.close()
         raise
