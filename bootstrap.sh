@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make .venv with reclog in it. `sh bootstrap.sh tests` adds what the tests need; `sh bootstrap.sh bench`
-# adds that and what the benchmark needs.
+# Make .venv with reclog in it. `sh bootstrap.sh view` adds what `inv view` needs; `sh bootstrap.sh tests` what the
+# tests need; `sh bootstrap.sh bench` that and what the benchmark needs.
 # Debian packages are installed only where something is missing that can't be done without; and socat, which
 # listens best, where that needs no question.
 set -eu
@@ -20,18 +20,21 @@ install() {
 
 need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="${missing:+$missing }python3-venv"
+tests=
 case "${1:-}" in
-    tests) what='.[dev]' ;;
-    bench) what='.[dev,bench]' ;;
+    view) what='.[view]' ;;
+    tests) what='.[dev]' tests=yes ;;
+    bench) what='.[dev,bench]' tests=yes ;;
     *) what=. ;;
 esac
 PATH="$PATH:/usr/sbin:/sbin"
-if [ "$what" != . ]; then
+if [ -n "$tests" ]; then
     need socat socat
     need nc netcat-openbsd
     need openssl openssl
     need telnet telnet
     need curl curl
+    need chromium chromium
     need openssl openssl
     need perl perl
     perl -MSys::Syslog -e 1 2>/dev/null || need Sys::Syslog perl
@@ -85,7 +88,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
 echo "Making .venv and fetching what reclog is built with: this takes some seconds."
 [ -x .venv/bin/python ] || python3 -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$what"
-if [ "$what" != . ]; then
+if [ -n "$tests" ]; then
     # System loggers that exclude each other are unpacked, not installed. Where apt knows no packages yet, it learns.
     unpack() { .venv/bin/python -m benchmarks.debs rsyslog syslog-ng-core; }
     unpack 2>/dev/null || { $as_root apt-get -qq update; unpack; }

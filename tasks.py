@@ -1,13 +1,14 @@
-"""The tasks of `inv`: record on this machine, show, follow, prove, stop."""
+"""The tasks of `inv`: record on this machine, show, follow, look back, prove, stop."""
 
 from invoke.collection import Collection
 
-from reclog.tasks import bench, config_file, edge, faults, history, kill, local, probe, status, tail
+from reclog.tasks import bench, config_file, edge, faults, history, kill, local, probe, status, tail, view
 
 ns = Collection(
     local.local,
     status.status,
     tail.tail,
+    view.view,
     history.history,
     probe.prove,
     kill.kill,

@@ -15,7 +15,7 @@ from invoke.program import Program
 from . import words
 from .console import for_whoever_reads
 from .engine import __version__
-from .tasks import config_file, edge, history, kill, local, probe, status, tail, tremplin
+from .tasks import config_file, edge, history, kill, local, probe, status, tail, tremplin, view
 
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.
 _FABRICS = (
@@ -60,8 +60,9 @@ def main() -> None:
         if any(word.startswith(("-H", "--hosts")) for word in sys.argv[1:]):
             _through_fabric(names)
         else:
-            bodies = (local.local, status.status, tail.tail, history.history, probe.prove, kill.kill)
-            _OnThisMachine(namespace=_configured(*bodies, tremplin.tremplin), **names).run()
+            shown = (status.status, tail.tail, view.view, history.history, probe.prove)
+            bodies = (local.local, *shown, kill.kill, tremplin.tremplin)
+            _OnThisMachine(namespace=_configured(*bodies), **names).run()
 
 
 def _through_fabric(names: dict[str, Any]) -> None:

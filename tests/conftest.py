@@ -21,6 +21,8 @@ from reclog.engine.system.loop import Loop
 
 if TYPE_CHECKING:
     from bench import Home
+    from browsing import View
+    from playwright.sync_api import Browser, Page
     from tremplin_bench import Tremplin
 
 WITHIN = 20.0
@@ -91,6 +93,38 @@ def trem(home: Home, tmp_path: Path) -> Iterator[Tremplin]:
 
     with tremplin(home, tmp_path / "tremplin") as bench:
         yield bench
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Run one browser for all tests of a process."""
+    from browsing import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Give a test a page in a profile of its own; afterwards see that no script failed, none was refused."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.wrong = wrong  # type: ignore[attr-defined] # a test that provokes some empties it
+    yield page
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def view(home: Home) -> Iterator[View]:
+    """Serve the page from a test's home."""
+    from browsing import viewing
+
+    with viewing(home) as view:
+        yield view
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

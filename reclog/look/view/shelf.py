@@ -1,0 +1,85 @@
+"""The recordings that a page may show, and what is known of each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...console import visible
+from ...recordings.registry import Recording, Registry
+from ..query import Gap, History, Line, Question
+from .asked import WrongQuestionError
+from .stretch import back, milliseconds, shown
+
+#: Seconds for which what was seen of them counts: each is asked itself.
+_FRESH = 1.0
+#: Senders and gaps of a recording that are told.
+MOST_SENDERS, MOST_GAPS = 100, 500
+
+
+class Shelf:
+    """Every recording of this user on this machine, by name."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], float] = time.monotonic) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: dict[str, Recording] = {}
+        self._seen_at = float("-inf")
+
+    def recordings(self) -> dict[str, Recording]:
+        """Return them by name, those that run first. Raises StateError."""
+        with self._lock:
+            if self._clock() - self._seen_at > _FRESH:
+                every = [one for one in self._registry.known() if one.file]
+                every.sort(key=lambda one: not one.is_alive())
+                self._seen = {one.name: one for one in every}
+                self._seen_at = self._clock()
+            return self._seen
+
+    def history(self, name: str) -> History:
+        """Return what a recording has. Raises WrongQuestionError if there is none of that name."""
+        recording = self.recordings().get(name)
+        if recording is None:
+            raise WrongQuestionError(f"There is no recording {visible(name[:100])} on this machine.")
+        return History(recording)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return what the page lists."""
+        return [
+            {
+                "name": one.name,
+                "state": one.state,
+                "live": one.is_alive(),
+                "file": visible(one.file),
+                "host": visible(one.host),
+                "size": _size(one.file),
+            }
+            for one in self.recordings().values()
+        ]
+
+
+def about(history: History) -> dict[str, Any]:
+    """Return what is known of a recording as a whole. Raises OSError."""
+    senders = sorted(history.senders().items(), key=lambda one: -one[1])
+    gaps: list[Gap] = [gap for gap in history.gaps() if gap.offset >= 0][-MOST_GAPS:]
+    first = next((one for one in history.forward(Question(), 0, 1) if isinstance(one, Line)), None)
+    last = [one for one in back(history, Question(), None, 1)["items"] if "end" in one]
+    return {
+        "size": history.size,
+        "senders": senders[:MOST_SENDERS],
+        "others": max(0, len(senders) - MOST_SENDERS),
+        "gaps": [shown(gap) for gap in gaps],
+        "begin": milliseconds(first.time if first else None),
+        "end": last[-1]["t"] if last else None,
+    }
+
+
+def _size(file: str) -> int:
+    with contextlib.suppress(OSError):
+        return os.stat(file).st_size
+    return 0
