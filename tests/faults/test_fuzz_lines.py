@@ -25,7 +25,7 @@ from reclog.engine.intake.roster import Limits
 from reclog.engine.records.events import EventLog
 from reclog.engine.records.journal import Journal
 from reclog.engine.stores.file import RecordedFile
-from reclog.engine.stores.recovery import Jump
+from reclog.engine.stores.segments import Jump
 from reclog.engine.stores.spool import Spool
 from reclog.engine.streams.plain import Plain
 from reclog.engine.system.loop import Loop

@@ -30,7 +30,7 @@ from reclog.engine.outlets.checkpoint import Checkpoint
 from reclog.engine.outlets.landing import Landing
 from reclog.engine.records.jsonfile import parse_json
 from reclog.engine.stores.mark import RESERVE
-from reclog.engine.stores.recovery import Jump
+from reclog.engine.stores.segments import Jump
 from reclog.engine.stores.spool import Spool, SpoolUnusable
 from reclog.tremplin.survey import Survey
 

@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from ..records.events import Say
 from ..stores.cursor import Cursor
-from ..stores.recovery import Jump
+from ..stores.segments import Jump
 from ..stores.spool import Spool
 from ..system.kernel import reset_on_close
 from ..system.loop import Loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .recovery import Jump
+from .segments import Jump
 
 if TYPE_CHECKING:
     from .spool import Spool

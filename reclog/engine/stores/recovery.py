@@ -17,20 +17,10 @@ from typing import Any, List, NamedTuple, Tuple
 
 from ..records.jsonfile import read_json
 from ..system.disk import Disk
-from .segments import name_of, start_of
+from .segments import Jump, Segment, name_of, start_of
 
 VERSION = 1
 STATE = "spool.json"
-
-#: The offset of a segment's first byte, and its bytes.
-Segment = Tuple[int, int]
-
-
-class Jump(NamedTuple):
-    """Offsets that hold nothing: what was lost with the machine's power, or never was."""
-
-    start: int
-    end: int
 
 
 class Found(NamedTuple):

@@ -1,10 +1,21 @@
-"""How a spool's segments are named: by the offset of their first byte, in twenty digits."""
+"""A spool's segments: named by the offset of their first byte, in twenty digits; which one holds an offset."""
 
 from __future__ import annotations
 
+import bisect
 import os
 import re
-from typing import Iterable, List, Tuple
+from typing import Iterable, List, NamedTuple, Sequence, Tuple, Union
+
+#: The offset of a segment's first byte, and its bytes.
+Segment = Tuple[int, int]
+
+
+class Jump(NamedTuple):
+    """Offsets that hold nothing: what was lost with the machine's power, or never was."""
+
+    start: int
+    end: int
 
 
 def name_of(start: int) -> str:
@@ -17,6 +28,15 @@ def start_of(name: str) -> int:
     if not re.fullmatch("[0-9]{20}[.]seg", name):
         raise ValueError(f"{name!r} in it is no segment")
     return int(name[:-4])
+
+
+def locate(segments: Sequence[List[int]], offset: int, end: int) -> Union[Segment, Jump]:
+    """Return the segment that `offset` is in, or the jump that begins there (to itself at the `end`)."""
+    # The last one that begins at `offset` or before it: a spool may have thousands.
+    at = bisect.bisect_right(segments, [offset, end + 1]) - 1
+    if at >= 0 and offset < sum(segments[at]):
+        return segments[at][0], segments[at][1]
+    return Jump(offset, max(offset, segments[at + 1][0] if at + 1 < len(segments) else end))
 
 
 def undelivered(folder: str, acks: Iterable[object]) -> int:

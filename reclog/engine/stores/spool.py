@@ -13,7 +13,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import bisect
 import errno
 import os
 import secrets
@@ -28,8 +27,8 @@ from ..system.identity import boot_id
 from . import recovery
 from .cursor import Cursor
 from .mark import Mark
-from .recovery import STATE, VERSION, Found, Jump, Segment
-from .segments import name_of
+from .recovery import STATE, VERSION, Found
+from .segments import Jump, Segment, locate, name_of
 from .store import PausingStore
 
 #: Bytes of a segment at most: two of them may be lost with the machine's power.
@@ -222,12 +221,7 @@ class Spool(PausingStore):
 
     def locate(self, offset: int) -> Segment | Jump:
         """Return the segment that `offset` is in, or the jump that begins there (to itself at the end)."""
-        segments = self._segments
-        # The last one that begins at `offset` or before it: a spool may have thousands.
-        at = bisect.bisect_right(segments, [offset, self.end + 1]) - 1
-        if at >= 0 and offset < sum(segments[at]):
-            return segments[at][0], segments[at][1]
-        return Jump(offset, max(offset, segments[at + 1][0] if at + 1 < len(segments) else self.end))
+        return locate(self._segments, offset, self.end)
 
     def _write(self) -> None:
         if self.paused:

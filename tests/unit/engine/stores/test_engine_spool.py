@@ -16,7 +16,7 @@ from scripted import Said, ScriptedDisk, fails
 
 from reclog.engine.intake.batch import STRANGER
 from reclog.engine.stores import mark as module
-from reclog.engine.stores.recovery import Jump
+from reclog.engine.stores.segments import Jump
 from reclog.engine.stores.spool import Spool, SpoolUnusable
 from reclog.engine.system.aside import AtOnce
 from reclog.engine.system.disk import DISK, Disk
