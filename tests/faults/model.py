@@ -15,6 +15,7 @@ How it is known what is right:
   come back with the bytes that they belong to, so what is in the files is known after a power cut, too.
 - Before an ack leaves, and before a segment is deleted, all that it is about must be labelled in what the
   laptop's platter holds (7, and the order of sync, checkpoint and ack).
+- What the index says of the recorded file is who said each text, and when, or that it is unknown (17).
 
 What may be missing, and nothing else:
 
@@ -36,6 +37,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
+from known import Known, Said
 from ledger import FILES, NEWLINE, Broken, Ledger, Stream
 from reader import FOREIGN, Reader
 from simdisk import BEFORE, Died, Inode, Opened, SimDisk
@@ -79,10 +81,14 @@ class World:
         self._boot = 0
         self._written: dict[int, int] = {}
         self._pending = b""
+        # Who said each of these, and a time that is another for each text.
+        self._pending_said: list[Said] = []
+        self._clock = 0
         self._open_by: object = None
         self._power: dict[SimDisk, Callable[[int], int] | None] = {}
         self.strangers = Strangers(self.laptop, self.ledger)
         self._reader = Reader(self.ledger)
+        self.known = Known(self.laptop, self.ledger, STATE)
         self.start_relay()
         self.start_collector()
 
@@ -118,7 +124,7 @@ class World:
         stream.next = spool.end
         at_end = stream.data.get(spool.end - 1, NEWLINE)
         known = not jumps and spool.end - 1 not in stream.lost
-        self._pending = b""
+        self._pending, self._pending_said = b"", []
         self._open_by = "stranger" if known and at_end != NEWLINE else None
         self.spool = spool
         loop: Any = StubLoop()
@@ -138,7 +144,11 @@ class World:
         closing = b"\n" if self._open_by not in (None, who) else b""
         self._open_by = None if text.endswith(b"\n") else who
         self._pending += closing + text
+        self._clock += 1
+        said = Said(f"10.0.0.{who}", self._clock)
+        self._pending_said += [said] * len(closing + text)
         self.spool.add(who, text)
+        self.spool.batch.note(*said)
 
     def flush_spool(self) -> None:
         self._on_tremplin(self._flush_spool)
@@ -206,7 +216,7 @@ class World:
         self.stale.clear()
         if self.sock is not None:
             self.sock.closed_by_peer = True
-        self._pending = b""
+        self._pending, self._pending_said = b"", []
         if choice is None:
             self.tremplin.crash()
             return
@@ -234,6 +244,9 @@ class World:
             if not self._pending.startswith(data):
                 raise Broken(_unlike(data, self._pending, bytes(stream.data.values())))
             self._pending = self._pending[len(data) :]
+            for label, said in enumerate(self._pending_said[: len(data)], stream.label(first)):
+                self.known.said[label] = said
+            del self._pending_said[: len(data)]
             stream.add(data)
         return [FOREIGN] * len(data)
 
@@ -381,6 +394,7 @@ class World:
             self._on_laptop(self._start_collector)
 
     def _start_collector(self) -> None:
+        self.known.check()
         daemon: Any = StubDaemon(self.laptop, self._collector_says)
         # While a stop is under way, whoever starts another one is a second `inv kill`.
         config = dataclasses.replace(daemon.config, stop_at_once=self.stopping)
@@ -527,6 +541,7 @@ class World:
 
     def check(self) -> None:
         """Check that all that may be expected in the files is there, once all was drained."""
+        self.known.check()
         stream = self.stream
         there = self.ledger.accounted()
         for offset in sorted(stream.data):

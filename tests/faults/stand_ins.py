@@ -148,6 +148,7 @@ class Peer:
 
     def __init__(self, world: Carrier) -> None:
         self.collector = "laptop"
+        self.asks_for_runs = False
         self.cursor: Cursor | None = None
         self.said_last = False
         self.closed = False

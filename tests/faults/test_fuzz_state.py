@@ -263,7 +263,8 @@ def check_checkpoint(root: Path, content: dict[str, str] | bytes) -> None:
         checkpoint = ours.recording.folder / "checkpoint.json"
         if isinstance(content, bytes):
             checkpoint.write_bytes(content)
-        landing = Landing(str(file), str(ours.recording.folder), ours.daemon.log.say, ShakyDisk())
+        say = ours.daemon.log.say
+        landing = Landing(ours.daemon.loop, str(file), str(ours.recording.folder), say, ShakyDisk())
         ours.collector.outlet = ours.collector.acks._outlet = landing
         landing.open()
         assert type(landing.offset) is int

@@ -16,8 +16,8 @@ from typing import Any
 
 from ..errors import EngineError
 from ..feed.client import FeedClient
-from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, STOP, FeedError, Frame, why
-from ..feed.remote import Gaps, Remote
+from ..feed.protocol import ACK, BEAT, DATA, JUMP, LAST, OFFSET_MAX, RUNS, STOP, FeedError, Frame, why
+from ..feed.remote import COUNTED, Gaps, Remote
 from ..feed.tunnel import Tunnel
 from ..outlets import OUTLETS
 from ..outlets.acks import Acks
@@ -28,8 +28,6 @@ from .daemon import Daemon
 SILENCE = 10.0
 RETRY_AFTER = 0.25
 LOOK_EVERY = 1.0
-#: What the relay counts, shown here.
-COUNTED = ("senders", "connects", "refused", "made_room", "datagrams", "datagrams_dropped")
 
 
 class Collector:
@@ -41,7 +39,8 @@ class Collector:
         self.loop = daemon.loop
         self.say = daemon.log.say
         self.take_over = config.take_over
-        self.outlet = OUTLETS[config.outlet](config.file, daemon.folder, self.say, daemon.disk)
+        outlet = OUTLETS[config.outlet]
+        self.outlet = outlet(daemon.loop, config.file, daemon.folder, self.say, daemon.disk)
         #: The spool's end, as far as we were told.
         self.end = 0
         self.remote = Remote()
@@ -116,9 +115,9 @@ class Collector:
 
     def hello(self) -> dict[str, Any]:
         """Return who we are, and from where on we want what spool."""
-        spool, offset = self.outlet.spool or None, self.outlet.offset
+        where = {"spool": self.outlet.spool or None, "offset": self.outlet.offset}
         me = self.config.collector
-        return {"collector": me, "spool": spool, "offset": offset, "take_over": self.take_over}
+        return {"collector": me, **where, "take_over": self.take_over, **self.remote.ask()}
 
     def refused(self, error: EngineError) -> None:
         """Take note that there is no use in trying again."""
@@ -133,6 +132,7 @@ class Collector:
         """Take a connection to the relay."""
         self._client = client
         self.take_over = False  # once is enough: the relay knows its owner now
+        self.remote.answered(answer)
         offset, spool, known = answer["offset"], answer["spool"], self.outlet.spool
         try:
             new = self.outlet.begin(spool, offset)
@@ -144,7 +144,8 @@ class Collector:
         self.end = answer["end"]
         self._heard_at = _now()
         lag, away = self.end - offset, self._heard_at - self._lost_at
-        self.say("connected", offset=offset, lag_bytes=lag, away_seconds=round(away, 3))
+        ahead = self.remote.clock_ahead_ms
+        self.say("connected", offset=offset, lag_bytes=lag, away_seconds=round(away, 3), clock_ahead_ms=ahead)
         if self._answered:
             self.reconnects += 1
         self._stop_sent = False
@@ -198,6 +199,8 @@ class Collector:
             outlet.take(frame.offset, frame.payload)
             self.end = max(self.end, outlet.offset)
             self.acks.came(len(frame.payload))
+        elif frame.kind == RUNS:
+            outlet.hear(frame.offset, frame.payload)
         elif frame.kind == JUMP:
             start = outlet.offset
             outlet.jump(frame.offset)
@@ -278,18 +281,13 @@ class Collector:
             "state": state,
             "paused_for": reason,
             "ended_for": self._refusal,
-            **{name: remote.count(name) for name in COUNTED},
-            "no_text": remote.word("no_text"),
-            "listener_full": remote.facts.get("listener_full") is True,
-            "full_since": remote.word("full_since"),
-            "udp": remote.facts.get("udp") is True,
+            **remote.shown(),
             "lag_bytes": max(0, self.end - self.outlet.settled),
             "reconnects": self.reconnects,
             "gaps": self.gaps.count,
             "offset": self.outlet.offset,
             "acked": self.outlet.settled,
             "stopping": self._stop_wanted,
-            "relay": remote.facts,
         }
 
 

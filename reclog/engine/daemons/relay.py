@@ -162,6 +162,7 @@ class Relay:
     def _sync(self) -> None:
         self._sync_timer.at(self.loop.now() + SYNC_EVERY)
         self.spool.sync_beside()
+        self.spool.runs.keep(self.spool.acked)
         self.owner.save_again()
 
     def _changes(self) -> object:

@@ -5,8 +5,11 @@ One line each, the relay first:
     relay      reclog-feed <version> <nonce>
     collector  <nonce> <HMAC-SHA256(secret, "collector" nonce-of-relay nonce-of-collector)>
     relay      <HMAC-SHA256(secret, "relay" nonce-of-collector nonce-of-relay)>
-    collector  {"collector": id, "spool": id or null, "offset": n, "take_over": bool}
-    relay      {"spool": id, "offset": n, "end": n} or {"refused": why}
+    collector  {"collector": id, "spool": id or null, "offset": n, "take_over": bool, "runs": true}
+    relay      {"spool": id, "offset": n, "end": n, "runs": true, "now_ms": n} or {"refused": why}
+
+`runs` asks for frames of who said what when (RUNS), and for what the relay's clock shows. It may be left out,
+on either side: an older one knows neither, and is served as ever.
 
 The secret itself is never sent, each answer holds for one pair of nonces only, and the two sides' answers
 differ in their first word, so neither can be used for the other (RFC 2104).

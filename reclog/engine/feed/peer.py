@@ -26,6 +26,8 @@ class Peer:
     def __init__(self, feed: Feed, sock: socket.socket) -> None:
         self.sock = sock
         self.collector = ""
+        #: Whether it wants to be told who said what when.
+        self.asks_for_runs = False
         #: Where it is in the spool; None until the handshake is done.
         self.cursor: Cursor | None = None
         self.said_last = False

@@ -24,13 +24,14 @@ NAME_MAX = 500
 
 # From the relay:
 DATA = b"D"  #: bytes of the spool, from `offset` on
+RUNS = b"R"  #: who said the bytes from `offset` on, and when; before the DATA, and only to one who asked
 JUMP = b"J"  #: the spool has nothing up to `offset`; the payload says from where
 BEAT = b"H"  #: it lives; `offset` is the spool's end, the payload its counters
 LAST = b"E"  #: the relay stops, and `offset` is all there will ever be
 # From the collector:
 ACK = b"A"  #: all before `offset` is on its disk
 STOP = b"S"  #: listen no more, send the rest, end
-KINDS = frozenset((DATA, JUMP, BEAT, LAST, ACK, STOP))
+KINDS = frozenset((DATA, RUNS, JUMP, BEAT, LAST, ACK, STOP))
 
 
 class FeedError(Exception):

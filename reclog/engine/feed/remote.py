@@ -8,14 +8,19 @@ Rules kept here:
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 from ..records.events import Say
+from ..stores.index.format import LAST_MS
 from ..system.loop import Loop
 from .protocol import FeedError, Frame
 
 #: Bytes of a relay's counters, their number, and the characters of a name or a word among them.
 LONGEST, MOST, WORD = 16384, 100, 200
+#: What it counts that is shown here.
+COUNTED = ("senders", "connects", "refused", "made_room", "datagrams", "datagrams_dropped")
 #: Gaps in a second that are stated one by one, and that are too many: each is a disk that failed, or a kill.
 EACH_UP_TO, TOO_MANY = 10, 1000
 
@@ -26,6 +31,24 @@ class Remote:
     def __init__(self) -> None:
         #: Numbers, words, truths.
         self.facts: dict[str, Any] = {}
+        #: By how many milliseconds its clock is ahead of ours, give or take how many; None: it does not say.
+        self.clock_ahead_ms: int | None = None
+        self.clock_within_ms: int | None = None
+        self._asked_at = 0.0
+
+    def ask(self) -> dict[str, Any]:
+        """Return what a hello asks for beside the spool."""
+        self._asked_at = time.monotonic()
+        return {"runs": True}
+
+    def answered(self, answer: dict[str, Any]) -> None:
+        """Take what it says to that: somewhere between then and now its clock showed what it says."""
+        half = (time.monotonic() - self._asked_at) * 500
+        now_ms = answer.get("now_ms")
+        self.clock_ahead_ms = self.clock_within_ms = None
+        if type(now_ms) is int and 0 <= now_ms <= LAST_MS:
+            self.clock_ahead_ms = round(now_ms - time.time() * 1000 + half)
+            self.clock_within_ms = math.ceil(half)
 
     def hear(self, frame: Frame) -> None:
         """Take its counters. Raises FeedError."""
@@ -38,6 +61,19 @@ class Remote:
         """Return a counter: 0 if it is none."""
         value = self.facts.get(name)
         return value if type(value) is int and 0 <= value < 1 << 63 else 0
+
+    def shown(self) -> dict[str, Any]:
+        """Return what `status` shows of it."""
+        return {
+            **{name: self.count(name) for name in COUNTED},
+            "no_text": self.word("no_text"),
+            "listener_full": self.facts.get("listener_full") is True,
+            "full_since": self.word("full_since"),
+            "udp": self.facts.get("udp") is True,
+            "clock_ahead_ms": self.clock_ahead_ms,
+            "clock_within_ms": self.clock_within_ms,
+            "relay": self.facts,
+        }
 
     def word(self, name: str) -> str:
         """Return a word, short enough for a table's cell: empty if it is none."""

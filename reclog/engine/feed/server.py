@@ -6,12 +6,14 @@ Rules kept here:
   the oldest of them makes room, so they can't keep the owner out.
 - The spool has one owner. Its new connection replaces its own old one at once; another collector is
   refused, by name, unless it takes over.
+- Who said what when goes before the bytes that it is about, to a collector that asked for it.
 - Something is sent at least every `BEAT_EVERY` seconds, so that the collector can notice silence.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, Callable
 
 from ..records.events import Say
@@ -100,7 +102,11 @@ class Feed:
         known = hello.get("spool") == spool.id and 0 <= offset <= spool.end
         if not known:
             offset = spool.acked  # all that nobody has taken yet
-        return {"spool": spool.id, "offset": offset, "end": spool.end, "known": known}
+        answer = {"spool": spool.id, "offset": offset, "end": spool.end, "known": known}
+        if hello.get("runs") is True:  # an older one does not ask, and would take the frames for nonsense
+            peer.asks_for_runs = True
+            answer.update(runs=True, now_ms=int(time.time() * 1000))
+        return answer
 
     def admitted(self, peer: Peer, offset: int) -> Cursor:
         """Serve `peer` from now on, and no other; return where it begins."""
@@ -111,7 +117,7 @@ class Feed:
             before.close()  # if it is another one, it learns why when it comes again
         self.owner.become(peer.collector)
         self._say("collector connected", collector=peer.collector, offset=offset)
-        return self._spool.cursor(offset)
+        return self._spool.cursor(offset, peer.asks_for_runs)
 
     def heard(self, peer: Peer, frame: Frame) -> None:
         """Take an ack or a stop. Raises FeedError."""
@@ -137,6 +143,8 @@ class Feed:
                 told = json.dumps({"from": piece.start}).encode("ascii")
                 peer.queue(frames.encode(frames.JUMP, piece.end, told))
             elif piece:
+                for packet in cursor.told():
+                    peer.queue(frames.encode(frames.RUNS, packet.begin, packet.data))
                 peer.queue(frames.header(frames.DATA, offset, piece), piece)
             else:
                 if self.ending and not peer.said_last:

@@ -16,7 +16,7 @@ Rules kept here:
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Hashable, List, Sequence, Union
+from typing import TYPE_CHECKING, Hashable, Iterable, List, Sequence, Union
 
 from .noted import Came, Note, Noted, Who
 
@@ -154,6 +154,12 @@ class Batch:
                     at, line = self._buffer.find(b"\n", at, self._end) + 1 or self._end, line + 1
                 self._noted.note(at, when, who)
         self._noted.note(self._end, ms, who)
+
+    def note_each(self, notes: Iterable[Note]) -> None:
+        """Take notes of the text that came in last, from whose beginning they count."""
+        begin = self._last[0]
+        for end, ms, who in notes:
+            self._noted.note(begin + end, ms, who)
 
     # -- out ------------------------------------------------------------------------------------
 

@@ -6,8 +6,10 @@ from typing import Callable, Dict
 
 from ..records.events import Say
 from ..system.disk import Disk
+from ..system.loop import Loop
 from .landing import Landing
 from .outlet import Outlet
 
-#: By name, what makes one of: the path that it fills, its daemon's folder, who is told, and the disk.
-OUTLETS: Dict[str, Callable[[str, str, Say, Disk], Outlet]] = {"file": Landing}
+#: By name, what makes one of: the daemon's loop, the path that it fills, the daemon's folder, who is told,
+#: and the disk.
+OUTLETS: Dict[str, Callable[[Loop, str, str, Say, Disk], Outlet]] = {"file": Landing}

@@ -5,6 +5,8 @@ Rules kept here:
 - Written, synced, checkpoint saved: in this order, and only then may the offset be acked.
 - While this process lives it knows what it wrote; a new one finds out by its checkpoint (see comparer).
 - Whatever somebody does to the file, each byte of the feed is written once.
+- The index is told who said what, also of what the file was found to hold. It is written before a checkpoint:
+  what that covers does not come again.
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ from ..records.events import Say
 from ..records.jsonfile import read_json, write_json
 from ..records.names import CHECKPOINT
 from ..stores.file import RecordedFile
+from ..stores.index.format import Run
+from ..stores.index.writer import IndexWriter
 from ..system.disk import DISK, Disk
+from ..system.loop import Loop
+from .arrivals import Arrivals, notes
 from .checkpoint import Checkpoint
 from .comparer import Comparer
 from .outlet import Settling
@@ -27,10 +33,11 @@ from .outlet import Settling
 class Landing:
     """One file that is given the bytes of a spool, in order, from an offset on: an `Outlet`."""
 
-    def __init__(self, path: str, folder: str, say: Say, disk: Disk = DISK) -> None:
-        """The checkpoint is kept in `folder`; `say` is told what happens to `path`."""
+    def __init__(self, loop: Loop, path: str, folder: str, say: Say, disk: Disk = DISK) -> None:
+        """Checkpoint and index are kept in `folder`; `say` is told what happens to `path`."""
         self.path = path
-        self.file = RecordedFile(path, say, disk, self._leaving, self._touched)
+        self._index = IndexWriter(loop, folder, say, disk)
+        self.file = RecordedFile(path, say, disk, self._leaving, self._touched, self._index)
         self.spool = ""
         self.offset = 0
         self.settled = 0
@@ -44,6 +51,9 @@ class Landing:
         self._who = 0
         self._comparer: Comparer | None = None
         self._compared_fd = -1
+        # Who said what comes; and what was compared, and may not be what the file holds.
+        self._arrivals = Arrivals()
+        self._undecided: list[Run] = []
 
     @property
     def queued(self) -> int:
@@ -78,6 +88,7 @@ class Landing:
 
     def begin(self, spool: str, offset: int) -> bool:
         """Take note from where a relay sends; True if it is not what was asked for."""
+        self._arrivals.forget()
         if (spool, offset) == (self.spool, self.offset):
             return False
         self._write_all_taken()
@@ -89,20 +100,29 @@ class Landing:
         self._who += 1
         return True
 
+    def hear(self, offset: int, packet: bytes) -> None:
+        """Take what the relay says of who said the bytes from `offset` on, and when. Raises FeedError."""
+        self._arrivals.hear(offset, packet)
+
     def take(self, offset: int, data: bytes) -> None:
         """Take the spool's bytes at `offset`. Raises FeedError if others were due."""
         if offset != self.offset:
             raise FeedError(f"the feed jumped to {offset}, {self.offset} was due")
         self.offset += len(data)
+        runs = self._arrivals.about(offset, self.offset)
         if self._comparer is not None:
+            self._undecided += runs
             try:
                 found = self._comparer.feed(data)
             except OSError as error:  # nobody can tell what is there: a new process is to find out
                 raise FileUnusable(f"{self.file.path} can't be read ({error.strerror}).") from error
+            comparer, other = self._comparer, not self._comparing_own()
             if found is None:
+                self._is_there(self.offset - comparer.undecided, comparer.matched)
                 return
             data, goes_on = found
-            comparer, other = self._comparer, not self._comparing_own()
+            self._is_there(self.offset - len(data), comparer.compared if goes_on else comparer.matched)
+            runs = self._undecided
             self._end_comparing()
             if goes_on:
                 self.file.go_on(self._who)
@@ -115,6 +135,7 @@ class Landing:
                     there = self.file.size - comparer.matched
                     self._say("file changed", how="added to while nobody recorded", bytes=there)
         self.file.add(self._who, data)
+        self.file.batch.note_each(notes(runs, self.offset - len(data)))
         if self.file.queued >= self.file.FLUSH_AT:
             self.file.flush()
 
@@ -124,6 +145,7 @@ class Landing:
             raise FeedError(f"the feed jumped back to {offset} from {self.offset}")
         self._write_all_taken()
         if self._comparer is not None:
+            self._is_there(self.offset, self._comparer.compared)
             self._comparer.break_line()
         self._generation += 1
         self.offset = offset
@@ -137,6 +159,7 @@ class Landing:
         if comparer is not None and comparer.compared == self.file.size and self._comparing_own():
             # All that the file holds is ours. A half line at its end is settled, too: else a stop that finds
             # one waits for ever for the ack of it.
+            self._is_there(self.offset, comparer.compared)
             self._end_comparing()
             if comparer.inside or comparer.undecided:
                 self.file.go_on(self._who)
@@ -178,6 +201,7 @@ class Landing:
                 return False
             file.named = True
             self._generation += 1
+            self._index.flush()
             write_json(self._checkpoint_path, checkpoint._asdict(), sync=True, disk=self._disk)
             self.anchored = True
             self.settled = offset
@@ -215,8 +239,21 @@ class Landing:
         this, that = self._disk.fstat(self._compared_fd), self._disk.fstat(self.file.fd)
         return (this.st_dev, this.st_ino) == (that.st_dev, that.st_ino)
 
+    def _is_there(self, offset: int, position: int) -> None:
+        """Tell the index who said what the file holds, before `position`, of the spool before `offset`."""
+        undecided, there = self._undecided, position - offset
+        self._undecided = [
+            run._replace(begin=max(run.begin, offset)) for run in undecided if run.end > offset
+        ]
+        # What a killed process had told it already is in it.
+        begin = max(self._index.end - there, undecided[0].begin) if undecided else offset
+        if begin < offset and self._comparing_own():
+            decided = (run._replace(end=min(run.end, offset)) for run in undecided if run.begin < offset)
+            self._index.tell(begin + there, position, notes(decided, begin))
+
     def _end_comparing(self) -> None:
         self._comparer = None
+        self._undecided = []
         if self._compared_fd >= 0:
             self._disk.close(self._compared_fd)
             self._compared_fd = -1

@@ -45,6 +45,9 @@ class Outlet(Protocol):
     def begin(self, spool: str, offset: int) -> bool:
         """Take note from where a relay sends; True if it is not what was asked for. Raises FeedError."""
 
+    def hear(self, offset: int, packet: bytes) -> None:
+        """Take what the relay says of who said the bytes from `offset` on, and when. Raises FeedError."""
+
     def take(self, offset: int, data: bytes) -> None:
         """Take the spool's bytes at `offset`. Raises FeedError if others were due."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterator
 
+from .index.spooled import Packet, Teller
 from .segments import Jump
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ CHUNK = 256 * 1024
 class Cursor:
     """Where one consumer of a spool is."""
 
-    def __init__(self, spool: Spool, offset: int) -> None:
+    def __init__(self, spool: Spool, offset: int, asks_for_runs: bool = False) -> None:
         #: The offset of what is read next.
         self.offset = offset
+        self._teller = Teller(spool.runs, offset) if asks_for_runs else None
         self._spool = spool
         self._fd = -1
         # The segment that is open, by its start.
@@ -45,6 +47,10 @@ class Cursor:
             data = data[: data.rfind(b"\n") + 1] or data
         self.offset += len(data)
         return data
+
+    def told(self) -> Iterator[Packet]:
+        """Yield who said what was read last, and when, as far as it is known and this cursor asks for it."""
+        return iter(()) if self._teller is None else self._teller.up_to(self.offset)
 
     def deleted(self, start: int) -> None:
         """Let go of the segment that begins at `start`: it gives its room back only then."""

@@ -1,4 +1,4 @@
-"""A spool's segments: named by the offset of their first byte, in twenty digits; which one holds an offset."""
+"""A spool's segments: named by the offset of their first byte, in twenty digits; which holds an offset."""
 
 from __future__ import annotations
 

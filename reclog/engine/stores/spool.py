@@ -26,6 +26,7 @@ from ..system.disk import DISK, Disk
 from ..system.identity import boot_id
 from . import recovery
 from .cursor import Cursor
+from .index.spooled import SHARE, Spooled
 from .mark import Mark
 from .recovery import STATE, VERSION, Found
 from .segments import Jump, Segment, locate, name_of
@@ -71,6 +72,8 @@ class Spool(PausingStore):
         #: Bytes of all segments on disk.
         self.size = 0
         self.cursors: set[Cursor] = set()
+        #: Who said what in it, and when.
+        self.runs = Spooled(folder, disk)
         self._boot = boot or boot_id()
         self._mark = Mark(os.path.join(folder, STATE), disk, self._state, beside)
         self._syncing = beside()
@@ -86,6 +89,7 @@ class Spool(PausingStore):
         self.limit = limit
         # Small limits need small segments, or deleting the oldest would free too much at a time.
         self._segment_size = max(64 * 1024, min(SEGMENT, limit // 8))
+        self.runs.limit = limit // SHARE
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -136,6 +140,7 @@ class Spool(PausingStore):
                 self.size += length
             else:  # made, and lost its bytes with the machine's power
                 self.disk.unlink(self.path(start))
+        self.runs.open(self._segments[0][0] if self._segments else self.end, self.end)
         for start, _ in self._segments[-2:]:  # the last process may have died before it synced what it wrote
             self.disk.sync(self.path(start))
         try:
@@ -150,6 +155,7 @@ class Spool(PausingStore):
         self._mark.wait()
         while self._syncing.busy:  # the end of one may begin another
             self._syncing.wait()
+        self.runs.close(self.acked)
         if self._fd >= 0:
             self.disk.close(self._fd)
             self._fd = -1
@@ -213,9 +219,9 @@ class Spool(PausingStore):
             self._trim()
             self.disk.reach("ack.after-take")
 
-    def cursor(self, offset: int) -> Cursor:
-        """Return one that reads from `offset` on."""
-        cursor = Cursor(self, offset)
+    def cursor(self, offset: int, asks_for_runs: bool = False) -> Cursor:
+        """Return one that reads from `offset` on, and is told who said what where it asks for that."""
+        cursor = Cursor(self, offset, asks_for_runs)
         self.cursors.add(cursor)
         return cursor
 
@@ -240,7 +246,7 @@ class Spool(PausingStore):
             self._segments[-1][1] += written
             self.size += written
             self.end += written
-            batch.written(written)
+            self.runs.told(self.end - written, self.end, batch.written(written))
 
     # -- segments -------------------------------------------------------------------------------
 
@@ -255,6 +261,7 @@ class Spool(PausingStore):
                 self.sync()
             self.disk.close(self._fd)
             self._fd = -1
+            self.runs.close(self.acked)
             self.sync_beside()
         # After a restart the last one is gone on with, if it ends where the spool does.
         if anew or last is None or sum(last) != self.end or last[1] >= self._segment_size:
@@ -289,3 +296,4 @@ class Spool(PausingStore):
         self.disk.unlink(self.path(start))
         del self._segments[0]
         self.size -= length
+        self.runs.forget(self._segments[0][0])

@@ -43,8 +43,9 @@ class RelayEnd:
         self.events.append(event)
         json.dumps(facts)
 
-    def write(self, text: bytes) -> None:
+    def write(self, text: bytes, sender: str = "") -> None:
         self.spool.add(1, text)
+        self.spool.batch.note(sender, 1)
         assert self.spool.flush()
 
     def connect(self) -> Caller:

@@ -144,6 +144,20 @@ class Runs:
         self.sizes.extend(other.sizes)
         self.last = other.last
 
+    def parts(self, most: int) -> Iterator[Runs]:
+        """Yield them again, so many at once at most."""
+        if 0 < len(self) <= most:
+            yield self
+            return
+        begin = self.first
+        for at in range(0, len(self), most):
+            part = Runs(begin)
+            part.names = self.names
+            until = at + most
+            part.add_all(self.numbers[at:until], self.times[at:until], self.sizes[at:until])
+            begin = part.last
+            yield part
+
     def bytes_by_sender(self) -> Dict[str, int]:
         """Return how much each said."""
         totals = [0] * (len(self.names) + 2)

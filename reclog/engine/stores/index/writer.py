@@ -70,6 +70,11 @@ class IndexWriter:
         self._waiting = 0
         self._failed_at = 0.0
 
+    @property
+    def end(self) -> int:
+        """The offset in the file behind all that is written down."""
+        return self._open.last
+
     def take_up(self, fd: int) -> None:
         """Be the index of that open file from now on, as far as it is one of its text."""
         self._told, self._waiting = [], 0
@@ -143,7 +148,7 @@ class IndexWriter:
                 numbers = {}
             if begin > latest.last:
                 latest.add(begin - latest.last, None, None)
-            _add(latest, notes, numbers)
+            add_notes(latest, notes, numbers)
             if latest.last < end:
                 latest.add(end - latest.last, None, None)
         block = latest.pack(0, witness(self._fd, latest.last, self._disk))
@@ -249,7 +254,7 @@ class IndexWriter:
         return head.last <= size and head.witness in (0, witness(self._fd, head.last, self._disk))
 
 
-def _add(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> None:
+def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> None:
     """Add what was noted; `numbers` are those of senders that were asked for before."""
     if not notes:
         return

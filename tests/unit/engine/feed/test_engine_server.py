@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from reclog.engine.feed import handshake
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed import server as module
 from reclog.engine.feed.owner import Owner
-from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP
+from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, RUNS, STOP
 from reclog.engine.feed.server import STRANGERS
+from reclog.engine.stores.index.packet import unpack
 from reclog.engine.stores.mark import RESERVE
 from reclog.engine.system.loop import Loop
 
@@ -360,3 +362,33 @@ def test_a_backlog_does_not_keep_the_loop(bench: Bench) -> None:
     finally:
         peer.sock = real
     assert 0 < sum(pushes) < 10_000_000
+
+
+def test_who_said_it_goes_before_the_bytes_where_that_is_asked_for(bench: Bench) -> None:
+    bench.write(b"one\n", "10.0.0.1")
+    bench.write(b"two\n", "10.0.0.2")
+    client = bench.owner_client(runs=True)
+    assert client.answer["runs"] is True
+    assert abs(client.answer["now_ms"] - time.time() * 1000) < 5000
+    client.until(lambda: client.data() == b"one\ntwo\n")
+    bench.write(b"more\n", "10.0.0.1")
+    client.until(lambda: client.data().endswith(b"more\n"))
+    said, end = [], 0
+    for frame in client.frames():
+        if frame.kind == RUNS:
+            said += list(unpack(frame.offset, frame.payload))
+        elif frame.kind == DATA:
+            end = frame.offset + len(frame.payload)
+            assert said[-1].end >= end, "the bytes came first"
+    assert [(run.begin, run.end, run.sender) for run in said] == [
+        *[(0, 4, "10.0.0.1"), (4, 8, "10.0.0.2"), (8, 13, "10.0.0.1")]
+    ]
+
+
+@pytest.mark.parametrize("hello", [{}, {"runs": False}, {"runs": 1}, {"runs": "true"}])
+def test_who_does_not_ask_is_served_as_ever(bench: Bench, hello: dict[str, Any]) -> None:
+    bench.write(b"one\n", "10.0.0.1")
+    client = bench.owner_client(**hello)
+    assert set(client.answer) == {"spool", "offset", "end", "known"}
+    client.until(lambda: client.data() == b"one\n")
+    assert RUNS not in {frame.kind for frame in client.frames()}

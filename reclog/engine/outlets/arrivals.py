@@ -1,0 +1,66 @@
+"""What a relay says of who said what when, until the bytes come that it is about.
+
+Rules kept here:
+
+- It is a stranger's word: bounded, checked, and used for no more than the index. What it says of bytes that
+  are here already, or of none that come, is nothing.
+- Of what it does not speak of nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Deque, Iterable, List, Optional, Tuple
+
+from ..feed.protocol import FeedError
+from ..stores.index.format import Run
+from ..stores.index.packet import MOST, unpack
+
+#: Runs that wait for their bytes at most: an honest relay sends a packet when its first bytes are next.
+AHEAD = 4 * MOST
+
+
+class Arrivals:
+    """Runs by the spool's offsets, ascending."""
+
+    def __init__(self) -> None:
+        self._runs: Deque[Run] = deque()
+
+    def forget(self) -> None:
+        """Take note that the relay begins anew to tell."""
+        self._runs.clear()
+
+    def hear(self, begin: int, packet: bytes) -> None:
+        """Take a packet about the bytes from `begin` on. Raises FeedError if it makes no sense."""
+        if len(self._runs) > AHEAD:
+            raise FeedError("the relay says who said more than it sends")
+        try:
+            runs = unpack(begin, packet)
+        except ValueError as error:
+            raise FeedError(f"what the relay says of its senders makes no sense: {error}") from error
+        known = self._runs[-1].end if self._runs else 0
+        self._runs.extend(run._replace(begin=max(run.begin, known)) for run in runs if run.end > known)
+
+    def about(self, begin: int, end: int) -> List[Run]:
+        """Return what is known of the bytes from `begin` to `end`, without a hole; once."""
+        runs, found = self._runs, []
+        at = begin
+        while at < end and runs and runs[0].begin < end:
+            run = runs[0]
+            if run.begin > at:
+                found.append(Run(at, run.begin, None, None))
+                at = run.begin
+            if run.end > at:
+                found.append(Run(at, min(run.end, end), run.ms, run.sender))
+                at = found[-1].end
+            if run.end > end:
+                break
+            runs.popleft()
+        if at < end:
+            found.append(Run(at, end, None, None))
+        return found
+
+
+def notes(runs: Iterable[Run], begin: int) -> List[Tuple[int, Optional[int], str]]:
+    """Return what is to be noted of them, for a text that begins at offset `begin`."""
+    return [(run.end - begin, run.ms, run.sender or "") for run in runs if run.end > begin]

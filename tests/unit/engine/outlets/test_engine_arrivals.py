@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import List, Tuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+
+from reclog.engine.feed.protocol import FeedError
+from reclog.engine.outlets.arrivals import AHEAD, Arrivals
+from reclog.engine.stores.index.format import Runs
+from reclog.engine.stores.index.packet import pack
+
+
+def packet(first: int, *sizes: int) -> bytes:
+    """Return one about bytes whose sender and time tell which they are."""
+    runs = Runs(first)
+    for size in sizes:
+        runs.add(size, 1000 + runs.last, f"s{runs.last}")
+    return pack(runs)
+
+
+@examples(80)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.lists(st.integers(1, 9), min_size=1, max_size=5)), max_size=8),
+    st.lists(st.integers(1, 20), max_size=12),
+)
+def test_whatever_is_heard_each_byte_is_answered_once_and_not_with_another(
+    heard: List[Tuple[int, List[int]]], taken: List[int]
+) -> None:
+    arrivals = Arrivals()
+    at = 0
+    for number, size in enumerate(taken):
+        if number < len(heard):
+            arrivals.hear(heard[number][0], packet(heard[number][0], *heard[number][1]))
+        for run in arrivals.about(at, at + size):
+            assert run.begin == at < run.end
+            if run.sender is not None:
+                said_first = int(run.sender[1:])
+                assert run.ms == 1000 + said_first
+                assert said_first <= run.begin < said_first + 9
+            at = run.end
+    assert at == sum(taken)
+
+
+def test_what_is_told_before_its_bytes_is_known_of_them_in_any_pieces() -> None:
+    arrivals = Arrivals()
+    arrivals.hear(10, packet(10, 4, 6))
+    arrivals.hear(20, packet(20, 5))
+    found = [(run.begin, run.end, run.sender) for at in range(8, 28, 3) for run in arrivals.about(at, at + 3)]
+    assert found == [
+        *[(8, 10, None), (10, 11, "s10"), (11, 14, "s10"), (14, 17, "s14"), (17, 20, "s14")],
+        *[(20, 23, "s20"), (23, 25, "s20"), (25, 26, None), (26, 29, None)],
+    ]
+
+
+@pytest.mark.parametrize("nonsense", [b"", b"\0", b"\1x", b"\2", packet(0, 1)[:-1], packet(0, 1) + b"x"])
+def test_nonsense_ends_the_connection(nonsense: bytes) -> None:
+    with pytest.raises(FeedError, match="no sense"):
+        Arrivals().hear(0, nonsense)
+
+
+def test_a_relay_that_says_who_said_and_never_sends_it_is_none() -> None:
+    arrivals, at = Arrivals(), 0
+    while len(arrivals._runs) <= AHEAD:
+        arrivals.hear(at, packet(at, *[1] * 1000))
+        at += 1000
+    with pytest.raises(FeedError, match="more than it sends"):
+        arrivals.hear(at, packet(at, 1))
+    arrivals.forget()
+    assert arrivals.about(0, 5)[0].sender is None
