@@ -34,6 +34,8 @@ class Started:
     recording: Recording
     #: None where it ran already.
     process: subprocess.Popen[bytes] | None
+    #: Bytes that were in the file before.
+    begin: int
     #: What the person should know, of this system's limits and else.
     notes: list[str]
     #: Recordings of dead processes that were cleaned up on the way.
@@ -67,12 +69,13 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
     )
     recording = registry.new(_name(settings), {**config.to_json(), "kind": "local", "host": None})
     forget_the_oldest(registry)
+    begin = recording.size
     process, answer = launch("recorder", recording)
     if not answer.get("ready"):
         recording.clean(began=False)
         raise _reason(settings, registry, answer)
     notes = [str(note) for note in answer.get("notes", [])] + (shown.notes if shown else [])
-    return Started(Recording(recording.folder), process, notes, cleaned, [])
+    return Started(Recording(recording.folder), process, begin, notes, cleaned, [])
 
 
 def _is_meant(other: Recording, settings: LocalSettings) -> bool:
@@ -115,7 +118,7 @@ def _take_up(running: Recording, settings: LocalSettings, registry: Registry) ->
         )
     notes = apply(running, wanted) if wanted else []
     changed = [spoken(name, value) for name, value in wanted.items() if name != "fingerprint"]
-    return Started(Recording(running.folder), None, notes, [], changed)
+    return Started(Recording(running.folder), None, 0, notes, [], changed)
 
 
 def _make_way(settings: LocalSettings, registry: Registry) -> list[str]:

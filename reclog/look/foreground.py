@@ -1,116 +1,146 @@
-"""`--foreground`: stay with a recorder, show how it does, stop it when we are stopped."""
+"""`--foreground`: stay with a recording, show its lines and how it does, stop it when we are stopped.
+
+Rules kept here:
+
+- On a terminal the counters are in one row below the lines, drawn anew; elsewhere there are the lines alone.
+- A recorder that is stopped drains, whatever comes meanwhile: no second Ctrl-C cuts that short.
+- What was sent and could not be recorded is an error.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from reclog.engine.records.events import timestamp
 
-from ..console import counted, note, size, visible
-from ..errors import ReclogError
-from ..recordings.registry import Recording
-from ..recordings.stopped import LastWord
+from ..console import counted, note, say, size, visible
+from ..errors import NotDrainedError, ReclogError
+from ..recordings.recording import Recording, number
+from ..recordings.stopped import LastWord, Stopped
+from .following import Following
+from .query import Gap, History, Line, Question
+from .status import gaps_since_start, lines_per_second
+from .table import rate, sentence
 
-#: Seconds between two looks at the counters; between two lines where there is no terminal.
-LOOK_EVERY, SAY_EVERY = 0.5, 10.0
+#: Seconds between two looks at the file, and at the counters.
+LOOK_EVERY, COUNT_EVERY = 0.05, 0.5
+#: Lines that are shown at a time; bytes behind which a terminal is not kept waiting once all is over.
+AT_A_TIME, BEHIND = 1000, 1024 * 1024
 #: Cells that are left free in the last row: a terminal writes ^C there, and a row that breaks is drawn twice.
 ROOM_BESIDE = 8
+#: What a terminal does (ECMA-48): its row erased; other colours, and back.
+_ERASED, _REVERSE, _PLAIN = "\r\x1b[K", "\x1b[7m", "\x1b[m"
 
 
-def stay_with(recording: Recording, process: subprocess.Popen[bytes], clean: bool) -> dict[str, Any]:
-    """Show a daemon's counters until it ends; Ctrl-C, TERM and HUP stop it. Return how it ended.
+def words(foreground: bool) -> Callable[[str], None]:
+    """Return how to say what is no line: beside the lines in a pipe it goes to standard error."""
+    return note if foreground and not sys.stdout.isatty() else say
 
-    With `clean` nothing of it is left in the registry then. Raises ReclogError if it ended without being
-    told to.
+
+def stay_with(recording: Recording, process: subprocess.Popen[bytes], begin: int, over: bool) -> None:
+    """Show what comes behind the file's byte `begin` until a daemon ends; Ctrl-C, TERM and HUP stop it.
+
+    If it is `over` with the daemon nothing of it is left in the registry then. Raises ReclogError if it ended
+    without being told to, or could not bring in all that was sent.
     """
     word = LastWord(recording, None, timestamp())
     told: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda number, _: told.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
+
+    def stop(which: int, _: object) -> None:
+        if not told:
+            process.terminate()  # from here: a pipe that nobody reads may hold up all else
+        told.append(which)
+
+    signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    previous = [signal.signal(one, stop) for one in signals]
     try:
-        if sys.stdout.isatty():
-            _show_live(recording, process, told)
-        else:
-            _print_lines(recording, process, told)
+        _show(recording, process, begin)
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    stopped = word.facts()
+        for one, handler in zip(signals, previous):
+            signal.signal(one, handler)
+    facts = word.facts()
     if not told and process.returncode != 0:
         raise ReclogError(f"The recorder ended by itself; its last words are in {recording.folder}.")
-    if clean:
+    stopped = Stopped.told(recording, facts, was_dead=False, forced=False)
+    if facts:
+        lines = "" if stopped.lines is None else f"{counted(stopped.lines, 'line')}, "
+        note(f"Stopped: {lines}{size(number(facts.get('bytes')))} recorded.")
+    if over:
         recording.clean()
-    return stopped
+        if stopped.problems:
+            raise NotDrainedError("\n".join(stopped.problems))
 
 
-def _goes_on(process: subprocess.Popen[bytes], told: list[int], at_most: float) -> bool:
-    """Wait up to `at_most` seconds for the recorder's end; pass a stop on to it, once."""
-    until = time.monotonic() + at_most
-    while True:
-        if told:
-            process.terminate()  # it drains: a second Ctrl-C must not cut that short
-            process.wait()
-            return False
-        try:
-            # Short waits: a signal's handler runs, but does not end a wait (PEP 475).
-            process.wait(timeout=0.05)
-            return False
-        except subprocess.TimeoutExpired:
-            if time.monotonic() >= until:
-                return True
-
-
-def _show_live(recording: Recording, process: subprocess.Popen[bytes], told: list[int]) -> None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(Text(""), console=Console(highlight=False), auto_refresh=False) as live:
+def _show(recording: Recording, process: subprocess.Popen[bytes], begin: int) -> None:
+    """Show lines and counters until a daemon has ended and all that it wrote is shown."""
+    screen, row, due = _Screen(), "", 0.0
+    with contextlib.closing(Following(History(recording), Question(), begin)) as following:
         while True:
-            live.update(Text(_summary(recording, width=live.console.width)), refresh=True)
-            if not _goes_on(process, told, LOOK_EVERY):
+            ended = process.poll() is not None  # then all that it wrote is there
+            found = list(itertools.islice(following.new(), AT_A_TIME))
+            more = len(found) == AT_A_TIME
+            if ended and not more:
+                found += following.rest()
+            if screen.live and time.monotonic() >= due:
+                row, due = _summary(recording), time.monotonic() + COUNT_EVERY
+            if not screen.show([_shown(one) for one in found], "" if ended else row):
+                process.terminate()  # nobody looks any more
+                process.wait()
                 return
+            if ended and not more:
+                return
+            if ended and screen.live and following.left() > BEHIND:
+                note(f"{size(following.left())} more are in {recording.file}.")
+                return
+            if not more:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(LOOK_EVERY)
 
 
-def _print_lines(recording: Recording, process: subprocess.Popen[bytes], told: list[int]) -> None:
-    said, said_at = "", 0.0
-    while True:
-        summary = _summary(recording)
-        state = summary.partition(",")[0]
-        if summary != said and (state != said.partition(",")[0] or time.monotonic() - said_at >= SAY_EVERY):
-            print(summary, flush=True)
-            said, said_at = summary, time.monotonic()
-        if not _goes_on(process, told, LOOK_EVERY):
-            return
+class _Screen:
+    """Lines, and on a terminal a row below them that is drawn anew."""
+
+    def __init__(self) -> None:
+        self.live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self._row = ""
+
+    def show(self, lines: Sequence[str], row: str) -> bool:
+        """Show what is new, and `row` in the place of the last one; False if nobody looks any more."""
+        width = shutil.get_terminal_size().columns - ROOM_BESIDE
+        row = f"{_REVERSE}{sentence(row, max(1, width))}{_PLAIN}" if row else ""
+        if lines or row != self._row:
+            erased = _ERASED if self._row else ""
+            self._row = row
+            try:
+                sys.stdout.write(erased + "".join(f"{line}\n" for line in lines) + row)
+                sys.stdout.flush()
+            except OSError:  # a pipe, or a terminal, that is gone
+                return False
+        return True
 
 
-def _summary(known: Recording, width: int = 0) -> str:
+def _shown(one: Line | Gap) -> str:
+    if isinstance(one, Gap):
+        return visible(f"-- {one.sentence} --")
+    return visible(one.text.removesuffix(b"\r"))
+
+
+def _summary(known: Recording) -> str:
     recording = Recording(known.folder)
-    reason = visible(recording.word("paused_for"))
-    uncounted = recording.counters.get("lines", 0) is None
-    head = (
-        f"{recording.state}{f' ({reason})' if reason else ''}, "
-        f"{'' if uncounted else counted(recording.count('lines'), 'line') + ', '}"
-        f"{size(recording.count('bytes'))}, {counted(recording.count('senders'), 'sender')}"
-    )
-    if not width:
-        return head
-    from rich.text import Text
-
-    last = Text(visible(recording.word("last_line")))
-    last.truncate(max(0, width - ROOM_BESIDE))  # by cells: some characters take two
-    return f"{head}\n{last}"
-
-
-def say_how_it_ended(stopped: dict[str, Any]) -> None:
-    """Print what the recorder said when it stopped."""
-    if stopped:
-        lines = stopped.get("lines")
-        number = "" if lines is None else f"{counted(lines, 'line')}, "
-        note(f"Stopped: {number}{size(stopped.get('bytes', 0))} recorded.")
+    reason, gaps = recording.word("paused_for"), len(gaps_since_start(recording))
+    said = [f"{recording.state} ({reason})" if reason else recording.state]
+    if recording.counters.get("lines", 0) is not None:
+        said += [counted(recording.count("lines"), "line")]
+    said += [size(recording.count("bytes")), counted(recording.count("senders"), "sender")]
+    speed = lines_per_second(recording)
+    said += [f"{rate(speed)} lines/s"] if speed is not None else []
+    said += [counted(gaps, "gap")] if gaps else []
+    return visible(", ".join(said))

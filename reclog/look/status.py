@@ -41,8 +41,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "pids": [process.pid for process in families.get(recording.folder, [])],
                 # Nobody counts where it is null: the recording is a raw one.
                 "lines": None if recording.counters.get("lines", 0) is None else recording.count("lines"),
-                # Of the last seconds; null where nobody answers who counts it.
-                "lines_per_second": _rate(recording),
+                "lines_per_second": lines_per_second(recording),
                 "bytes": recording.count("bytes"),
                 "senders": recording.count("senders") if alive else 0,
                 "lag_bytes": recording.count("lag_bytes"),
@@ -112,7 +111,8 @@ def certificate_lines(recording: Recording) -> list[str]:
     ]
 
 
-def _rate(recording: Recording) -> float | None:
+def lines_per_second(recording: Recording) -> float | None:
+    """Return how many lines a second come of late; None where nobody answers who counts them."""
     told = _known(recording, "lines_per_second", float, int)
     return told if recording.reached is Reached.ALIVE else None
 

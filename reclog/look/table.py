@@ -9,7 +9,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -63,9 +62,17 @@ def fitted(described: Sequence[Described], width: int) -> list[str]:
 
 
 def sentence(text: str, width: int) -> str:
-    """Return a sentence on one row: the last words go if it is too long."""
-    words = " ".join(cut(word, max(8, width // 2)) for word in text.split())
-    return textwrap.shorten(words, width, placeholder=f" {_CUT}")
+    """Return a sentence of at most so many cells: the last words go if it is too long."""
+    words = [cut(word, max(8, width // 2)) for word in text.split()]
+    row = " ".join(words)
+    if cell_len(row) <= width:
+        return row
+    kept = 0
+    for number, word in enumerate(words):
+        kept += cell_len(word) + 1
+        if kept > width - len(_CUT):
+            return cut(" ".join([*words[:number], _CUT]), width)
+    return cut(row, width)
 
 
 def cut(text: str, most: int) -> str:
@@ -85,6 +92,11 @@ def ago(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds / length)} {unit} ago"
     return f"{max(0, int(seconds))} s ago"
+
+
+def rate(a_second: float | None) -> str:
+    """Return how many there are a second."""
+    return "-" if a_second is None else f"{a_second:.1f}" if 0 < a_second < 10 else f"{a_second:.0f}"
 
 
 def _columns(described: Sequence[Described], width: int) -> dict[str, list[str]]:
@@ -152,11 +164,6 @@ def _gaps(one: Described) -> str:
     return f"{one['gaps']}, {_ago(one['last_gap_at'])}" if one["gaps"] else "-"
 
 
-def _rate(one: Described) -> str:
-    rate = one["lines_per_second"]
-    return "-" if rate is None else f"{rate:.1f}" if 0 < rate < 10 else f"{rate:.0f}"
-
-
 #: What stands in each column.
 _CELLS: dict[str, Callable[[Described], str]] = {
     "name": lambda one: str(one["name"]),
@@ -166,7 +173,7 @@ _CELLS: dict[str, Callable[[Described], str]] = {
     "listener": lambda one: (one["listener"] or "-") + (", tls" if one["tls"] else ""),
     "senders": lambda one: str(one["senders"]),
     "heard": lambda one: _ago(one["heard_at"]) or "never",
-    "lines/s": _rate,
+    "lines/s": lambda one: rate(one["lines_per_second"]),
     "lag": lambda one: size(one["lag_bytes"]) if one["kind"] == "tremplin" else "-",
     "gaps": _gaps,
     "lines": lambda one: "-" if one["lines"] is None else str(one["lines"]),

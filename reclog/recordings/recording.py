@@ -75,6 +75,13 @@ class Recording:
         return "" if "\0" in file else file
 
     @property
+    def size(self) -> int:
+        """Bytes of the recorded file now; 0 if there is none."""
+        with contextlib.suppress(OSError):
+            return os.stat(self.file).st_size
+        return 0
+
+    @property
     def port(self) -> int:
         """The port that senders use; 0 if unknown, or none."""
         return self.port_named("port")

@@ -8,7 +8,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, say
+from reclog.console import note
 from reclog.engine.system.address import with_port
 from reclog.local.addresses import own_addresses
 from reclog.local.start import start_local
@@ -37,7 +37,7 @@ from .options import SHARED
         "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
         "from": "Dial a device: tcp://HOST:PORT, /dev/ttyUSB0@115200, exec:COMMAND, socat:ADDRESS. May be "
         "repeated. Then a port is listened on only if --port is there, too.",
-        "foreground": "Stay, show counters; Ctrl-C stops the recording.",
+        "foreground": "Stay, show lines and how it does; Ctrl-C stops the recording.",
     },
 )
 @sentences
@@ -77,6 +77,7 @@ def local(
     anew of the recording on that port.
     """
     settings = resolve_local(locals(), configured(c))
+    say = front.words(settings.foreground)
     registry = Registry()
     started = start_local(settings, registry)
     for dead in started.cleaned:
@@ -96,6 +97,6 @@ def local(
     for line in told(recording, registry, own_addresses(recording.bind or BIND_HERE)[0]):
         say(line)
     if started.process is not None and settings.foreground:
-        front.say_how_it_ended(front.stay_with(recording, started.process, clean=True))
+        front.stay_with(recording, started.process, started.begin, over=True)
     else:
         say(f"Follow: tail -f {shlex.quote(recording.file)}   Stop: {stop_command(recording)}")

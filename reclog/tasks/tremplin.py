@@ -39,7 +39,7 @@ from .options import SHARED
         "no-udp": "Undo --udp of the config.",
         "spool-max": "Disk space there for lines that wait, as 64MiB (default 1GiB); senders wait when full.",
         "take-over": "Have the relay from now on, though another machine has it.",
-        "foreground": "Stay, show counters; Ctrl-C ends the collector here, the relay goes on.",
+        "foreground": "Stay, show lines and how it does; Ctrl-C ends the collector here, the relay goes on.",
     },
 )
 @sentences
@@ -82,6 +82,7 @@ def tremplin(
     words = locals()
     target, hosts = target_of(c)
     settings = resolve_tremplin(words, configured(c), target.host, hosts)
+    say = front.words(settings.foreground)
     registry = Registry()
     opened = open_tremplin(target, settings, registry, say)
     recording = opened.recording
@@ -90,7 +91,7 @@ def tremplin(
     for line in [*certificate_lines(recording), *told(recording, registry, host)]:
         say(line)
     if settings.foreground and opened.process is not None:
-        front.say_how_it_ended(front.stay_with(recording, opened.process, clean=False))
+        front.stay_with(recording, opened.process, opened.begin, over=False)
         note(goes_on(recording))
     else:
         say(f"Follow: tail -f {shlex.quote(recording.file)}   Stop: {stop_command(recording)}")

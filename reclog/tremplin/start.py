@@ -49,6 +49,8 @@ class Opened:
     recording: Recording
     #: Its collector; None where that ran already.
     process: subprocess.Popen[bytes] | None
+    #: Bytes that were in the file before.
+    begin: int = 0
 
 
 def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry, say: Say) -> Opened:
@@ -112,6 +114,7 @@ def _open(
                 port_local = local_port(settings)
             told = _collector_config(host, settings, registry, recording, way, relay, config, port_local[0])
             write_json(str(recording.folder / CONFIG), told)
+            begin = Recording(recording.folder).size
             try:
                 process, lag = start_collector(recording)
                 break
@@ -133,7 +136,7 @@ def _open(
             f"note: {host.hostname}:{port} is not reachable from here ({why}): "
             "a firewall, or a network that your devices don't share"
         )
-    return Opened(Recording(recording.folder), process)
+    return Opened(Recording(recording.folder), process, begin)
 
 
 def _way(host: Host, recording: Recording) -> Way:

@@ -462,7 +462,7 @@ def foreground(trem: Tremplin) -> Iterator[tuple[TremplinRecording, subprocess.P
     """Record in the foreground; the recording, its command, and what that says."""
     recording, said = trem.to_be(), trem.home.path / "said"
     call = started(recording, said, "--foreground")
-    wait_until(lambda: "recording, " in said.read_text(), what="counters")
+    wait_until(lambda: "devices write to" in said.read_text(), what="the end of the start")
     yield recording, call, said
 
 
@@ -510,6 +510,7 @@ def test_foreground(trem: Tremplin) -> None:
     with foreground(trem) as (recording, call, said):
         send(recording, 0, 10)
         wait_until(lambda: len(lines_of(recording)) == 10)
+        wait_until(lambda: lines_of(recording)[-1].decode() in said.read_text(), what="the lines themselves")
         call.send_signal(signal.SIGINT)
         assert call.wait(timeout=15) == 0, said.read_text()
     assert "Stopped: 11 lines" in said.read_text()

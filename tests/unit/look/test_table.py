@@ -86,6 +86,14 @@ def test_what_is_cut_loses_its_middle() -> None:
 
 
 @pytest.mark.parametrize(
+    ("width", "shown"),
+    [(11, "one two six"), (10, "one two .."), (9, "one .."), (6, "one .."), (5, ".."), (1, ".")],
+)
+def test_a_sentence_loses_its_last_words(width: int, shown: str) -> None:
+    assert table.sentence("one two six", width) == shown
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"),
     [(-3, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (7199, "1 h ago"), (200_000, "2 d ago")],
 )
