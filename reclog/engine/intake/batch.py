@@ -18,7 +18,7 @@ from __future__ import annotations
 from itertools import repeat
 from typing import TYPE_CHECKING, Hashable, Iterable, List, Sequence, Union
 
-from .noted import Came, Note, Noted, Who
+from .noted import Came, Note, Who, between
 
 if TYPE_CHECKING:
     from .framing import Framing
@@ -47,7 +47,8 @@ class Batch:
         self.bytes = 0
         self._buffer = bytearray(ROOM)
         self._view = memoryview(self._buffer)
-        self._noted = Noted()
+        # Of all that is in the batch.
+        self._notes: List[Note] = []
         # The batch is what is before `_end`; `_done` of it are written.
         self._end = 0
         self._done = 0
@@ -114,7 +115,7 @@ class Batch:
         if ends:
             begin = self._at
             self._bring_in(begin, begin + ends[-1], self._count(begin, begin + ends[-1]))
-            self._noted.extend(zip(map(begin.__add__, ends), repeat(ms), whos))
+            self._notes.extend(zip(map(begin.__add__, ends), repeat(ms), whos))
 
     def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
         """Take `text` of `who`; `stamp` goes before each line that begins in it."""
@@ -147,13 +148,21 @@ class Batch:
 
         `came` tells when the first of its lines began, if they were held.
         """
+        notes, end = self._notes, self._end
         if came is not None:
             at, line = self._last[0], 0
             for (_, when), until in zip(came.since, [*(first for first, _ in came.since[1:]), came.lines]):
-                while line < until:
-                    at, line = self._buffer.find(b"\n", at, self._end) + 1 or self._end, line + 1
-                self._noted.note(at, when, who)
-        self._noted.note(self._end, ms, who)
+                while line < until and at < end:
+                    at, line = self._buffer.find(b"\n", at, end) + 1 or end, line + 1
+                notes.append((at, when, who))
+            if at == end:
+                return
+        if notes:
+            _, last_ms, last = notes[-1]
+            if last_ms == ms and last == who:
+                notes[-1] = (end, ms, who)
+                return
+        notes.append((end, ms, who))
 
     def note_each(self, notes: Iterable[Note]) -> None:
         """Take notes of the text that came in last, from whose beginning they count."""
@@ -180,13 +189,12 @@ class Batch:
     def written(self, count: int) -> List[Note]:
         """Take note that the next `count` bytes are written; return what was noted of them."""
         begin, self._done = self._done, self._done + count
-        notes = self._noted.between(begin, self._done) if begin or self._done < self._end else None
+        notes = between(self._notes, begin, self._done) if begin or self._done < self._end else self._notes
         if self._done == self._end:
             self._glimpse = self._last_line()
             self._reset()
-            all_notes = self._noted.all()
-            return all_notes if notes is None else notes
-        return notes or []
+            self._notes = []
+        return notes
 
     def restart(self, inside_line: bool) -> None:
         """Begin anew at another place, which is inside of another's line or not.
@@ -205,7 +213,7 @@ class Batch:
         self._inserted = int(inside_line)
         moved = self._end - len(rest) - start
         self._last = (max(last[0] + moved, 0), last[1] + moved)
-        self._noted.move(start, moved)
+        self._notes = [(end + moved, ms, who) for end, ms, who in self._notes if end > start]
 
     @property
     def last_line(self) -> bytes:

@@ -30,46 +30,15 @@ Who = Union[str, Asked]
 Note = Tuple[int, Optional[int], Who]
 
 
-class Noted:
-    """The notes of what a batch holds, by where that ends in it."""
-
-    def __init__(self) -> None:
-        self._notes: List[Note] = []
-
-    def note(self, end: int, ms: Optional[int], who: Who) -> None:
-        """Take note of what was said up to `end`."""
-        notes = self._notes
-        if notes:
-            last = notes[-1]
-            if end <= last[0]:
-                return
-            if last[1] == ms and last[2] == who:
-                notes[-1] = (end, ms, who)
-                return
-        notes.append((end, ms, who))
-
-    def extend(self, notes: Iterable[Note]) -> None:
-        """Take notes of more that was said, ascending."""
-        self._notes.extend(notes)
-
-    def all(self) -> List[Note]:
-        """Return all notes, and have none from now on."""
-        notes, self._notes = self._notes, []
-        return notes
-
-    def between(self, begin: int, end: int) -> List[Note]:
-        """Return the notes of what stands from `begin` to `end`, as if that were all."""
-        found: List[Note] = []
-        for stop, ms, who in self._notes:
-            if stop > begin:
-                found.append((min(stop, end) - begin, ms, who))
-            if stop >= end:
-                break
-        return found
-
-    def move(self, begin: int, by: int) -> None:
-        """Take note that what stood before `begin` is gone, and that the rest was moved."""
-        self._notes = [(end + by, ms, who) for end, ms, who in self._notes if end > begin]
+def between(notes: Iterable[Note], begin: int, end: int) -> List[Note]:
+    """Return the notes of what stands from `begin` to `end`, as if that were all."""
+    found: List[Note] = []
+    for stop, ms, who in notes:
+        if stop > begin:
+            found.append((min(stop, end) - begin, ms, who))
+        if stop >= end:
+            break
+    return found
 
 
 #: Moments that are told apart of one sender's text, which comes byte by byte if somebody likes.

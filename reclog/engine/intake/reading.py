@@ -19,6 +19,7 @@ from time import time
 from ..records.journal import Journal
 from ..streams.stream import Stream
 from ..system.loop import Loop
+from .asking import Asking
 from .batch import Bytes
 from .binary import NoText
 from .datagrams import Datagrams
@@ -64,6 +65,7 @@ class Reading:
         self.strangers.adopt(limits.token, limits.strangers)
         self.gate = Gate(loop, self._welcome, self._senders.__len__, self.strangers.open, self.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
+        self._asking = Asking(loop.now)
         self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
         self._stamps = Stamps(False)
         self._set_stamps(limits.stamp)
@@ -160,6 +162,7 @@ class Reading:
     def _read_twice(self, sender: Sender) -> None:
         """Read what may be a sender's only line, and whether it has closed then."""
         if self._read(sender) and not self._valve.shut:
+            self._asking.ask(sender)
             self._read(sender)
 
     def _read(self, sender: Sender) -> int | None:
@@ -194,20 +197,8 @@ class Reading:
             self._this_turn.largest = count
         sender.bytes += count
         sender.heard_at = self._loop.now()
-        ms = int(time() * 1000)
-        if sender.framing.settled or self._settling.begins(sender, count, ms):
-            came = batch.commit(sender.id, pending, count, sender.framing, stamp)
-            if came is None:
-                self._unfinished.keep(sender, batch.received(count), ms)
-            else:
-                lines, rest = came
-                batch.note(sender.origin, ms, sender.came if pending else None)
-                sender.lines += lines
-                if pending:
-                    self._unfinished.give(sender)
-                if rest:
-                    self._unfinished.keep(sender, rest, ms)
-        elif sender.gone:
+        self._settling.take(sender, count, stamp)
+        if sender.gone:
             return None
         if stream.holds or sender.leaving:
             self._come_back(sender)

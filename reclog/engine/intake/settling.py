@@ -1,4 +1,4 @@
-"""What is held of a sender until it is known what ends its messages, or that it sends no text.
+"""What came of a sender, and what of it is held: until it is known what ends a message, and until one ends.
 
 Rules kept here:
 
@@ -18,7 +18,7 @@ from .unfinished import Unfinished
 
 
 class Settling:
-    """Find the framing of each sender, and give that what was held."""
+    """Find the framing of each sender, and bring in its messages."""
 
     def __init__(
         self,
@@ -33,11 +33,25 @@ class Settling:
         self._add = add
         self._turn_away = turn_away
 
-    def begins(self, sender: Sender, count: int, ms: int) -> bool:
-        """Look at the bytes that came of a sender at `ms`.
+    def take(self, sender: Sender, count: int, stamp: bytes) -> None:
+        """Bring in the whole messages of a sender, with the `count` bytes that came now; hold the rest."""
+        pending, batch, ms = sender.pending, self._batch, int(time() * 1000)
+        if not sender.framing.settled and not self._begins(sender, count, ms):
+            return
+        came = batch.commit(sender.id, pending, count, sender.framing, stamp)
+        if came is None:
+            self._unfinished.keep(sender, batch.received(count), ms)
+            return
+        lines, rest = came
+        batch.note(sender.origin, ms, sender.came if pending else None)
+        sender.lines += lines
+        if pending:
+            self._unfinished.give(sender)
+        if rest:
+            self._unfinished.keep(sender, rest, ms)
 
-        True if its framing is to cut them; else all is done.
-        """
+    def _begins(self, sender: Sender, count: int, ms: int) -> bool:
+        """Look at the bytes that came. True if their framing is to cut them; else all is done."""
         if not sender.pending:
             sender.framing = self._batch.settled(sender.framing, count)
             if sender.framing.settled:

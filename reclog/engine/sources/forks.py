@@ -7,6 +7,7 @@ away, and the forks that live go on.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import struct
@@ -19,7 +20,8 @@ from ..records.events import Say
 from ..records.names import FORKS
 from ..streams.plain import Plain
 from ..streams.stream import Stream
-from ..system.kernel import LINUX, sockets_of, unread
+from ..system.address import host_of
+from ..system.kernel import LINUX, peer_of, sockets_of, unread
 from ..system.loop import Loop
 from .parent import SocatParent, told_to_end
 from .socat import ABILITIES, NAME, socat_command
@@ -51,6 +53,13 @@ class Fork(Plain):
             with sock:
                 waiting += unread(sock)
         return waiting + super().unread()
+
+    def address(self) -> str:
+        """Return its sender's address, if it is asked while the fork lives: a pid is another's after that."""
+        there = peer_of(self._pid)
+        poll = select.poll()
+        poll.register(self.fileno(), 0)
+        return "" if poll.poll(0) else host_of((there,))
 
     def leave(self) -> bool:
         """Have the fork read what its sender's kernel queue holds, pass it on, and end."""

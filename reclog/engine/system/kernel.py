@@ -194,6 +194,17 @@ def sockets_of(pid: int) -> Iterator[socket.socket]:
         os.close(pidfd)
 
 
+def peer_of(pid: int) -> str:
+    """Return the address of who is connected to a TCP socket of process `pid`; empty if that is unknown."""
+    for sock in sockets_of(pid):
+        with sock:
+            try:
+                return str(sock.getpeername()[0])
+            except OSError:
+                continue  # the one it listens on, or it has ended
+    return ""
+
+
 def _socket_numbers(pid: int) -> list[int]:
     numbers = []
     try:

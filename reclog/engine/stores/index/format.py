@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import re
 import struct
-import sys
 import zlib
 from array import array
 from itertools import accumulate
 from operator import sub
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, MutableSequence, NamedTuple, Optional, Tuple
+
+from .columns import column, planes
 
 #: Runs of a block at most, bytes of one, and of its senders when they are unpacked.
 MOST_RUNS, MOST_BYTES, MOST_NAMES = 1 << 17, 1 << 25, 1 << 25
@@ -100,10 +101,10 @@ class Runs:
         self.first = self.last = first
         #: By their numbers, from 2 on, who is meant.
         self.names: Dict[str, int] = {}
-        self.numbers = array("I")
+        self.numbers: MutableSequence[int] = []
         #: Milliseconds since 1970; of a run that nothing is known of, those of the run before.
-        self.times = array("q")
-        self.sizes = array("Q")
+        self.times: MutableSequence[int] = []
+        self.sizes: MutableSequence[int] = []
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -117,13 +118,12 @@ class Runs:
         self.sizes.append(size)
         self.last += size
 
-    def add_all(self, numbers: Iterable[int], times: Iterable[int], sizes: Iterable[int]) -> None:
-        """Add runs of senders by their numbers, at times that make sense."""
-        before = len(self.sizes)
+    def add_all(self, size: int, numbers: Iterable[int], times: Iterable[int], sizes: Iterable[int]) -> None:
+        """Add runs of senders by their numbers, at times that make sense; `size` is their sum."""
         self.numbers.extend(numbers)
         self.times.extend(times)
         self.sizes.extend(sizes)
-        self.last += sum(self.sizes[before:])
+        self.last += size
 
     def number(self, sender: Optional[str]) -> int:
         """Return the number of a sender."""
@@ -139,7 +139,7 @@ class Runs:
         if other.first > self.last:
             self.add(other.first - self.last, None, None)
         new = [_NOTHING, _NOBODY, *map(self.number, other.names)]
-        self.numbers.extend([new[number] for number in other.numbers])
+        self.numbers.extend(map(new.__getitem__, other.numbers))
         self.times.extend(other.times)
         self.sizes.extend(other.sizes)
         self.last = other.last
@@ -184,12 +184,12 @@ class Runs:
         names = zlib.compress(struct.pack("<I", len(totals)) + told, level)
         undated = next((at for at, number in enumerate(self.numbers) if number), 0)
         first_ms = self.times[undated]
-        times = array("q", [first_ms] * undated) + self.times[undated:]
+        times = [first_ms] * undated + list(self.times[undated:])
         changes = [0, *map(sub, times[1:], times)]
         columns = changes, self.numbers, self.sizes
         for width in _COLUMNS:
             try:
-                body = b"".join(_planes(array(kind, one)) for kind, one in zip(_COLUMNS[width], columns))
+                body = b"".join(planes(array(kind, one)) for kind, one in zip(_COLUMNS[width], columns))
                 break
             except OverflowError:
                 continue  # a run of 4 GiB, or of a month later
@@ -213,7 +213,7 @@ class Runs:
             raise ValueError("the block's runs are cut")
         part = head.width * head.runs
         changes, numbers, sizes = (
-            _column(kind, body[at * part : (at + 1) * part]) for at, kind in enumerate(_COLUMNS[head.width])
+            column(kind, body[at * part : (at + 1) * part]) for at, kind in enumerate(_COLUMNS[head.width])
         )
         times = list(accumulate([head.first_ms, *changes[1:]]))
         if (
@@ -298,23 +298,3 @@ def _unpacked(data: bytes, most: int) -> bytes:
         return zlib.decompressobj().decompress(data, most + 1)
     except zlib.error as error:
         raise ValueError("a part of the block can't be unpacked") from error
-
-
-def _planes(values: "array[int]") -> bytes:
-    """Return first the lowest byte of each number, then the next ones."""
-    if sys.byteorder == "big":
-        values.byteswap()
-    raw, width = values.tobytes(), values.itemsize
-    return b"".join(raw[at::width] for at in range(width))
-
-
-def _column(kind: str, planes: bytes) -> "array[int]":
-    values = array(kind)
-    count, width = len(planes) // values.itemsize, values.itemsize
-    raw = bytearray(len(planes))
-    for at in range(width):
-        raw[at::width] = planes[at * count : (at + 1) * count]
-    values.frombytes(raw)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values

@@ -39,6 +39,8 @@ from .format import HEADER_SIZE, LAST_MS, Head, Runs, blocks_in
 WITHIN, AGAIN = 0.05, 1.0
 #: Runs that are packed together, or bytes of the latest (there are few runs in each where little comes).
 PACKED, LATEST_MOST = 20_000, 256 * 1024
+#: Runs that are worth a block at once: they would be written twice.
+MANY = 2000
 #: Notes that wait, at most.
 WAITING = 8192
 
@@ -151,12 +153,13 @@ class IndexWriter:
             add_notes(latest, notes, numbers)
             if latest.last < end:
                 latest.add(end - latest.last, None, None)
-        block = latest.pack(0, witness(self._fd, latest.last, self._disk))
-        self._append(LATEST, block)
-        self._last = Head.at(block)
         self._keep(latest)
-        if len(self._open) >= PACKED or self._sizes[LATEST] >= LATEST_MOST:
+        if len(latest) >= MANY or len(self._open) >= PACKED or self._sizes[LATEST] >= LATEST_MOST:
             self._pack()
+            return
+        block = latest.pack(0, witness(self._fd, latest.last, self._disk))
+        self._last = Head.at(block)
+        self._append(LATEST, block)
 
     def _keep(self, latest: Runs) -> None:
         if not len(self._open):
@@ -166,6 +169,7 @@ class IndexWriter:
     def _pack(self) -> None:
         """Put the latest runs into one block."""
         block = self._open.pack(1, witness(self._fd, self._open.last, self._disk))
+        self._last = Head.at(block)
         position = self._sizes[BLOCKS]
         self._append(BLOCKS, block)
         self._append(HEADS, placed(block[:HEADER_SIZE], position))
@@ -263,7 +267,7 @@ def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> Non
         if who not in numbers:
             numbers[who] = runs.number(host_of((who if isinstance(who, str) else who.address(),)))
     if None not in times and min(times) >= 0 and max(times) <= LAST_MS:
-        runs.add_all(map(numbers.__getitem__, whos), times, map(sub, ends, (0, *ends)))
+        runs.add_all(ends[-1], map(numbers.__getitem__, whos), times, map(sub, ends, (0, *ends)))
         return
     begin = 0
     for end, ms, who in notes:

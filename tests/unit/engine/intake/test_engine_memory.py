@@ -15,6 +15,7 @@ from reclog.engine.stores.store import PausingStore
 def test_stamps_on_bare_newlines_need_little_memory(bench: Bench) -> None:
     bench.serve(stamp=True)
     batch = bench.store.batch = bench.intake._batch = Batch()  # the bench's own adds no stamps
+    bench.intake._settling._batch = batch
     held: list[int] = []
     bench.store.on_flush = lambda: held.append(batch.queued)
     sender = bench.queue.comes("192.0.2.7", "192.0.2.7:40000")
