@@ -2,13 +2,27 @@
 
 from invoke.collection import Collection
 
-from reclog.tasks import bench, config_file, edge, faults, history, kill, local, probe, status, tail, view
+from reclog.tasks import (
+    bench,
+    config_file,
+    edge,
+    export,
+    faults,
+    history,
+    kill,
+    local,
+    probe,
+    status,
+    tail,
+    view,
+)
 
 ns = Collection(
     local.local,
     status.status,
     tail.tail,
     view.view,
+    export.export,
     history.history,
     probe.prove,
     kill.kill,

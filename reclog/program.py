@@ -15,7 +15,7 @@ from invoke.program import Program
 from . import words
 from .console import for_whoever_reads
 from .engine import __version__
-from .tasks import config_file, edge, history, kill, local, probe, status, tail, tremplin, view
+from .tasks import config_file, edge, export, history, kill, local, probe, status, tail, tremplin, view
 
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.
 _FABRICS = (
@@ -60,9 +60,9 @@ def main() -> None:
         if any(word.startswith(("-H", "--hosts")) for word in sys.argv[1:]):
             _through_fabric(names)
         else:
-            shown = (status.status, tail.tail, view.view, history.history, probe.prove)
-            bodies = (local.local, *shown, kill.kill, tremplin.tremplin)
-            _OnThisMachine(namespace=_configured(*bodies), **names).run()
+            start = (local.local, tremplin.tremplin)
+            look = (status.status, tail.tail, view.view, export.export, history.history, probe.prove)
+            _OnThisMachine(namespace=_configured(*start, *look, kill.kill), **names).run()
 
 
 def _through_fabric(names: dict[str, Any]) -> None:

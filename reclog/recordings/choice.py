@@ -29,22 +29,32 @@ def meant(
         path = file_path(file)
         left = [recording for recording in left if is_file_of(recording, path)]
     if not left and (port, host, file) != (None, None, None):
-        runs = ", ".join(_named(recording) for recording in recordings) or "nothing"
+        runs = ", ".join(_named(one) for one in recordings if not one.is_past) or "nothing"
         raise NoSuchRecordingError(f"No recording is meant by that; what runs here: {runs}.")
     return left
 
 
 def the_one(
-    recordings: Sequence[Recording], port: str | None, host: str | None, file: str | None
+    recordings: Sequence[Recording],
+    port: str | None,
+    host: str | None,
+    file: str | None,
+    name: str | None = None,
 ) -> Recording:
-    """Return the only recording that the narrowing words leave. Raises NoSuchRecordingError."""
-    left = meant(recordings, port, host, file)
+    """Return the only recording that the narrowing words leave; of those that have ended, if none runs.
+
+    Raises UsageError and NoSuchRecordingError.
+    """
+    if name is not None:
+        recordings = [named(recordings, name)]
+    left = [one for one in meant(recordings, port, host, file) if not one.is_elsewhere()]
+    left = [one for one in left if not one.is_past] or left
     if len(left) == 1:
         return left[0]
     if not left:
         raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
     names = ", ".join(_named(recording) for recording in left)
-    raise NoSuchRecordingError(f"Say which one with --port or --file: {names}.")
+    raise NoSuchRecordingError(f"Say which one with --recording, --port or --file: {names}.")
 
 
 def named(recordings: Sequence[Recording], name: str) -> Recording:

@@ -10,8 +10,6 @@ from invoke.tasks import task
 
 from reclog.console import print_table, say, terminal_width
 from reclog.errors import UsageError
-from reclog.look.history import COLUMNS, describe, fitted, row
-from reclog.look.history import events as lines_of
 from reclog.recordings.choice import named
 from reclog.recordings.logs import all_events
 from reclog.recordings.past import forget as forget_one
@@ -35,6 +33,8 @@ def history(c: Context, events: Any = None, forget: Any = None, json: bool = Fal
     The newest 100 that have ended are kept. What is known of a line's time and
     sender goes with its recording; recorded files are never touched.
     """
+    from reclog.look import history as told  # here: it takes a while to import
+
     if events is not None and forget is not None:
         raise UsageError("--events and --forget are both there: give one.")
     registry = Registry()
@@ -46,14 +46,14 @@ def history(c: Context, events: Any = None, forget: Any = None, json: bool = Fal
     elif events is not None:
         recording = named(known, str(events))
         as_json = map(json_module.dumps, all_events(recording.folder))
-        for line in as_json if json else lines_of(recording, terminal_width()):
+        for line in as_json if json else told.events(recording, terminal_width()):
             print(line)
     elif json:
-        print(json_module.dumps(describe(known), indent=2))
+        print(json_module.dumps(told.describe(known), indent=2))
     elif not known:
         print("Nothing was recorded yet.")
     elif width := terminal_width():
-        for one in describe(known):
-            print("\n".join(fitted(one, width)))
+        for one in told.describe(known):
+            print("\n".join(told.fitted(one, width)))
     else:
-        print_table(COLUMNS, map(row, describe(known)))
+        print_table(told.COLUMNS, map(told.row, told.describe(known)))

@@ -30,7 +30,8 @@ RECLOG = (
     if (BIN / "reclog").exists()
     else [sys.executable, "-c", "from reclog.program import main; main()"]
 )
-TASKS = ["kill", "local", "status", "tail", "test-connection", "dev.bench", "dev.faults"]
+TASKS = ["export", "history", "kill", "local", "status", "tail", "test-connection", "view"]
+TASKS += ["dev.bench", "dev.faults"]
 
 
 def reclog_program(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
