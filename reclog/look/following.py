@@ -3,6 +3,8 @@
 Rules kept here:
 
 - Each line once and whole: what has no newline yet is not given before it is over (`rest`).
+- The index is a moment behind the file. A line that it does not know yet waits a little, so that its sender
+  and its time are told; where it comes no further, lines are given without.
 - A file that is renamed or removed is read to its end before the next one is, from its beginning; one that is
   truncated is read anew. One that is not there is waited for.
 - Nobody waits in here: who follows several recordings, or draws beside it, asks again.
@@ -12,11 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 
 from . import lines
 from .gaps import Gap, gaps_of
 from .query import History, Line, Question
+
+#: Seconds for which a line waits for the index.
+INDEXED_WITHIN = 0.25
 
 
 class Following:
@@ -29,16 +35,30 @@ class Following:
         self._opened = contextlib.ExitStack()
         self._fd = -1
         self._at = begin
-        # In what is before this there is no newline behind `_at`.
-        self._looked = begin
+        # Where the last whole line ends, of what is before `_looked`.
+        self._ended = self._looked = begin
         self._stated = set(gaps_of(history.recording.folder))
+        # How far the index was when a line began to wait for it, and when; and where none waits any more.
+        self._indexed, self._waits_since, self._stale = -1, 0.0, -1
+
+    def last(self, count: int, goes_on: bool) -> Iterator[Line | Gap]:
+        """Yield the last `count` lines, to begin with, and what is missing behind them. Raises as `new`.
+
+        If it `goes_on`, what is not whole yet is given later.
+        """
+        if self._fd < 0 and not self._open():
+            return
+        end = self._whole() if goes_on else os.fstat(self._fd).st_size
+        yield from self._history.read_back(self._fd, self._question, end, count)
+        self._at = end
+        yield from (gap for gap in self._history.gaps_of(self._fd) if gap.offset >= end)
 
     def new(self) -> Iterator[Line | Gap]:
         """Yield what has come since the last time. Raises as `History.forward`."""
         yield from self._gaps()
         if self._fd < 0 and not self._open():
             return
-        yield from self._read(self._whole())
+        yield from self._read(self._known(self._whole()))
         if self._was_replaced():
             yield from self._read(os.fstat(self._fd).st_size)
             self._leave(0)
@@ -76,19 +96,22 @@ class Following:
         """Return where the last whole line ends."""
         size = os.fstat(self._fd).st_size
         if size < self._at:  # it was truncated
-            self._at = self._looked = 0
-        end = position = size
-        while position > self._looked:
-            step = min(lines.BLOCK, position - self._looked)
-            position -= step
-            found = os.pread(self._fd, step, position).rfind(b"\n")
-            if found >= 0:
-                end = position + found + 1
-                break
-        else:
-            end = self._at
+            self._at = self._looked = self._ended = 0
+        self._ended = lines.last_end(self._fd, self._looked, size) or max(self._ended, self._at)
         self._looked = size
-        return end
+        return self._ended
+
+    def _known(self, whole: int) -> int:
+        """Return up to where lines need not wait for the index, which may be up to `whole`."""
+        known, now = self._history.known.indexed(), time.monotonic()
+        if not known or known >= whole or known == self._stale:
+            return whole
+        if known != self._indexed:
+            self._indexed, self._waits_since = known, now
+        elif now - self._waits_since >= INDEXED_WITHIN:
+            self._stale = known
+            return whole
+        return max(self._at, lines.next_line(self._fd, max(known, self._at), whole))
 
     def _open(self) -> bool:
         try:
@@ -99,7 +122,7 @@ class Following:
 
     def _leave(self, at: int) -> None:
         self._opened.close()
-        self._fd, self._at, self._looked = -1, at, at
+        self._fd, self._at, self._ended, self._looked = -1, at, at, at
 
     def _was_replaced(self) -> bool:
         """Tell whether another file has its name; if none has, one is waited for."""

@@ -139,7 +139,7 @@ def _dropped(told: _Told, when: float, facts: Facts) -> None:
 
 
 def _changed(told: _Told, when: float, facts: Facts) -> None:
-    if str(facts.get("how")).startswith(("truncated", "removed", "replaced")):
+    if str(facts.get("how")).startswith("truncated"):  # a file that is renamed is there
         told.at(when, f"the file was {facts['how']}")
 
 
@@ -174,7 +174,6 @@ _HEARD: dict[str, Callable[[_Told, float, Facts], None]] = {
     "gap": _missing,
     "datagrams dropped": _dropped,
     "file changed": _changed,
-    "file reopened": _changed,
     "another spool": lambda told, when, _: told.at(when, "the relay's spool is another one"),
 }
 

@@ -20,12 +20,12 @@ from reclog.engine.sources.dial import sender_name
 from reclog.engine.stores.index.reader import IndexReader, Run
 from reclog.engine.system.address import named_address
 
-from ..recordings.registry import Recording
+from ..recordings.recording import Recording
 from . import lines
 from .gaps import moment
 
 #: Later than any line (ms).
-NEVER = 1 << 60
+_NEVER = 1 << 60
 #: Bytes behind the last line that was asked for, from which on the runs between are not walked along.
 _FAR = 64 * 1024
 #: Lines in which a file without an index has to have a stamp, if it has any.
@@ -78,19 +78,19 @@ class Known:
 
     def seek(self, fd: int, time: float, size: int) -> int:
         """Return the offset before which all known lines came before `time`; `fd` is the file."""
-        if self.has_index():
+        if self.indexed():
             return min(
-                self._index.seek(NEVER if time == math.inf else math.ceil(round(time * 1000, 3))), size
+                self._index.seek(_NEVER if time == math.inf else math.ceil(round(time * 1000, 3))), size
             )
         return self._bisect(fd, time, size)
 
-    def has_index(self) -> bool:
-        """Tell whether anything is known by the index."""
-        return self._index.seek(NEVER) > 0
+    def indexed(self) -> int:
+        """Return up to which offset the index knows; 0 if there is none."""
+        return self._index.seek(_NEVER)
 
     def tells(self, fd: int, size: int) -> bool:
         """Tell whether the time of any line is known."""
-        return self.has_index() or self._stamped(fd, 0, size) is not None
+        return self.indexed() > 0 or self._stamped(fd, 0, size) is not None
 
     def senders(self) -> dict[str, int]:
         """Return the bytes of each sender, as far as the index knows them."""
@@ -128,7 +128,7 @@ class Known:
 
     def may_be_stamped(self) -> bool:
         """Tell whether stamps in the text are believed where the index tells nothing."""
-        return self._is_stamped or not self.has_index()
+        return self._is_stamped or not self.indexed()
 
     def _sender(self, word: str) -> str | None:
         """Return who is meant by the word behind a time: a sender without its port."""

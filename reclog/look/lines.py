@@ -79,10 +79,15 @@ def next_line(fd: int, offset: int, end: int) -> int:
 
 
 def line_before(fd: int, offset: int) -> int:
-    """Return where the last line begins that begins before `offset` (a line's end); 0 if none does."""
-    position = offset - 1
-    while position > 0:
-        step = min(BLOCK, position)
+    """Return where the line begins that the byte before `offset` is of."""
+    return last_end(fd, 0, offset - 1)
+
+
+def last_end(fd: int, begin: int, end: int) -> int:
+    """Return where the last line ends of which the newline is in [begin, end); 0 if there is none."""
+    position = end
+    while position > begin:
+        step = min(BLOCK, position - begin)
         found = os.pread(fd, step, position - step).rfind(b"\n")
         if found >= 0:
             return position - step + found + 1

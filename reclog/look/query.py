@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import TooLongError
-from ..recordings.registry import Recording
+from ..recordings.recording import Recording
 from . import lines, search
 from .gaps import Gap, gaps_of
 from .known import Known
@@ -87,11 +87,17 @@ class History:
     def gaps(self) -> list[Gap]:
         """Return what is missing, by time, placed before the next line that is known. Raises OSError."""
         with self.opened() as fd:
-            return self._gaps(fd, os.fstat(fd).st_size)
+            return self.gaps_of(fd)
 
     def senders(self) -> dict[str, int]:
         """Return the bytes of each sender, as far as they are known."""
         return self.known.senders()
+
+    def is_dated(self) -> bool:
+        """Tell whether the time of any line is known."""
+        with contextlib.suppress(OSError, ValueError), self.opened() as fd:
+            return self.known.tells(fd, os.fstat(fd).st_size)
+        return False
 
     def at(self, when: float) -> int:
         """Return the offset of the first line at or after `when`; the file's size if there is none."""
@@ -114,7 +120,7 @@ class History:
         Raises as `forward`.
         """
         with self.opened() as fd:
-            return self._read_back(fd, question, end, count)
+            return self.read_back(fd, question, end, count)
 
     def matches(self, question: Question, begin: int, end: int, within: float) -> Iterator[Line]:
         """Yield the lines that begin in [begin, end), for at most `within` seconds.
@@ -141,15 +147,16 @@ class History:
         """Do as `forward`, on a file that is open."""
         size = os.fstat(fd).st_size
         end = size if end is None else min(end, size)
-        gaps = [gap for gap in self._gaps(fd, size) if begin <= gap.offset < end]
+        gaps = [gap for gap in self.gaps_of(fd) if begin <= gap.offset < end]
         yield from _merged(question, self._lines(fd, question, begin, end), gaps)
 
-    def _read_back(self, fd: int, question: Question, end: int, count: int) -> list[Line | Gap]:
+    def read_back(self, fd: int, question: Question, end: int, count: int) -> list[Line | Gap]:
+        """Do as `back`, on a file that is open."""
         size = os.fstat(fd).st_size
         if end < size:  # what ends behind it is not meant
             end = lines.line_before(fd, end + 1)
         low, end = self._bounds(fd, question, 0, min(end, size))
-        gaps = self._gaps(fd, size)
+        gaps = self.gaps_of(fd)
         found: deque[Line | Gap] = deque()
         number, step = 0, lines.BLOCK
         while number <= count and end > low:
@@ -161,7 +168,9 @@ class History:
             end, step = begin, 4 * step
         return list(_last(found, count)) if count > 0 else []
 
-    def _gaps(self, fd: int, size: int) -> list[Gap]:
+    def gaps_of(self, fd: int) -> list[Gap]:
+        """Do as `gaps`, on a file that is open."""
+        size = os.fstat(fd).st_size
         gaps = gaps_of(self.recording.folder)[-MOST_GAPS:]
         if not gaps or not self.known.tells(fd, size):
             return gaps

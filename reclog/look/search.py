@@ -54,13 +54,15 @@ def compiled(expression: str) -> re.Pattern[bytes]:
     """Return what an expression means. Raises UsageError."""
     given = os.fsencode(expression)
     if len(expression) > _LONGEST_EXPRESSION or b"\0" in given:
-        raise UsageError(f"An expression has no NUL, and at most {_LONGEST_EXPRESSION} characters.")
+        raise UsageError(
+            f"--grep is no expression: one has no NUL, and at most {_LONGEST_EXPRESSION} characters."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what will mean something else some day
             return re.compile(given)
     except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(f"{expression[:80]} is no regular expression: {error}.") from None
+        raise UsageError(f"--grep {expression[:80]!r} is no regular expression: {error}.") from None
 
 
 def for_ripgrep(expression: str) -> str:

@@ -1,116 +1,105 @@
-"""Follow a recorded file as `tail -F` does, with nothing in it that a terminal would obey."""
+"""Show what recordings say, as it comes or as it was."""
 
 from __future__ import annotations
 
-import os
+import dataclasses
+import heapq
+import itertools
 import time
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
 
-from ..console import visible
+from ..console import size
+from .following import INDEXED_WITHIN, Following
+from .forms import Form
+from .query import Gap, History, Line, Question
 
 #: Seconds between two looks at a file that does not grow.
 LOOK_EVERY = 0.1
-_BLOCK = 64 * 1024
-#: A line longer than this is shown in pieces.
-_LONGEST = 1024 * 1024
-#: Bytes of the last lines that are looked at, and what stands for those before them.
-_MOST, _CUT = 8 * 1024 * 1024, b"[...] "
+#: Lines that are printed at a time.
+_TOGETHER = 1000
 
 
-def last_lines(file: BinaryIO, count: int) -> list[bytes]:
-    """Return the last `count` lines of `file`, reading from its end, and leave it behind them.
+def show(
+    histories: Sequence[History],
+    question: Question,
+    count: int | None,
+    form: Form,
+    out: IO[str],
+    goes_on: Callable[[], bool],
+) -> None:
+    """Print the last `count` lines of each recording, or all that are meant, then new ones while it goes on.
 
-    Of more than `_MOST` bytes the beginning is left out, and the first line says so.
+    Lines of several recordings come in the order of their times. Raises OSError if a file can't be read, and
+    what `History.forward` does.
     """
-    end = position = file.seek(0, os.SEEK_END)
-    blocks: list[bytes] = []
-    newlines = 0
-    while position > max(0, end - _MOST) and newlines <= count:
-        step = min(_BLOCK, position)
-        position -= step
-        file.seek(position)
-        blocks.append(file.read(step))
-        newlines += blocks[-1].count(b"\n")
-    file.seek(end)  # not the end as it is now: what was added meanwhile is still to be read
-    data = b"".join(reversed(blocks))
-    if position and newlines <= count:
-        data = _CUT + data
-    lines = data.splitlines(keepends=True) if b"\r" not in data else data.replace(b"\r\n", b"\n").split(b"\n")
-    if b"\r" in data:
-        lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-    return lines[-count:] if count else []
-
-
-def follow(path: str, count: int, goes_on: Callable[[], bool]) -> Iterator[str]:
-    """Yield the last `count` lines of the file at `path`, then each new one, while `goes_on()`.
-
-    A file that is replaced or truncated is read from its beginning, a missing one waited for.
-    """
-    file: BinaryIO | None = None
-    rest = bytearray()
-    first = True
-    replaced = False
-    while True:
-        if file is None:
-            file = _open(path)
-            if file is not None and first:
-                for line in last_lines(file, count):
-                    if line.endswith(b"\n"):
-                        yield _shown(line)
-                    else:
-                        rest += line
-                first = False
-        data = file.read(_BLOCK) if file is not None else b""
-        begin, *lines = data.split(b"\n")
-        rest += begin
-        for line in lines:
-            yield _shown(rest)
-            rest[:] = line
-        if len(rest) > _LONGEST:
-            yield _shown(rest)
-            rest.clear()
-        if data:
-            continue
-        if not goes_on():
-            if rest:
-                yield _shown(rest)
-            return
-        if file is not None and replaced:  # and read to its end since
-            file.close()
-            file, replaced = None, False
-        elif file is not None and _was_truncated(file):
-            file.seek(0)
-        elif file is not None and _was_replaced(file, path):
-            replaced = True
-            continue
-        else:
+    followed = [Following(history, question, 0) for history in histories]
+    try:
+        more = goes_on()
+        if not more:
+            _await_index(histories)
+        news = [_news(one, more) if count is None else one.last(count, more) for one in followed]
+        while True:
+            _print(_in_order(histories, news), form, out)
+            if not more:
+                break
             time.sleep(LOOK_EVERY)
-            continue
-        if rest:  # nothing will complete it
-            yield _shown(rest)
-            rest.clear()
+            more = goes_on()
+            news = [_news(one, more) for one in followed]
+    finally:
+        for one in followed:
+            one.close()
 
 
-def _shown(line: bytes | bytearray) -> str:
-    return visible(bytes(line).rstrip(b"\n").rstrip(b"\r"))
+def _news(following: Following, more: bool) -> Iterator[Line | Gap]:
+    return following.new() if more else following.rest()
 
 
-def _open(path: str) -> BinaryIO | None:
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        return None
+def not_known(histories: Sequence[History], question: Question) -> Iterator[str]:
+    """Yield what a question asks for and nobody can know, a sentence for each recording."""
+    if question == dataclasses.replace(question, since=None, until=None, senders=frozenset()):
+        return
+    for history in histories:
+        name, there, senders = history.recording.name, history.size, history.senders()
+        left = there - sum(senders.values())
+        if there and not history.is_dated():
+            nothing = "nothing tells when its lines came or who said them"
+            yield f"{name}: {nothing}: --since and --sender find none."
+        elif question.senders and left > 0 and not history.known.may_be_stamped():
+            yield f"{name}: of {size(left)} it is not known who said them; --sender leaves those out."
+        for asked in sorted(history.known.called(question.senders) - {*senders} if senders else ()):
+            yield f"{name}: nobody called {asked} has said anything yet."
 
 
-def _was_replaced(file: BinaryIO, path: str) -> bool:
-    ours = os.fstat(file.fileno())
-    try:
-        now = os.stat(path)
-    except FileNotFoundError:
-        return False  # wait until there is one again
-    return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
+def _await_index(histories: Sequence[History]) -> None:
+    """Give the indexes of what runs the moment that they are behind."""
+    until = time.monotonic() + INDEXED_WITHIN
+    for history in histories:
+        there = history.size
+        while 0 < history.known.indexed() < there and history.recording.is_alive():
+            if time.monotonic() >= until:
+                return
+            time.sleep(INDEXED_WITHIN / 10)
 
 
-def _was_truncated(file: BinaryIO) -> bool:
-    return os.fstat(file.fileno()).st_size < file.tell()
+def _print(found: Iterator[tuple[History, Line | Gap]], form: Form, out: IO[str]) -> None:
+    texts = (form.of(history, one) for history, one in found)
+    lines = (f"{text}\n" for text in texts if text is not None)
+    while together := "".join(itertools.islice(lines, _TOGETHER)):
+        out.write(together)
+        out.flush()
+
+
+def _in_order(
+    histories: Sequence[History], news: Sequence[Iterator[Line | Gap]]
+) -> Iterator[tuple[History, Line | Gap]]:
+    """Yield what each has, by time; what has none comes behind what it follows."""
+
+    def timed(history: History, found: Iterator[Line | Gap]) -> Iterator[tuple[float, History, Line | Gap]]:
+        last = 0.0
+        for one in found:
+            last = max(last, one.time or 0.0)
+            yield last, history, one
+
+    for _, history, one in heapq.merge(*map(timed, histories, news), key=lambda item: item[0]):
+        yield history, one

@@ -1,8 +1,15 @@
-"""Help for the options that `inv local` and `fab tremplin` share."""
+"""Help for the options that tasks share."""
 
 from __future__ import annotations
 
-#: By its option; a task says itself what differs there.
+#: Which lines are meant, for whoever looks at them.
+ASKED = {
+    "since": "Only what came since then: 10m ago, 14:30, 2026-05-31T14:30:00Z.",
+    "until": "Only what came until then.",
+    "sender": "Only what this sender said: its name or address. May be repeated.",
+    "grep": "Only lines with this regular expression in them.",
+}
+#: What `inv local` and `fab tremplin` have; a task says itself what differs there.
 SHARED = {
     "framing": "auto (default): a newline, a NUL or a count ends a message of syslog; lines: newlines only.",
     "stamp": "Begin each line with its arrival time (UTC) and its sender's address.",

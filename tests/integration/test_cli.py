@@ -285,8 +285,17 @@ def test_what_a_sender_writes_is_shown_and_not_obeyed(home: Home, listener: str)
     assert running.read() == HOSTILE + b"\n"  # the file keeps the bytes
     status = home.inv("status").stdout
     assert SHOWN[:60] in status
-    assert SHOWN in home.inv("tail", "--no-follow").stdout
-    for said in (status, home.inv("tail", "--no-follow").stdout, home.inv("status", "--json").stdout):
+    tailed = home.inv("tail", "--no-follow").stdout
+    assert tailed.startswith("\x1b[31m")
+    assert tailed.endswith("\x1b[0m\n")  # a colour, which ends with its line
+    tailed = tailed.replace("\x1b[31m", r"\x1b[31m").replace("\x1b[0m\n", "\n")
+    assert tailed == SHOWN + "\n"
+    for said in (
+        status,
+        tailed,
+        home.inv("status", "--json").stdout,
+        home.inv("tail", "--no-follow", "--json").stdout,
+    ):
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
 
 
@@ -324,7 +333,7 @@ def test_tail_follows_through_rotation_and_truncation(home: Home, listener: str)
         os.truncate(running.file, 0)
         wait_until(lambda: running.file.stat().st_size == 0)
         running.send(b"cut\n")
-        wait_until(lambda: shown.read_text().endswith("after rotation\ncut\n"))
+        wait_until(lambda: shown.read_text().endswith("after rotation\n── the file was truncated ──\ncut\n"))
 
 
 def test_tail_lines(home: Home) -> None:
@@ -355,20 +364,29 @@ def test_tail_ends_well_when_its_reader_does(home: Home) -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-def test_tail_wants_to_know_which(home: Home) -> None:
+def test_tail_of_several_recordings_names_them(home: Home) -> None:
     one, two = home.local(), home.local()
-    done = home.inv("tail", "--no-follow")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert len(done.stderr.splitlines()) == 1
-    for running in (one, two):
-        assert f"local-{running.port} (port {running.port}, {running.file})" in done.stderr
     one.send(b"one\n")
     two.send(b"two\n")
     wait_until(lambda: one.read() and two.read())
+    done = home.inv("tail", "--no-follow")
+    assert (done.returncode, done.stderr) == (0, "")
+    named = [f"local-{one.port} one", f"local-{two.port} two"]
+    assert sorted(done.stdout.splitlines()) == sorted(named)
     assert home.inv("tail", "--no-follow", "--port", str(one.port)).stdout == "one\n"
     assert home.inv("tail", "--no-follow", "--file", str(two.file)).stdout == "two\n"
+    assert home.inv("tail", "--no-follow", "--recording", f"local-{one.port}").stdout == "one\n"
     done = home.inv("tail", "--no-follow", "--file", str(one.file), "--port", str(two.port))
     assert done.returncode == 1
+
+
+def test_tail_hides_our_own_lines_and_finds_others(home: Home) -> None:
+    running = home.local()
+    running.send(b"ab\nerror: no route\n")
+    wait_until(lambda: running.status()["lines"] == 2)
+    assert home.inv("test-connection").returncode == 0
+    assert home.inv("tail", "--no-follow").stdout == "ab\nerror: no route\n"
+    assert home.inv("tail", "--no-follow", "--grep", "^err.*e$").stdout == "error: no route\n"
 
 
 # -- test-connection ----------------------------------------------------------------------------------

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recordings import THEN, recorded
 
-from reclog.engine.records.events import timestamp
-from reclog.engine.stores.index.files import LATEST, whose
-from reclog.engine.stores.index.format import Run, pack
+from reclog.engine.stores.index.format import Run
 from reclog.look import lines, search
-from reclog.look.query import History, Line, Question
-from reclog.recordings.registry import Recording
-
-#: A time (ms).
-THEN = 1_790_000_000_000
-
-
-def recorded(folder: Path, data: bytes, runs: list[Run] | None = None, **facts: Any) -> History:
-    """Return the history of a recording with that file and that index."""
-    file = folder / "file.log"
-    file.write_bytes(data)
-    (folder / "config.json").write_text(json.dumps({"file": str(file), **facts}))
-    if runs:
-        (folder / LATEST).write_bytes(whose(file.stat().st_ino) + pack(runs))
-    return History(Recording(folder))
-
-
-def events(folder: Path, *told: tuple[float, str, dict[str, Any]]) -> None:
-    """Write an event log."""
-    with (folder / "holes.log").open("a") as log:
-        for when, event, facts in told:
-            log.write(json.dumps({"time": timestamp(when), "event": event, **facts}) + "\n")
+from reclog.look.query import Line, Question
 
 
 @pytest.fixture
