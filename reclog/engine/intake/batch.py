@@ -167,8 +167,7 @@ class Batch:
     def note_each(self, notes: Iterable[Note]) -> None:
         """Take notes of the text that came in last, from whose beginning they count."""
         begin = self._last[0]
-        for end, ms, who in notes:
-            self._noted.note(begin + end, ms, who)
+        self._notes.extend((begin + end, ms, who) for end, ms, who in notes)
 
     # -- out ------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Numbers laid out byte by byte: what changes little stands together, and zlib needs half the room and time."""
+"""Numbers byte by byte: what changes little stands together, and zlib needs half the room and time."""
 
 from __future__ import annotations
 

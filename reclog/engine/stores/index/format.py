@@ -35,8 +35,7 @@ _NAME = re.compile(r"[!-~]{1,128}")
 _MAGIC = b"rix1"
 #: Magic, CRC-32 of the rest; bytes, runs, bytes of its senders, width of a number; offsets, times, witness.
 _HEADER = struct.Struct("<4sI4I2Q2QI")
-HEADER_SIZE = _HEADER.size
-_CHECKED_FROM = 8
+HEADER_SIZE, _CHECKED_FROM = _HEADER.size, 8
 #: The numbers of a run that nothing is known of, and of one that only its sender is not known of.
 _NOTHING, _NOBODY = 0, 1
 #: By width: the columns' types.
@@ -154,7 +153,8 @@ class Runs:
             part = Runs(begin)
             part.names = self.names
             until = at + most
-            part.add_all(self.numbers[at:until], self.times[at:until], self.sizes[at:until])
+            sizes = self.sizes[at:until]
+            part.add_all(sum(sizes), self.numbers[at:until], self.times[at:until], sizes)
             begin = part.last
             yield part
 

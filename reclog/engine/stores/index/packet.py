@@ -33,9 +33,8 @@ _PLAIN, _TIGHT, _PAYS = b"\0", b"\1", 8192
 def pack(runs: Runs) -> bytes:
     """Return the packet of `MOST` runs at most."""
     names = "\n".join(runs.names).encode("ascii")
-    columns = [runs.numbers, runs.times, runs.sizes]
+    columns = [array(kind, one) for kind, one in zip(_COLUMNS, (runs.numbers, runs.times, runs.sizes))]
     if sys.byteorder == "big":
-        columns = [array(one.typecode, one) for one in columns]
         for one in columns:
             one.byteswap()
     head = _HEAD.pack(len(runs), len(names))
