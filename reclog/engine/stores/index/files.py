@@ -71,6 +71,11 @@ def witness(fd: int, last: int, disk: Disk = DISK) -> int:
     return zlib.crc32(text) or 1
 
 
+def is_there(head: Head, fd: int, disk: Disk = DISK) -> bool:
+    """Tell whether the text that a block is about is still in the open file. Raises OSError."""
+    return head.last <= disk.fstat(fd).st_size and head.witness in (0, witness(fd, head.last, disk))
+
+
 def path_of(folder: str, name: str) -> str:
     """Return the path of one of them."""
     return os.path.join(folder, name)

@@ -4,9 +4,9 @@ Rules kept here:
 
 - The file is right, the index is asked. What that tells of another file, of text that is not there any more,
   or with a byte that is not as it was written, is unknown. Nothing that it holds is an error.
-- Runs may be had that are written at the same moment: the latest are read before the blocks, so that what
-  goes from there to here meanwhile is in both.
-- Memory is flat: heads, and a few blocks.
+- Runs may be had that are written at the same moment: the latest are read before the heads of the blocks, so
+  that what goes from there to here meanwhile is in both, and told once.
+- Memory is flat: heads (50 bytes each), a few blocks, and the latest runs.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from itertools import accumulate
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 from ...system.disk import DISK, Disk
-from .files import BLOCKS, HEADS, LATEST, PLACED_SIZE, WHOSE_SIZE, heads_in, path_of, whose, witness
+from .files import BLOCKS, HEADS, LATEST, PLACED_SIZE, WHOSE_SIZE, heads_in, is_there, path_of, whose
 from .format import HEADER_SIZE, Head, Run, Runs, blocks_in, names_of
 
 __all__ = ["IndexReader", "Run"]
@@ -30,11 +30,46 @@ KEPT = 8
 MOST_SENDERS = 4096
 
 
-class _Unpacked(NamedTuple):
+class _Found(NamedTuple):
     """A block's runs, and where each ends."""
 
     runs: Runs
     ends: List[int]
+
+
+class _Latest:
+    """One of the latest blocks, and what it holds once that was asked for."""
+
+    __slots__ = ("block", "found", "head", "looked")
+
+    def __init__(self, head: Head, block: bytes) -> None:
+        self.head = head
+        self.block = block
+        self.found: Optional[_Found] = None
+        self.looked = False
+
+
+class _Blocks:
+    """Where the blocks are: of each its offsets, the latest time in it and before, its place and size."""
+
+    def __init__(self) -> None:
+        self.firsts, self.lasts, self.largest = array("Q"), array("Q"), array("Q")
+        self.positions, self.sizes, self.names = array("Q"), array("I"), array("I")
+
+    def __len__(self) -> int:
+        return len(self.lasts)
+
+    @property
+    def end(self) -> int:
+        return self.lasts[-1] if self.lasts else 0
+
+    def add(self, head: Head, position: int) -> None:
+        self.firsts.append(head.first)
+        self.lasts.append(head.last)
+        self.largest.append(max(head.largest_ms, self.largest[-1] if self.largest else 0))
+        self.positions.append(position)
+        self.sizes.append(head.size)
+        self.names.append(head.names)
 
 
 class IndexReader:
@@ -51,18 +86,12 @@ class IndexReader:
         """Yield what covers the file from `begin` to `end`, ascending and without a hole."""
         self._look()
         at = begin
-        for number in range(bisect_right(self._lasts, begin), len(self._lasts)):
-            if at >= end or self._firsts[number] >= end:
-                break
-            found = self._block(number)
-            if found is None:
-                continue
-            ends = found.ends
+        for runs, ends in self._between(begin, end):
             start, stop = bisect_right(ends, at), bisect_left(ends, end) + 1
-            for run in found.runs.between(start, stop, ends[start - 1] if start else found.runs.first):
+            for run in runs.between(start, stop, ends[start - 1] if start else runs.first):
                 if run.begin > at:
                     yield Run(at, run.begin, None, None)
-                yield run._replace(begin=max(run.begin, begin), end=min(run.end, end))
+                yield run._replace(begin=max(run.begin, at), end=min(run.end, end))
                 at = run.end
         if at < end:
             yield Run(at, end, None, None)
@@ -70,20 +99,21 @@ class IndexReader:
     def seek(self, ms: int) -> int:
         """Return the offset in the file before which all that is known came before `ms`."""
         self._look()
-        for number in range(bisect_left(self._largest, ms), len(self._largest)):
-            found = self._block(number)
-            if found is not None:
-                for run in found.runs:
-                    if run.ms is not None and run.ms >= ms:
-                        return run.begin
-        return min(self._lasts[-1], self._size) if self._lasts else 0
+        blocks = self._blocks
+        number = bisect_left(blocks.largest, ms)
+        begin = blocks.firsts[number] if number < len(blocks) else blocks.end
+        for runs, _ in self._between(begin, self._size):
+            for run in runs:
+                if run.ms is not None and run.ms >= ms:
+                    return run.begin
+        return min(self._latest[-1].head.last if self._latest else blocks.end, max(0, self._size))
 
     def senders(self) -> Dict[str, int]:
         """Return the senders' addresses, and how many bytes each said; of very many, those that said most."""
         self._look()
         totals: Dict[str, int] = {}
-        for number in range(len(self._lasts)):
-            for name, size in self._names(number).items():
+        for names in self._names():
+            for name, size in names.items():
                 totals[name] = totals.get(name, 0) + size
             if len(totals) > 2 * MOST_SENDERS:
                 totals = _most(totals)
@@ -94,13 +124,11 @@ class IndexReader:
     def _forget(self, whose_file: bytes, size: int) -> None:
         self._whose = whose_file
         self._size = size
-        # Of each block: its offsets, the latest time of it and all before, where it is.
-        self._firsts, self._lasts, self._largest = array("Q"), array("Q"), array("Q")
-        self._places: List[Tuple[int, int, int]] = []
-        # Heads known, bytes of their file; the latest blocks.
-        self._heads = 0
-        self._latest: List[bytes] = []
-        self._kept: "OrderedDict[int, Optional[_Unpacked]]" = OrderedDict()
+        self._blocks = _Blocks()
+        self._latest: List[_Latest] = []
+        # How the latest begin, and how many bytes of their file are known.
+        self._begins, self._known = b"", WHOSE_SIZE
+        self._kept: "OrderedDict[int, Optional[_Found]]" = OrderedDict()
 
     def _look(self) -> None:
         """See what was written since the last look."""
@@ -113,31 +141,26 @@ class IndexReader:
         if mine != self._whose or now.st_size < self._size:
             self._forget(mine, now.st_size)
         self._size = now.st_size
-        latest = self._read(LATEST, 0)
-        heads = self._read(HEADS, WHOSE_SIZE + self._heads * PLACED_SIZE)
-        self._drop_latest()
-        for head, position in heads_in(heads):
-            if self._lasts and head.first < self._lasts[-1]:
+        self._look_at_latest()
+        blocks = self._blocks
+        for head, position in heads_in(self._read(HEADS, WHOSE_SIZE + len(blocks) * PLACED_SIZE)):
+            if head.first < blocks.end:
                 break
-            self._heads += 1
-            self._add(head, position)
-        for head, block in blocks_in(latest[WHOSE_SIZE:]):
-            if not self._lasts or head.first >= self._lasts[-1]:
-                self._latest.append(block)
-                self._add(head, -1)
+            blocks.add(head, position)
+        if self._latest and self._latest[0].head.first < blocks.end:
+            self._latest = [one for one in self._latest if one.head.first >= blocks.end]
 
-    def _add(self, head: Head, position: int) -> None:
-        self._firsts.append(head.first)
-        self._lasts.append(head.last)
-        self._largest.append(max(head.largest_ms, self._largest[-1] if self._largest else 0))
-        self._places.append((position, head.size, head.names))
-
-    def _drop_latest(self) -> None:
-        for column in (self._firsts, self._lasts, self._largest, self._places):
-            del column[self._heads :]
-        for number in [number for number in self._kept if number >= self._heads]:
-            del self._kept[number]
-        self._latest = []
+    def _look_at_latest(self) -> None:
+        """See the latest that were added, or all if they begin anew."""
+        begins = self._read(LATEST, WHOSE_SIZE, HEADER_SIZE)
+        added = self._read(LATEST, self._known) if begins == self._begins else b""
+        if begins != self._begins:
+            self._begins, self._known, self._latest = begins, WHOSE_SIZE, []
+            added = self._read(LATEST, WHOSE_SIZE)
+        found = [_Latest(head, block) for head, block in blocks_in(added)]
+        if found:
+            self._known += sum(one.head.size for one in found)
+            self._latest = [*self._latest, *found]
 
     def _read(self, name: str, position: int, size: int = -1) -> bytes:
         """Return what a file of ours holds from there on (or so much); nothing if it is another's."""
@@ -156,54 +179,74 @@ class IndexReader:
         finally:
             self._disk.close(fd)
 
-    def _block(self, number: int) -> Optional[_Unpacked]:
+    def _between(self, begin: int, end: int) -> Iterator[_Found]:
+        """Yield what the blocks hold that are about a stretch, as they are now: others may be looked for."""
+        blocks, latest = self._blocks, self._latest
+        for number in range(bisect_right(blocks.lasts, begin), bisect_left(blocks.firsts, end)):
+            found = self._block(blocks, number)
+            if found is not None:
+                yield found
+        for one in latest:
+            if one.head.last > begin and one.head.first < end:
+                found = self._open(one)
+                if found is not None:
+                    yield found
+
+    def _block(self, blocks: _Blocks, number: int) -> Optional[_Found]:
         """Return what a block holds; None if that is not known to be so."""
+        if blocks is not self._blocks:
+            return None  # of a file that is another by now
         if number in self._kept:
             self._kept.move_to_end(number)
             return self._kept[number]
-        found = self._kept[number] = self._unpacked(number)
+        block = self._read(BLOCKS, blocks.positions[number], blocks.sizes[number])
+        found = self._kept[number] = self._unpacked(block)
+        if found is not None and found.runs.first != blocks.firsts[number]:
+            found = self._kept[number] = None
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return found
 
-    def _unpacked(self, number: int) -> Optional[_Unpacked]:
-        position, size, _ = self._places[number]
-        block = self._read(BLOCKS, position, size) if position >= 0 else self._latest[number - self._heads]
+    def _open(self, one: _Latest) -> Optional[_Found]:
+        if not one.looked:
+            one.looked, one.found = True, self._unpacked(one.block)
+        return one.found
+
+    def _unpacked(self, block: bytes) -> Optional[_Found]:
         try:
             runs = Runs.of(block)
         except ValueError:
             return None
-        if (runs.first, runs.last) != (self._firsts[number], self._lasts[number]):
+        if not self._is_there(Head.at(block)):
             return None
-        if not self._is_witnessed(block):
-            return None
-        return _Unpacked(runs, list(accumulate(runs.sizes, initial=runs.first))[1:])
+        return _Found(runs, list(accumulate(runs.sizes, initial=runs.first))[1:])
 
-    def _is_witnessed(self, block: bytes) -> bool:
-        head = Head.at(block)
-        if head.last > self._size:
-            return False
+    def _is_there(self, head: Head) -> bool:
+        """Tell whether the text that a block is about is in the file."""
         try:
             fd = self._disk.open(self._file, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
             return False
         try:
-            return head.witness in (0, witness(fd, head.last, self._disk))
+            return is_there(head, fd, self._disk)
+        except OSError:
+            return False
         finally:
             self._disk.close(fd)
 
-    def _names(self, number: int) -> Dict[str, int]:
-        position, _, names = self._places[number]
-        if self._lasts[number] > self._size:
-            return {}
-        if position >= 0:
-            block = self._read(BLOCKS, position, HEADER_SIZE + names)
-        else:
-            block = self._latest[number - self._heads]
-        try:
-            return names_of(block)
-        except ValueError:
-            return {}
+    def _names(self) -> Iterator[Dict[str, int]]:
+        """Yield what is said by whom in each block that the file reaches to."""
+        blocks = self._blocks
+        for number in range(bisect_right(blocks.lasts, self._size)):
+            head = self._read(BLOCKS, blocks.positions[number], HEADER_SIZE + blocks.names[number])
+            try:
+                yield names_of(head)
+            except ValueError:
+                continue
+        for one in self._latest:
+            found = self._open(one)
+            if found is not None:
+                yield found.runs.bytes_by_sender()
 
 
 def _most(totals: Dict[str, int]) -> Dict[str, int]:

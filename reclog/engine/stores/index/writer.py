@@ -28,6 +28,7 @@ from .files import (
     PLACED_SIZE,
     WHOSE_SIZE,
     heads_in,
+    is_there,
     path_of,
     placed,
     whose,
@@ -88,7 +89,7 @@ class IndexWriter:
         size = self._disk.fstat(self._fd).st_size
         if any(end > size for _, end, _ in self._told):
             self._told, self._waiting = [], 0
-        if self._last is not None and not self._is_there(self._last):
+        if self._last is not None and not is_there(self._last, self._fd, self._disk):
             self._attempt(self._take_up)
 
     def tell(self, begin: int, end: int, notes: Sequence[Note]) -> None:
@@ -204,9 +205,9 @@ class IndexWriter:
             return
         blocks = self._blocks()
         latest = self._latest(blocks[-1][0].last if blocks else 0)
-        while latest and not self._is_there(latest[-1][0]):
+        while latest and not is_there(latest[-1][0], self._fd, self._disk):
             latest.pop()
-        while not latest and blocks and not self._is_there(blocks[-1][0]):
+        while not latest and blocks and not is_there(blocks[-1][0], self._fd, self._disk):
             blocks.pop()
         self._cut(LATEST, latest[-1][1] if latest else WHOSE_SIZE)
         self._cut(HEADS, WHOSE_SIZE + len(blocks) * PLACED_SIZE)
@@ -251,11 +252,6 @@ class IndexWriter:
 
     def _read(self, name: str, size: int) -> bytes:
         return self._disk.pread(self._fds[name], size, 0)
-
-    def _is_there(self, head: Head) -> bool:
-        """Tell whether the text that a block is about is still in the file."""
-        size = self._disk.fstat(self._fd).st_size
-        return head.last <= size and head.witness in (0, witness(self._fd, head.last, self._disk))
 
 
 def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> None:
