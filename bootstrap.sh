@@ -41,6 +41,7 @@ if [ -n "$tests" ]; then
     need apt-get apt
     need dpkg-deb dpkg
     need logger bsdutils
+    need lnav lnav
     need ss iproute2
     need setpriv util-linux
     need ip iproute2
