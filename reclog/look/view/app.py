@@ -63,12 +63,11 @@ def application(books: shelf.Shelf, keys: Keys, is_over: Callable[[], bool] = la
 
     def timeline(request: Request) -> Response:
         query = request.query_params
-        begin, end = asked.whole(query, "begin", 0), asked.whole(query, "end", 0)
-        buckets = max(1, asked.whole(query, "buckets", 300, asked.MOST_BUCKETS))
-        if end <= begin:
-            raise asked.WrongQuestionError("A timeline ends after it begins.")
-        told = history(request).timeline(begin, end, buckets)
-        return _json({"begin": begin, "end": end, "buckets": told})
+        begin, step = asked.whole(query, "begin", 0), asked.whole(query, "step", 0)
+        count = asked.whole(query, "count", 0, asked.MOST_BUCKETS)
+        if not step or not count:
+            raise asked.WrongQuestionError("A timeline has stretches of some time: step, and count.")
+        return _json(books.lane(query.get("r", ""), begin, step).until(count))
 
     def found(request: Request) -> Response:
         query = request.query_params

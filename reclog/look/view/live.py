@@ -28,6 +28,8 @@ MOST_LINES = 200
 #: Bytes that are read for them without a question; what is further back is left out.
 _FAR = 4 * 1024 * 1024
 _AT_MOST = 3600.0
+#: Times that lines are looked at again of which the index does not tell yet.
+_LOOKS = 5
 #: Seconds after which a quiet stream says that it is there: else nothing would notice a page that is gone.
 _SIGN = 5.0
 
@@ -40,6 +42,7 @@ class Followed:
         self._question = question
         self._at = at
         self._size = -1
+        self._looks = _LOOKS
 
     def news(self) -> dict[str, Any] | None:
         """Return what there is since the last call; None if nothing. Raises as History.forward."""
@@ -57,9 +60,16 @@ class Followed:
             skipped = not found["done"] and self._question == Question()
         if skipped:
             found = stretch.back(self._history, self._question, None, MOST_LINES)
+        untold = stretch.first_untold(found["items"])
+        if untold is None:
+            self._looks = _LOOKS
+        elif self._looks:
+            self._looks -= 1
+            found["to"] = untold
+            found["items"] = [item for item in found["items"] if item["at"] < untold]
         self._at = found["to"]
         # One more look where there is more already.
-        self._size = size if found["done"] else -1
+        self._size = size if found["done"] and (untold is None or not self._looks) else -1
         return {**found, "skipped": skipped, "anew": anew}
 
 

@@ -11,14 +11,19 @@ from typing import Any
 
 from ...console import visible
 from ...recordings.registry import Recording, Registry
-from ..query import Gap, History, Line, Question
+from ..query import Gap, History, Question
 from .asked import WrongQuestionError
-from .stretch import back, milliseconds, shown
+from .lane import Lane
+from .stretch import back, onward, shown
 
 #: Seconds for which what was seen of them counts: each is asked itself.
 _FRESH = 1.0
+#: Lanes of timelines that are kept; a page has one for each of its recordings.
+_LANES = 24
 #: Senders and gaps of a recording that are told.
 MOST_SENDERS, MOST_GAPS = 100, 500
+#: Lines at each end of a file of which one may tell when it came.
+_FEW = 50
 
 
 class Shelf:
@@ -30,6 +35,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._seen: dict[str, Recording] = {}
         self._seen_at = float("-inf")
+        self._lanes: dict[tuple[str, str, int, int], Lane] = {}
 
     def recordings(self) -> dict[str, Recording]:
         """Return them by name, those that run first. Raises StateError."""
@@ -47,6 +53,17 @@ class Shelf:
         if recording is None:
             raise WrongQuestionError(f"There is no recording {visible(name[:100])} on this machine.")
         return History(recording)
+
+    def lane(self, name: str, begin: int, step: int) -> Lane:
+        """Return a lane of the timeline, the same one for as long as it is asked for. Raises as `history`."""
+        history = self.history(name)
+        with self._lock:
+            key = name, history.file, begin, step
+            lane = self._lanes.pop(key, None) or Lane(history, begin, step)
+            self._lanes[key] = lane
+            if len(self._lanes) > _LANES:
+                del self._lanes[next(iter(self._lanes))]
+            return lane
 
     def listed(self) -> list[dict[str, Any]]:
         """Return what the page lists."""
@@ -67,15 +84,15 @@ def about(history: History) -> dict[str, Any]:
     """Return what is known of a recording as a whole. Raises OSError."""
     senders = sorted(history.senders().items(), key=lambda one: -one[1])
     gaps: list[Gap] = [gap for gap in history.gaps() if gap.offset >= 0][-MOST_GAPS:]
-    first = next((one for one in history.forward(Question(), 0, 1) if isinstance(one, Line)), None)
-    last = [one for one in back(history, Question(), None, 1)["items"] if "end" in one]
+    ends = onward(history, Question(), 0, _FEW)["items"], back(history, Question(), None, _FEW)["items"]
+    begins, lasts = ([one["t"] for one in items if "end" in one and one["t"] is not None] for items in ends)
     return {
         "size": history.size,
         "senders": senders[:MOST_SENDERS],
         "others": max(0, len(senders) - MOST_SENDERS),
         "gaps": [shown(gap) for gap in gaps],
-        "begin": milliseconds(first.time if first else None),
-        "end": last[-1]["t"] if last else None,
+        "begin": begins[0] if begins else None,
+        "end": lasts[-1] if lasts else None,
     }
 
 

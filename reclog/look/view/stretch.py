@@ -64,9 +64,11 @@ def back(history: History, question: Question, end: int | None, count: int) -> d
             break
     if len(lines) == count:
         at = lines[0].offset
-    items = _with_gaps(history, lines, at, end + (end == size))
-    to = _before_unfinished(history, lines, end) if end == size else end
-    return _answer(items, at, to, size, end == size)
+    answer = _answer(_with_gaps(history, lines, at, end + (end == size)), at, end, size, end == size)
+    if end == size:
+        untold = first_untold(answer["items"])
+        answer["to"] = _before_unfinished(history, lines, end) if untold is None else untold
+    return answer
 
 
 def _with_gaps(history: History, lines: Iterable[Line], begin: int, end: int) -> list[Item]:
@@ -81,6 +83,19 @@ def _before_unfinished(history: History, lines: Sequence[Line], to: int) -> int:
         return to
     with open(history.file, "rb") as file:
         return to if os.pread(file.fileno(), 1, to - 1) in (b"\n", b"") else lines[-1].offset
+
+
+def first_untold(items: Sequence[dict[str, Any]]) -> int | None:
+    """Return where the last lines begin of which nothing tells when they came, behind one of which it does.
+
+    The index is written some milliseconds after the file: they are worth a second look.
+    """
+    untold = None
+    for item in reversed(items):
+        if item["t"] is not None:
+            return untold
+        untold = item["at"]
+    return None
 
 
 def _answer(items: list[Item], begin: int, to: int, size: int, done: bool) -> dict[str, Any]:

@@ -230,7 +230,7 @@ WRONG = [
         "line?r=past&at=99999",
     ),
     *(
-        "timeline?r=past&begin=5&end=5",
+        "timeline?r=past&begin=5&step=0&count=9",
         "follow?f=past",
         "follow?f=nobody@0",
         "follow",

@@ -25,6 +25,7 @@
  * @property {number} from
  * @property {number} to everything in [from, to) has been looked at
  * @property {number} size of the file
+ * @property {boolean} done whether that is to its end
  */
 
 /**
@@ -48,10 +49,11 @@
  */
 
 /**
- * @typedef {Object} Timeline
+ * @typedef {Object} Lane
  * @property {number} begin milliseconds of the epoch
- * @property {number} end
- * @property {Record<string, number>[]} buckets
+ * @property {number} step milliseconds of each bucket
+ * @property {Record<string, number>[]} buckets bytes of each sender
+ * @property {boolean} done
  */
 
 /**

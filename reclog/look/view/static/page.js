@@ -1,16 +1,15 @@
 // The page: puts state, panes, timeline, facets and keys together.
 
-import { Gone, ask } from './ask.js';
-import { count, date, field, lasting, size, time } from './clock.js';
-import { colourOf } from './colours.js';
+import { ask } from './ask.js';
 import { Follower } from './follow.js';
 import { onKeys } from './keys.js';
 import { mark } from './marks.js';
 import { Pane } from './pane.js';
 import { element } from './rows.js';
 import { Search } from './search.js';
+import { drawGaps, drawRecordings, drawSenders } from './side.js';
 import { MOST_PANES, format, parse, question } from './state.js';
-import { Timeline } from './timeline.js';
+import { Times } from './times.js';
 
 /** @typedef {import('./ask.js').About} About */
 /** @typedef {import('./ask.js').Known} Known */
@@ -23,10 +22,6 @@ const state = parse(location.search);
 const panes = [];
 /** @type {Known[]} */
 let recordings = [];
-/** @type {Map<string, About>} */
-const abouts = new Map();
-/** @type {Map<string, import('./ask.js').Timeline>} */
-const lanes = new Map();
 /** The pane that keys and search are about. */
 let current = 0;
 
@@ -75,7 +70,7 @@ const around = {
     state.panes[number].at = pane.following ? null : pane.top()?.at ?? 0;
     follower.see();
     save();
-    seen();
+    times.draw();
     if (!byHand) return;
     current = number;
     clearTimeout(together);
@@ -83,9 +78,7 @@ const around = {
   },
   /** @param {Pane} pane */
   drawn: (pane) => {
-    if (!state.find) return mark('', []);
-    if (pane === panes[current]) markSeen();
-    return undefined;
+    if (panes.includes(pane)) mark(state.find, panes.flatMap((one) => one.rows.near()));
   },
   /** @param {Pane} pane */
   close: (pane) => show(pane.name, false),
@@ -99,16 +92,6 @@ function sameTime(pane) {
     if (pane.following) void other.end();
     else if (t) void other.gotoTime(t / 1000);
   }
-}
-
-/** Mark what is found in the rows that are seen, of all panes. */
-function markSeen() {
-  const rows = panes.flatMap((pane) => {
-    const { scrollTop, clientHeight } = pane.list;
-    return /** @type {HTMLElement[]} */ ([...pane.list.children]).filter(
-      (row) => row.offsetTop + row.offsetHeight > scrollTop - 400 && row.offsetTop < scrollTop + clientHeight + 400);
-  });
-  mark(state.find, rows);
 }
 
 /** @param {string} name @param {number|null} at */
@@ -149,16 +132,16 @@ function changedPanes() {
     ? 'Choose a recording.' : 'Nothing is recorded on this machine yet: `inv local` starts a recording.';
   follower.see(true);
   save();
-  drawRecordings();
-  void learn();
+  drawSide();
+  void times.learn();
   search.again();
 }
 
 /** What is asked for has changed: every pane asks anew. */
 function asksAnew() {
   save();
-  drawSenders();
-  drawRange();
+  drawSide();
+  times.draw();
   for (const pane of panes) void pane.again().then(() => follower.see(true));
   follower.see(true);
 }
@@ -169,171 +152,48 @@ const follower = new Follower(() => panes, asked, (lost) => {
 
 // -- recordings, senders, gaps --------------------------------------------------------------------------
 
-function drawRecordings() {
-  const rows = recordings.map((one) => {
-    const row = element('li', '');
-    const button = element('button', 'facet');
-    button.setAttribute('aria-pressed', String(state.panes.some((pane) => pane.name === one.name)));
-    button.title = one.host ? `${one.file}, through ${one.host}` : one.file;
-    const dot = element('span', `dot ${one.state}`);
-    dot.setAttribute('aria-hidden', 'true');
-    button.append(dot, element('span', 'name', one.name), element('span', 'faint', size(one.size)),
-      element('span', 'state', one.live && one.state === 'recording' ? '' : one.state));
-    button.addEventListener('click', (event) => {
-      const shown = state.panes.some((pane) => pane.name === one.name);
-      if (!event.ctrlKey && !event.metaKey && !event.shiftKey && !shown) {
-        for (const pane of [...panes]) show(pane.name, false);
-      }
-      show(one.name, !shown);
-    });
-    const beside = element('button', 'quiet beside', '+');
-    beside.title = `Show ${one.name} beside the others`;
-    beside.setAttribute('aria-label', beside.title);
-    beside.addEventListener('click', () => show(one.name, true));
-    row.append(button);
-    if (panes.length && !state.panes.some((pane) => pane.name === one.name)) row.append(beside);
-    return row;
+const known = () => panes.flatMap((pane) => times.abouts.get(pane.name) ?? []);
+
+function drawSide() {
+  drawRecordings(recordings, new Set(panes.map((pane) => pane.name)), (name, wanted, alone) => {
+    if (wanted && alone) for (const pane of [...panes]) show(pane.name, false);
+    show(name, wanted);
   });
-  keepFocus($('recordings'), rows);
+  drawSenders(known(), state.senders, (sender) => {
+    const { senders } = state;
+    state.senders = senders.includes(sender) ? senders.filter((one) => one !== sender) : [...senders, sender];
+    asksAnew();
+  });
+  drawGaps(panes.flatMap((pane) => {
+    const about = times.abouts.get(pane.name);
+    return about ? [/** @type {[Pane, About]} */ ([pane, about])] : [];
+  }), goto);
   for (const pane of panes) {
-    const known = recordings.find((one) => one.name === pane.name);
-    pane.badge.className = `badge ${known?.state ?? ''}`;
-    pane.badge.textContent = known?.state ?? 'gone';
-    if (known && !pane.following) pane.size = Math.max(pane.size, known.size);
+    const state = recordings.find((one) => one.name === pane.name)?.state ?? 'gone';
+    pane.badge.className = `badge ${state}`;
+    pane.badge.textContent = state;
+    const about = times.abouts.get(pane.name);
+    pane.element.classList.toggle('lonely', (about?.senders.length ?? 0) < 2);
+    pane.element.classList.toggle('untimed', about !== undefined && about.begin === null);
   }
 }
 
-/** Change a list's rows, and leave the focus where it is. @param {HTMLElement} list @param {HTMLElement[]} rows */
-function keepFocus(list, rows) {
-  const buttons = [...list.querySelectorAll('button')];
-  const had = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
-  list.replaceChildren(...rows);
-  if (had >= 0) /** @type {HTMLElement|undefined} */ ([...list.querySelectorAll('button')][had])?.focus();
+/** Go to a line or a gap. @param {Pane} pane @param {number} at */
+function goto(pane, at) {
+  void pane.goto(at, true).then(() => around.moved(pane, true));
 }
 
-function drawSenders() {
-  /** @type {Map<string, number>} */
-  const bytes = new Map();
-  let others = 0;
-  for (const pane of panes) {
-    const about = abouts.get(pane.name);
-    others += about?.others ?? 0;
-    for (const [sender, number] of about?.senders ?? []) bytes.set(sender, (bytes.get(sender) ?? 0) + number);
-  }
-  for (const sender of state.senders) if (!bytes.has(sender)) bytes.set(sender, 0);
-  const most = Math.max(1, ...bytes.values());
-  const rows = [...bytes].sort((a, b) => b[1] - a[1]).map(([sender, number]) => {
-    const row = element('li', '');
-    const button = element('button', `facet ${colourOf(sender)}`);
-    button.setAttribute('aria-pressed', String(state.senders.includes(sender)));
-    const bar = element('span', 'bar-of');
-    bar.style.width = `${number / most * 100}%`;
-    button.append(element('span', 'swatch'), element('span', 'name', sender), element('span', 'faint', size(number)), bar);
-    button.title = `Show the lines of ${sender} alone, or not`;
-    button.addEventListener('click', () => {
-      state.senders = state.senders.includes(sender)
-        ? state.senders.filter((one) => one !== sender) : [...state.senders, sender];
-      asksAnew();
-    });
-    row.append(button);
-    return row;
-  });
-  keepFocus($('senders'), rows);
-  $('others').textContent = others ? `and ${count(others)} more` : bytes.size ? '' : 'Nothing tells who said what.';
-}
-
-function drawGaps() {
-  const gaps = panes.flatMap((pane) => (abouts.get(pane.name)?.gaps ?? []).map((gap) => ({ pane, gap })));
-  $('gaps-head').textContent = gaps.length ? `Gaps (${count(gaps.length)})` : 'No gaps';
-  const rows = gaps.slice(-100).reverse().map(({ pane, gap }) => {
-    const row = element('li', '');
-    const words = gap.sec === null ? gap.gap : `${lasting(gap.sec)}: ${gap.gap}`;
-    const button = element('button', 'facet gap-facet');
-    button.append(element('span', 'faint', gap.t === null ? '' : time(gap.t).slice(0, 8)), element('span', 'name', words));
-    button.title = `${gap.t === null ? '' : `${date(gap.t)} ${time(gap.t)} `}${words}`;
-    button.addEventListener('click', () => pane.goto(gap.at, true).then(() => around.moved(pane, true)));
-    row.append(button);
-    return row;
-  });
-  keepFocus($('gaps'), rows);
-}
-
-// -- the timeline -------------------------------------------------------------------------------------
-
-const timeline = new Timeline($('chart'), $('canvas'), $('tip'), {
-  go: (ms) => {
-    for (const pane of panes) void pane.gotoTime(ms / 1000).then(() => around.moved(pane, false));
+const times = new Times({
+  state,
+  panes,
+  failed,
+  marksOf: (name) => search.marksOf(name),
+  changed: (time) => {
+    asksAnew();
+    if (time !== null) for (const pane of panes) if (!pane.following) void pane.gotoTime(time);
   },
-  select: (begin, end) => selectTime(begin / 1000, end / 1000),
+  learned: drawSide,
 });
-
-/** @param {number|null} since @param {number|null} until seconds of the epoch */
-function selectTime(since, until) {
-  [state.since, state.until] = [since && Math.round(since * 1000) / 1000, until && Math.round(until * 1000) / 1000];
-  if (since === null && until === null) state.zoom = false;
-  asksAnew();
-  if (since !== null && panes.some((pane) => !pane.following)) for (const pane of panes) void pane.gotoTime(since);
-  void learn();
-}
-
-function drawRange() {
-  const { since, until } = state;
-  const input = /** @param {string} id */ (id) => /** @type {HTMLInputElement} */ ($(id));
-  input('since').value = since === null ? '' : field(since * 1000);
-  input('until').value = until === null ? '' : field(until * 1000);
-  $('zoom').setAttribute('aria-pressed', String(state.zoom));
-  const none = since === null && until === null;
-  /** @type {HTMLButtonElement} */ ($('zoom')).disabled = none;
-  /** @type {HTMLButtonElement} */ ($('clear')).disabled = none;
-  $('range').classList.toggle('selects', !none);
-  $('sum').textContent = since !== null && until !== null ? lasting(until - since) : '';
-  timeline.selection = none ? null
-    : { begin: (since ?? timeline.begin / 1000) * 1000, end: (until ?? timeline.end / 1000) * 1000 };
-  timeline.draw();
-}
-
-/** Draw where the panes are. */
-function seen() {
-  for (const lane of timeline.lanes) lane.seen = panes.find((pane) => pane.name === lane.name)?.span() ?? null;
-  timeline.draw();
-}
-
-let learning = false;
-
-/** Ask what is known of the panes' recordings, and their lanes. */
-async function learn() {
-  if (learning || document.hidden) return;
-  learning = true;
-  try {
-    const names = panes.map((pane) => pane.name);
-    const told = await Promise.all(names.map((r) => /** @type {Promise<About>} */ (ask('about', { r }))));
-    names.forEach((name, number) => abouts.set(name, told[number]));
-    const begins = told.map((one) => one.begin).filter((ms) => ms !== null);
-    const ends = told.map((one) => one.end).filter((ms) => ms !== null);
-    let begin = Math.min(...begins), end = Math.max(...ends) + 1;
-    if (state.zoom && state.since !== null) begin = state.since * 1000;
-    if (state.zoom && state.until !== null) end = state.until * 1000;
-    const known = begins.length > 0 && end > begin;
-    [timeline.begin, timeline.end] = known ? [Math.floor(begin), Math.ceil(end)] : [0, 0];
-    if (known) {
-      const asks = { begin: timeline.begin, end: timeline.end, buckets: timeline.columns };
-      const found = await Promise.all(names.map((r) => ask('timeline', { r, ...asks })));
-      names.forEach((name, number) => lanes.set(name, found[number]));
-    }
-    timeline.lanes = names.map((name) => ({
-      name, buckets: lanes.get(name)?.buckets ?? [], gaps: abouts.get(name)?.gaps ?? [],
-      marks: search.marksOf(name), seen: null,
-    }));
-    drawSenders();
-    drawGaps();
-    drawRange();
-    seen();
-  } catch (error) {
-    if (!(error instanceof Gone)) failed(error);
-  } finally {
-    learning = false;
-  }
-}
 
 // -- search -------------------------------------------------------------------------------------------
 
@@ -350,10 +210,7 @@ const search = new Search($('find'), $('found'), {
     if (state.only) asksAnew();
     for (const pane of panes) pane.redraw();
   },
-  marked: () => {
-    for (const lane of timeline.lanes) lane.marks = search.marksOf(lane.name);
-    timeline.draw();
-  },
+  marked: () => times.draw(),
 });
 
 // -- buttons and keys -----------------------------------------------------------------------------------
@@ -391,19 +248,19 @@ const acts = {
   gap: (way) => {
     const pane = panes[current] ?? panes[0];
     const at = pane?.here ?? pane?.top()?.at ?? 0;
-    const gaps = (pane && abouts.get(pane.name)?.gaps) || [];
+    const gaps = (pane && times.abouts.get(pane.name)?.gaps) || [];
     const to = way > 0 ? gaps.find((gap) => gap.at > at) : gaps.findLast((gap) => gap.at < at);
-    if (to) void pane.goto(to.at, true).then(() => around.moved(pane, true));
+    if (to) goto(pane, to.at);
   },
   timeline: () => $('chart').focus(),
   zoom: () => {
-    if (state.since === null && state.until === null) return;
+    if (!times.selects) return;
     state.zoom = !state.zoom;
     save();
-    void learn();
+    void times.learn();
   },
   clear: () => {
-    if (state.since !== null || state.until !== null) selectTime(null, null);
+    if (times.selects) times.select(null, null);
     else if (state.senders.length) { state.senders = []; asksAnew(); }
   },
   side: () => {
@@ -428,15 +285,6 @@ $('menu').addEventListener('click', acts.side);
 $('only').addEventListener('change', acts.only);
 $('help').querySelector('button')?.addEventListener('click', () => /** @type {HTMLDialogElement} */ ($('help')).close());
 for (const form of ['search', 'range']) $(form).addEventListener('submit', (event) => event.preventDefault());
-for (const id of ['since', 'until']) {
-  $(id).addEventListener('change', () => {
-    const [since, until] = ['since', 'until'].map((one) => {
-      const ms = Date.parse(/** @type {HTMLInputElement} */ ($(one)).value);
-      return Number.isNaN(ms) ? null : ms / 1000;
-    });
-    selectTime(since, until);
-  });
-}
 $('panes').addEventListener('click', (event) => {
   if (document.body.classList.contains('side') && event.target) document.body.classList.remove('side');
 });
@@ -455,7 +303,7 @@ async function look() {
     for (const { name, at } of state.panes.slice(panes.length)) addPane(name, at);
     if (!started) changedPanes();
     started = true;
-    drawRecordings();
+    drawSide();
     if (!$('trouble').hidden && !follower.source) trouble('');
   } catch (error) {
     failed(error);
@@ -469,4 +317,4 @@ new MutationObserver(drawButtons).observe($('panes'), { subtree: true, attribute
 history.replaceState(null, '', location.pathname + format(state));  // without the token
 await look();
 setInterval(() => { if (!document.hidden) void look(); }, 3000);
-setInterval(() => { if (panes.some((pane) => pane.following)) void learn(); }, 2000);
+setInterval(() => { if (panes.some((pane) => pane.following)) void times.learn(); }, 2000);

@@ -6,6 +6,8 @@ import { colourOf } from './colours.js';
 /**
  * @typedef {Object} Lane
  * @property {string} name
+ * @property {number} begin milliseconds of the epoch
+ * @property {number} step milliseconds of each bucket
  * @property {Record<string, number>[]} buckets
  * @property {import('./ask.js').Gap[]} gaps
  * @property {[number, number|null][]} marks
@@ -20,6 +22,19 @@ import { colourOf } from './colours.js';
 
 const LANE = 46;
 const AXIS = 18;
+
+/**
+ * Return a round length of time, so that a timeline that grows keeps its buckets for a while.
+ * @param {number} least milliseconds
+ */
+export function stepOf(least) {
+  let step = 1;
+  for (const times of [2, 2.5, 2].concat(...Array(12).fill([2, 2.5, 2]))) {
+    if (step >= least) break;
+    step *= times;
+  }
+  return step;
+}
 
 export class Timeline {
   /** @param {HTMLElement} chart @param {HTMLCanvasElement} canvas @param {HTMLElement} tip @param {Brush} brush */
@@ -125,7 +140,7 @@ export class Timeline {
       pen.fillRect(x, bottom - 1, Math.max(2, until - x), 2);
     }
     const most = Math.max(1, ...lane.buckets.map((bucket) => Object.values(bucket).reduce((a, b) => a + b, 0)));
-    const step = width / Math.max(1, lane.buckets.length);
+    const step = this._x(lane.begin + lane.step) - this._x(lane.begin), start = this._x(lane.begin);
     const inks = /** @type {Record<string, string>} */ ({});
     lane.buckets.forEach((bucket, index) => {
       let y = bottom;
@@ -134,7 +149,7 @@ export class Timeline {
         const name = colourOf(sender || null);
         pen.fillStyle = inks[name] ??= ink(`--${name}`);
         const tall = Math.max(1.2, bytes / most * high);
-        pen.fillRect(index * step, y - tall, Math.max(1, step - (step > 4 ? 1 : 0)), tall);
+        pen.fillRect(start + index * step, y - tall, Math.max(1, step - (step > 4 ? 1 : 0)), tall);
         y -= tall;
         if (y < top + 2) break;
       }
@@ -183,7 +198,7 @@ export class Timeline {
     if (!this.known) return;
     const words = [`${date(ms)} ${time(ms).slice(0, 8)}`];
     for (const lane of this.lanes) {
-      const index = Math.min(lane.buckets.length - 1, Math.floor((ms - this.begin) / (this.end - this.begin) * lane.buckets.length));
+      const index = Math.floor((ms - lane.begin) / lane.step);
       const said = Object.entries(lane.buckets[index] ?? {}).filter(([, bytes]) => bytes).sort((a, b) => b[1] - a[1]);
       const who = said.slice(0, 4).map(([sender, bytes]) => `${sender || 'unknown'} ${size(bytes)}`);
       if (said.length > 4) who.push(`${count(said.length - 4)} more`);
