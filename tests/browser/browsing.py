@@ -77,11 +77,11 @@ def viewing(home: Home) -> Iterator[View]:
         assert view.stop() == 0
 
 
-def past(home: Home, name: str, file: Path) -> Path:
+def past(home: Home, name: str, file: Path, **facts: Any) -> Path:
     """Have a recording of `file` that has ended; return its folder."""
     folder = home.recordings / name
     folder.mkdir(parents=True)
-    (folder / names.PAST).write_text(json.dumps({"name": name, "file": str(file), "kind": "local"}))
+    (folder / names.PAST).write_text(json.dumps({"name": name, "file": str(file), "kind": "local", **facts}))
     return folder
 
 

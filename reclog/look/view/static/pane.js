@@ -73,6 +73,10 @@ export class Pane {
       this.list.addEventListener(kind, () => { this.hand = performance.now(); }, { passive: true });
     }
     this.list.addEventListener('click', (event) => this._clicked(event));
+    new ResizeObserver(() => {
+      if (this.following) this.list.scrollTop = this.list.scrollHeight;
+      this._place();
+    }).observe(this.list);
   }
 
   /** Show the last lines, and follow from there. */
@@ -286,6 +290,10 @@ export class Pane {
     }
     if (!this.open.delete(at)) this.open.add(at);
     this._draw({ at, top: row.offsetTop - this.list.scrollTop });
-    /** @type {HTMLElement|null|undefined} */ (this.rows.rowAt(at)?.querySelector('.fold'))?.focus();
+    const first = this.rows.rowAt(at);
+    let last = /** @type {Element|null|undefined} */ (first);
+    while (last?.nextElementSibling?.classList.contains('inside')) last = last.nextElementSibling;
+    last?.scrollIntoView({ block: 'nearest' });
+    /** @type {HTMLElement|null|undefined} */ (first?.querySelector('.fold'))?.focus({ preventScroll: true });
   }
 }
