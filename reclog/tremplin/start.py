@@ -65,7 +65,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
         recording = _own_recording(host, settings, registry)
         if recording is not None and recording.is_alive():
             _take_up(recording, settings, say)
-            return Opened(recording, None)
+            return Opened(Recording(recording.folder), None)  # as it is by now
         if recording is not None:
             settings = kept(settings, recording.facts, but=["listener"])
         _refuse_recorded_file(settings.file, registry, recording)
