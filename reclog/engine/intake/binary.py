@@ -69,11 +69,13 @@ _FORWARD = NoText(
     "speaks Fluentd's protocol", "have it send syslog or GELF over TCP (Docker: --log-driver syslog)"
 )
 
+_TLS = NoText("speaks TLS", "start with --tls", b"\x15\x03\x01\0\2\2\x28")
 _SCANNED = "a scanner, as a rule: --allow or --token keeps those out"
 
 _METHODS = b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH".split()
-_REQUEST = rb"(?:%b) [!-~]+ HTTP/1\.[01]\r\n" % b"|".join(_METHODS)
-_FIELDS = rb"(?:[!-9;-~]+:[^\r\n]*\r\n)*"
+# What a fuzzer asks for may be of any bytes.
+_REQUEST = rb"(?:%b) [^\r\n]+ HTTP/1\.[01]\r\n" % b"|".join(_METHODS)
+_FIELDS = rb"(?:[^\r\n:]+:[^\r\n]*\r\n)*"
 # A time is an integer with the record, a map, behind it, or an extension of type 0. (Docker's driver has a
 # signed one, others an unsigned one.) Several entries are an array of such, or its bytes, maybe gzipped.
 _TIME = rb"(?:\xd7\0|[\xce\xd2].{4}[\x80-\x8f\xde\xdf])"
@@ -86,7 +88,13 @@ _KINDS = [
     _Kind(
         (b"\x16\x03",),
         *_steps(rb"\x16", rb"\x03", rb"[\0-\x04]", rb".", rb".", rb"\x01"),
-        NoText("speaks TLS", "start with --tls", b"\x15\x03\x01\0\2\2\x28"),
+        _TLS,
+    ),
+    # RFC 5246, E.2, as old probers say it: a length with its highest bit set, a ClientHello, a version.
+    _Kind(
+        tuple(bytes([high]) for high in range(0x80, 0x90)),
+        *_steps(rb"[\x80-\x8f]", rb".", rb"\x01", rb"[\0\x03]", rb"[\0-\x04]", rb"\0", rb".", rb"\0"),
+        _TLS,
     ),
     _Kind(
         tuple(method + b" " for method in _METHODS),
@@ -144,6 +152,11 @@ _KINDS = [
         (b"\0\0",),
         *_steps(rb"\0", rb"\0", rb".", rb".", rb"[\xfe\xff]", *_each(b"SMB")),
         NoText("speaks SMB", _SCANNED),
+    ),
+    _Kind(
+        (b"JRMI\0",),
+        *_steps(*_each(b"JRMI\0"), rb"[\1\2]", rb"[KLM]"),
+        NoText("speaks Java's RMI", _SCANNED),
     ),
     _Kind(
         (b"\3\0\0",),

@@ -13,11 +13,17 @@ REQUEST = b"GET /metrics HTTP/1.1\r\nAccept: */*\r\nhost:"
 RECORD = pickle.dumps({"name": "root", "args": None}, 1)
 TIME, EXTENDED = b"\xd2\x67\x45\x23\x0a", b"\xd7\x00" + bytes(range(8))
 BEGINNINGS = {
-    "speaks TLS": [b"\x16\x03\x01\x02\x00\x01", b"\x16\x03\x03\x0a\x0a\x01"],
+    "speaks TLS": [
+        b"\x16\x03\x01\x02\x00\x01",
+        b"\x16\x03\x03\x0a\x0a\x01",
+        b"\x80\x9e\x01\x03\x01\x00u\x00",  # nmap's SSLv23
+        b"\x80\x2e\x01\x00\x02\x00\x15\x00",  # SSL 2.0
+    ],
     "speaks HTTP": [
         REQUEST,
         b"POST /v1 HTTP/1.0\r\nHost:",
         b"OPTIONS * HTTP/1.1\r\nHost:",
+        b"GET /\xff\x00 \x1b HTTP/1.1\r\nX\x80\x01: \x02\r\nHost:",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
     "sends pickles (Python's SocketHandler)": [(struct.pack(">L", len(RECORD)) + RECORD)[:8]],
@@ -29,6 +35,7 @@ BEGINNINGS = {
         b"\x00\x1e\x00\x06\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00",
         b"\x00\x0c\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00",
     ],
+    "speaks Java's RMI": [b"JRMI\x00\x02K"],
     "speaks SMB": [b"\x00\x00\x00\xa4\xffSMB"],
     "speaks RDP": [b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00"],
     "speaks Fluentd's protocol": [
@@ -70,6 +77,8 @@ def test_each_is_known_by_its_beginning_and_not_before(what: str, begin: bytes) 
         b"\x16\x03\x05\x00\x00\x01",
         b"\x16\x03\x01\x00\x00\x02",
         b"\x00\x00\x00\x00}q\x00)",
+        b"\x80 5,00\n",  # the euro sign of cp1252
+        b"JRMI is down\n",
         b"\x00",
         b"1 open door\n",
         b"2Wo\x00",
