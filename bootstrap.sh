@@ -51,6 +51,7 @@ if [ -n "$tests" ]; then
     need tc iproute2
     need cc 'gcc libc6-dev'
     need mount mount
+    need nmap nmap
     need mkfs.ext4 e2fsprogs
     # A device that listens; Debian's plain busybox has no telnetd.
     busybox telnetd --help >/dev/null 2>&1 || missing="${missing:+$missing }busybox-static"

@@ -1,11 +1,14 @@
-"""What comes to a port that is open to the Internet: made up after the well-known probes of scanners."""
+"""What comes to a port that is open to the Internet: nmap, and what is made up after scanners' probes."""
 
 from __future__ import annotations
 
 import contextlib
 import random
+import re
 import socket
 import ssl
+import subprocess
+from pathlib import Path
 
 #: A TLS hello; what nmap's service detection says first, and some of its next; and what has no sense.
 PROBES = [
@@ -55,3 +58,40 @@ def scan(host: str, port: int, seed: int = 0, rounds: int = 1) -> int:
                     sock.sendall(probe[:cut])
                     sock.sendall(probe[cut:])
     return count
+
+
+def http(dice: random.Random) -> bytes:
+    """Return an HTTP request, as a fuzzer makes them: anything anywhere, and who is asked."""
+    method, path = dice.choice([b"GET", b"POST", b"OPTIONS"]), dice.choice([b"/", b"/cgi-bin/", b"//..%2f"])
+    junk = [dice.randbytes(dice.randrange(200)).translate(None, b"\r\n:") for _ in range(2)]
+    body = dice.randbytes(dice.randrange(2000))
+    return b"%b %b%b HTTP/1.1\r\nX%b: 1\r\nHost: scanned\r\n\r\n%b" % (method, path, *junk, body)
+
+
+def probe_tls(port: int) -> list[bytes]:
+    """Say each hello that OpenSSL knows, and one of SSL 2; return what is answered."""
+    words = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}"]
+    said = []
+    for how in (["-tls1_2"], ["-tls1_3"], ["-alpn", "h2"], ["-cipher", "ALL:@SECLEVEL=0"]):
+        done = subprocess.run([*words, *how], input=b"Q\n", capture_output=True, timeout=20)
+        said.append(done.stdout + done.stderr)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10" + bytes(range(37)))
+        with contextlib.suppress(ConnectionResetError):
+            said.append(sock.recv(100))
+    return said
+
+
+def nmap(port: int, folder: Path) -> str:
+    """Have nmap find out what serves a port; return what it says.
+
+    It has its own probes, and knows their answers; it waits for each 0.1 s, not 5.
+    """
+    own = Path("/usr/share/nmap/nmap-service-probes").read_text("latin-1")
+    hasty = re.sub(r"(?m)^(totalwaitms|tcpwrappedms) .*\n", "", own)
+    probes = folder / "nmap-service-probes"
+    probes.write_text(re.sub(r"(?m)^(Probe TCP .*\n)", r"\1totalwaitms 100\n", hasty), "latin-1")
+    words = ["nmap", "-Pn", "-n", "-sV", "--versiondb", str(probes), "--host-timeout", "20s"]
+    done = subprocess.run([*words, "-p", str(port), "127.0.0.1"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
