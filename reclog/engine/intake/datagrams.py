@@ -158,7 +158,7 @@ class Datagrams:
         at = count = others = 0
         ends: list[int] = []
         hosts: list[str] = []
-        ms, host = int(time() * 1000), None
+        host = None
         other, self._left = self._left, None
         try:
             for _ in range(MOST if other is None else 0):
@@ -188,7 +188,7 @@ class Datagrams:
         except OSError:
             waits = False
         self.count += count
-        batch.take(ends, hosts, ms)
+        batch.take(ends, hosts, int(time() * 1000))
         cost = at + EACH * (count + others)
         if other is not None:
             try:
