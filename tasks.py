@@ -3,6 +3,7 @@
 from invoke.collection import Collection
 
 from reclog.tasks import (
+    agent,
     bench,
     config_file,
     edge,
@@ -23,6 +24,7 @@ ns = Collection(
     tail.tail,
     view.view,
     export.export,
+    agent.agent,
     history.history,
     probe.prove,
     kill.kill,

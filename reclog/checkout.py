@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,3 +28,10 @@ def run_beside(program: str, words: Sequence[str]) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue  # Ctrl-C goes to it too, and it ends in good order
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of reclog's, for a person to copy."""
+    if (ROOT / "bootstrap.sh").exists():
+        return f"sh {shlex.quote(str(ROOT / 'bootstrap.sh'))} {extra}"
+    return shlex.join([sys.executable, "-m", "pip", "install", f"reclog[{extra}]"])

@@ -15,7 +15,7 @@ from invoke.program import Program
 from . import words
 from .console import for_whoever_reads
 from .engine import __version__
-from .tasks import config_file, edge, export, history, kill, local, probe, status, tail, tremplin, view
+from .tasks import agent, config_file, edge, export, history, kill, local, probe, status, tail, tremplin, view
 
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.
 _FABRICS = (
@@ -61,8 +61,8 @@ def main() -> None:
             _through_fabric(names)
         else:
             start = (local.local, tremplin.tremplin)
-            look = (status.status, tail.tail, view.view, export.export, history.history, probe.prove)
-            _OnThisMachine(namespace=_configured(*start, *look, kill.kill), **names).run()
+            look = (status.status, tail.tail, view.view, export.export, agent.agent, history.history)
+            _OnThisMachine(namespace=_configured(*start, *look, probe.prove, kill.kill), **names).run()
 
 
 def _through_fabric(names: dict[str, Any]) -> None:

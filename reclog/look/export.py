@@ -19,7 +19,6 @@ import gzip
 import os
 import re
 import shutil
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,12 +27,13 @@ from typing import BinaryIO, cast
 from ..console import visible
 from ..errors import ReclogError, UsageError
 from ..recordings.recording import Recording, is_file_of
+from .forms import BAR, UNKNOWN, when
 from .lines import LONGEST
 from .query import Gap, History, Line, Question
 
 #: Files in a folder, beyond which senders share one; how many of them are open at once.
 MOST_FILES, _OPEN = 10_000, 64
-_GAPS, _OTHERS, _UNKNOWN = "gaps.log", "others.log", "unknown"
+_GAPS, _OTHERS = "gaps.log", "others.log"
 _COMPRESSED = ".gz"
 #: Characters of a sender in a file's name; of up to four bytes each, and a name has 255.
 _LONGEST_NAME = 50
@@ -125,8 +125,8 @@ class Export:
         done.undated += line.time is None
         begin = line.offset
         if self._stamp:
-            sender = (line.sender or _UNKNOWN).encode("utf-8", "surrogateescape")
-            file.write(_stamped(line.time, sender + b" "))
+            sender = (line.sender or UNKNOWN).encode("utf-8", "surrogateescape")
+            file.write(_stamped(line, sender + b" "))
             begin, text = begin + line.stamp, text[line.stamp :]
         done.size += line.end - begin
         if len(line.text) < LONGEST:
@@ -140,7 +140,7 @@ class Export:
     def _gap(self, files: _Files, name: str, gap: Gap) -> None:
         self._done.gaps.append(gap)
         if self._stamp:
-            files.of(name).write(_stamped(gap.time, shown(gap).encode("utf-8") + b"\n"))
+            files.of(name).write(_stamped(gap, shown(gap).encode("utf-8") + b"\n"))
 
     def _is_meant(self, gap: Gap) -> bool:
         since, until = self._question.since, self._question.until
@@ -154,7 +154,7 @@ class Export:
 
 def shown(gap: Gap) -> str:
     """Return the line that states a gap, without a time."""
-    return f"── {visible(gap.sentence)} ──"
+    return f"{BAR} {visible(gap.sentence)} {BAR}"
 
 
 class _Names:
@@ -169,7 +169,7 @@ class _Names:
         if sender not in self._given:
             if len(self._given) >= MOST_FILES:
                 return _OTHERS
-            self._given[sender] = self._new(_UNKNOWN if sender is None else sender)
+            self._given[sender] = self._new(UNKNOWN if sender is None else sender)
         return self._given[sender]
 
     def _new(self, sender: str) -> str:
@@ -283,9 +283,5 @@ def _copy(source: int, begin: int, end: int, file: BinaryIO) -> bytes:
     return data
 
 
-def _stamped(when: float | None, rest: bytes) -> bytes:
-    if when is None:
-        return f"{_UNKNOWN} ".encode("ascii") + rest
-    ms = round(when * 1000)
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z "
-    return stamp.encode("ascii") + rest
+def _stamped(one: Line | Gap, rest: bytes) -> bytes:
+    return f"{when(one) or UNKNOWN} ".encode("ascii") + rest

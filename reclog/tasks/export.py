@@ -14,6 +14,7 @@ from reclog.recordings.choice import the_one
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
+from .options import ASKED
 
 if TYPE_CHECKING:
     from reclog.look.export import Exported
@@ -27,14 +28,11 @@ _MOST = 20
     auto_shortflags=False,
     iterable=["sender"],
     help={
+        **ASKED,
         "out": "File to write, compressed if its name ends in .gz; what is there already is refused.",
         "recording": "The recording of this name (history tells them), one that has ended too.",
         "file": "The recording of this file.",
         "port": "The recording on this port.",
-        "since": "Only what came since then: 10m, 14:30, or 2026-05-31T14:30:00Z.",
-        "until": "Only what came until then.",
-        "sender": "Only what this sender said: its name, or its address. May be repeated.",
-        "grep": "Only lines that this regular expression is in.",
         "stamp": "Begin each line with its arrival time (UTC) and its sender; gaps have lines of their own.",
         "per-sender": "Make --out a folder, with a file for each sender.",
     },
@@ -58,22 +56,17 @@ def export(
     Or stamped, with who said each line when. The file is there whole or not at
     all. What is missing of the recording is said.
     """
-    from reclog.look.export import Export  # here: they take a while to import
-    from reclog.look.query import History, Question
-    from reclog.look.times import time_given
+    from reclog.look.asked import question  # here: they take a while to import
+    from reclog.look.export import Export
+    from reclog.look.query import History
 
     if out is None:
         raise UsageError("Say where to with --out FILE.")
     registry = Registry()
     known = registry.known()
     history = History(the_one(known, port, None, file, recording))
-    question = Question(
-        since=None if since is None else time_given("--since", since),
-        until=None if until is None else time_given("--until", until),
-        senders=frozenset(map(str, sender or ())),
-        grep=str(grep or ""),
-    )
-    export = Export(history, question, stamp)
+    asked = question(since, until, sender or (), grep)
+    export = Export(history, asked, stamp)
     path = Path(str(out)).absolute()
     done = (export.to_folder if per_sender else export.to_file)(path, known)
     _tell(done, in_time=since is not None or until is not None, stamp=stamp)

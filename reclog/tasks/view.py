@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import shlex
-import sys
 from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.checkout import ROOT
+from reclog.checkout import install_command
 from reclog.console import say
 from reclog.errors import ReclogError
 from reclog.recordings.checks import port_number
@@ -36,7 +34,9 @@ def view(c: Context, port: Any = None, open: bool = True) -> None:  # noqa: A002
     """
     number = None if port is None else port_number(port)
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
-        raise ReclogError(f"The page needs what is not installed here: `{_install_command()}` brings it.")
+        raise ReclogError(
+            f"The page needs what is not installed here: `{install_command('view')}` brings it."
+        )
     from reclog.look.view.serve import listen, serve
 
     serve(listen(number), Registry(), _say_where, open)
@@ -45,9 +45,3 @@ def view(c: Context, port: Any = None, open: bool = True) -> None:  # noqa: A002
 def _say_where(address: str) -> None:
     say(address)
     say("This machine alone can open it, until Ctrl-C.")
-
-
-def _install_command() -> str:
-    if (ROOT / "bootstrap.sh").exists():
-        return f"sh {shlex.quote(str(ROOT / 'bootstrap.sh'))} view"
-    return shlex.join([sys.executable, "-m", "pip", "install", "reclog[view]"])

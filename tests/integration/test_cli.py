@@ -30,7 +30,7 @@ RECLOG = (
     if (BIN / "reclog").exists()
     else [sys.executable, "-c", "from reclog.program import main; main()"]
 )
-TASKS = ["export", "history", "kill", "local", "status", "tail", "test-connection", "view"]
+TASKS = ["agent", "export", "history", "kill", "local", "status", "tail", "test-connection", "view"]
 TASKS += ["dev.bench", "dev.faults"]
 
 
