@@ -2,7 +2,8 @@
 
 Rules kept here:
 
-- On a terminal the counters are in one row below the lines, drawn anew; elsewhere there are the lines alone.
+- On a terminal the lines are as `tail` shows them, and the counters in one row below, drawn anew; elsewhere
+  there are the lines alone.
 - A recorder that is stopped drains, whatever comes meanwhile: no second Ctrl-C cuts that short.
 - What was sent and could not be recorded is an error.
 """
@@ -21,12 +22,13 @@ from collections.abc import Callable, Sequence
 
 from reclog.engine.records.events import timestamp
 
-from ..console import counted, note, say, size, visible
+from ..console import counted, has_colours, note, prints, say, size, visible
 from ..errors import NotDrainedError, ReclogError
 from ..recordings.recording import Recording, number
 from ..recordings.stopped import LastWord, Stopped
 from .following import Following
-from .query import Gap, History, Line, Question
+from .forms import ASCII_BAR, BAR, Plain, said
+from .query import History, Line, Question
 from .status import gaps_since_start, lines_per_second
 from .table import rate, sentence
 
@@ -82,7 +84,9 @@ def stay_with(recording: Recording, process: subprocess.Popen[bytes], begin: int
 def _show(recording: Recording, process: subprocess.Popen[bytes], begin: int) -> None:
     """Show lines and counters until a daemon has ended and all that it wrote is shown."""
     screen, row, due = _Screen(), "", 0.0
-    with contextlib.closing(Following(History(recording), Question(), begin)) as following:
+    history = History(recording)
+    form = Plain([history], BAR if prints(BAR) else ASCII_BAR, has_colours())
+    with contextlib.closing(Following(history, Question(), begin)) as following:
         while True:
             ended = process.poll() is not None  # then all that it wrote is there
             found = list(itertools.islice(following.new(), AT_A_TIME))
@@ -91,7 +95,11 @@ def _show(recording: Recording, process: subprocess.Popen[bytes], begin: int) ->
                 found += following.rest()
             if screen.live and time.monotonic() >= due:
                 row, due = _summary(recording), time.monotonic() + COUNT_EVERY
-            if not screen.show([_shown(one) for one in found], "" if ended else row):
+            if sys.stdout.isatty():
+                lines = [form.of(history, one) for one in found]
+            else:
+                lines = [said(one) for one in found if isinstance(one, Line)]
+            if not screen.show(lines, "" if ended else row):
                 process.terminate()  # nobody looks any more
                 process.wait()
                 return
@@ -127,20 +135,14 @@ class _Screen:
         return True
 
 
-def _shown(one: Line | Gap) -> str:
-    if isinstance(one, Gap):
-        return visible(f"-- {one.sentence} --")
-    return visible(one.text.removesuffix(b"\r"))
-
-
 def _summary(known: Recording) -> str:
     recording = Recording(known.folder)
     reason, gaps = recording.word("paused_for"), len(gaps_since_start(recording))
-    said = [f"{recording.state} ({reason})" if reason else recording.state]
+    words = [f"{recording.state} ({reason})" if reason else recording.state]
     if recording.counters.get("lines", 0) is not None:
-        said += [counted(recording.count("lines"), "line")]
-    said += [size(recording.count("bytes")), counted(recording.count("senders"), "sender")]
+        words += [counted(recording.count("lines"), "line")]
+    words += [size(recording.count("bytes")), counted(recording.count("senders"), "sender")]
     speed = lines_per_second(recording)
-    said += [f"{rate(speed)} lines/s"] if speed is not None else []
-    said += [counted(gaps, "gap")] if gaps else []
-    return visible(", ".join(said))
+    words += [f"{rate(speed)} lines/s"] if speed is not None else []
+    words += [counted(gaps, "gap")] if gaps else []
+    return visible(", ".join(words))

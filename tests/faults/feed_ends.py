@@ -150,7 +150,7 @@ class Here:
 def check_overview(registry: Registry) -> list[dict[str, Any]]:
     """Have everything told of all recordings, as `inv status` and `inv status --json` do."""
     # The daemon is in this thread and can't answer meanwhile: its files say the same.
-    silent = mock.patch("reclog.recordings.registry.ask", return_value=(Reached.ABSENT, {}))
+    silent = mock.patch("reclog.recordings.recording.ask", return_value=(Reached.ABSENT, {}))
     with silent, mock.patch("reclog.look.status.marked", return_value={}):
         described = describe(registry.recordings(), registry)
     assert json.loads(json.dumps(described, indent=2, allow_nan=False)) == described

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -126,17 +128,23 @@ def test_a_recorder_in_the_background_outlives_its_terminal(home: Home, listener
     assert running.daemon.terminal() is None
 
 
-def test_the_live_counters_do_not_obey_a_sender(home: Home) -> None:
+def test_lines_on_a_terminal_have_senders_and_colours_and_are_not_obeyed(home: Home) -> None:
     running = home.to_be()
-    with terminal(home, INV, *running.words, "--foreground") as window:
+    with terminal(home, INV, *running.words, "--foreground", "--listener", "builtin") as window:
         window.see(b"0 senders")
         running.send(HOSTILE + b"\n")
-        window.see(SHOWN.encode())
-        assert b"\x1b[31m" not in window.shown
-        assert b"\x1b]0;" not in window.shown
-        assert b"\xe2\x80\xae" not in window.shown
+        red = SHOWN.removeprefix(r"\x1b[31m").encode()
+        window.see(b"\x1b[31m" + red + b"\x1b[0m\r\n")
+        with socket.create_connection(("127.0.0.1", running.port), 10, ("127.0.0.2", 0)) as other:
+            other.sendall(b"hello\n")
+        window.see(b"hello\r\n")
+        running.send(b"two\n")  # now there are two for certain: of the very first line nothing may be known
+        window.see(b"127.0.0.1 \x1b[0mtwo\r\n")
         window.type(b"\x03")
         assert window.ended() == 0
+    acts = set(re.findall(rb"\x1b[^A-Za-z]*.", window.shown))
+    assert acts <= {b"\x1b[31m", b"\x1b[32m", b"\x1b[33m", b"\x1b[0m", b"\x1b[7m", b"\x1b[m", b"\x1b[K"}
+    assert not set(window.shown.decode()) & set("\u202e\x07\x9b")
 
 
 def test_a_reader_that_has_seen_enough_stops_the_recording(home: Home) -> None:

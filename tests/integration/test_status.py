@@ -67,9 +67,7 @@ def test_watch_draws_in_place_follows_the_windows_size_and_ends_with_ctrl_c(home
         wait_until(lambda: len(rows()) == 6, what="a first frame")
         assert "last line" not in rows()[0]
         window.resize(200, 4)
-        wait_until(
-            lambda: "last line" in rows()[0] and len(rows()) == 4, 0.9, "the window's size is followed"
-        )
+        wait_until(lambda: "last line" in rows()[0] and len(rows()) == 4, what="the window's size")
         assert rows()[3] == "(3 more rows)"
         frames = window.shown.count(b"\x1b[H")
         wait_until(lambda: window.look().count(b"\x1b[H") > frames, what="another second's frame")
