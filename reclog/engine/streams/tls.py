@@ -199,12 +199,15 @@ class Tls(Plain):
 
     def _follow(self, came: memoryview) -> int:
         """Go from record to record through what came; return where a header begins that is not whole."""
-        size = len(came)
+        size, begin = len(came), None
         base = self._taken - size
         at = self._next - base
-        while at + HEADER <= size:
-            self._begin = base + at
-            at += HEADER + (came[at + 3] << 8) + came[at + 4]
+        last = size - HEADER
+        while at <= last:
+            begin = at
+            at += HEADER + (came[at + 3] << 8 | came[at + 4])
+        if begin is not None:
+            self._begin = base + begin
         self._next = base + at
         return min(at, size)
 
@@ -227,13 +230,17 @@ class Tls(Plain):
                 self._secured.shake(tls)
                 self.shaking = False
                 acknowledge(self._sock)  # else Nagle's algorithm keeps the first line 40 ms at its sender
+            read, left = tls.read, self._in
+            rest = self.half - len(self._held)
             while filled < size:
-                count: int = tls.read(size - filled, room[filled:])  # type: ignore[assignment]
+                count: int = read(size - filled, room[filled:])  # type: ignore[assignment]
                 if not count:
                     self._over = _Closed()
                     tls.unwrap()
                     break
                 filled += count
+                if left.pending <= rest and filled < size:
+                    break
             else:
                 self.holds = True  # perhaps: it is asked before the kernel is
         except ssl.SSLWantReadError:
@@ -244,9 +251,9 @@ class Tls(Plain):
         return filled
 
     def _answer(self) -> None:
-        words = self._out.read()
-        if not words:
+        if not self._out.pending:
             return
+        words = self._out.read()
         try:
             sent = self._sock.send(words, socket.MSG_DONTWAIT)
         except BlockingIOError:
