@@ -10,8 +10,8 @@ from __future__ import annotations
 
 #: Seconds of a rest.
 GATHER = 0.001
-#: Seconds from turn to turn below which they are thick, and how many of these make a rest pay: a turn takes
-#: some 50 µs, and a handful of lines at the same moment is soon done.
+#: Seconds that a turn is waited for below which it is thick, and how many of these make a rest pay: a turn
+#: takes some 50 µs, and a handful of lines at the same moment is soon done.
 THICK_WITHIN, THICK_FOR = 0.0002, 16
 #: Lines and newcomers that a rest has to bring: below, a turn for each costs little.
 WORTH = 4
@@ -27,12 +27,12 @@ class Gathering:
         self._thick = 0
         self._rested = False
 
-    def pays(self, now: float, count: int, largest: int) -> bool:
-        """Tell whether to rest after a turn that ended `now` and brought so many lines and newcomers.
+    def pays(self, began: float, now: float, count: int, largest: int) -> bool:
+        """Tell whether to rest after a turn that brought so many lines and newcomers, and ends `now`.
 
-        `largest`: bytes of its largest read.
+        `began`: when its first read had come; `largest`: bytes of its largest one.
         """
-        goes_on = not self._rested and now - self._last < THICK_WITHIN
+        goes_on = not self._rested and began - self._last < THICK_WITHIN
         if self._thick >= THICK_FOR:
             goes_on = goes_on or count >= WORTH
         self._thick = self._thick + 1 if goes_on else 0
@@ -44,7 +44,7 @@ class Gathering:
 class Turn:
     """What the loop's turn has brought so far."""
 
-    __slots__ = ("largest", "lines", "others", "quick")
+    __slots__ = ("began", "largest", "lines", "others", "quick")
 
     def __init__(self) -> None:
         self.begin(0)
@@ -52,6 +52,8 @@ class Turn:
     def begin(self, lines: int) -> None:
         """Begin another one, when so many lines were taken in all."""
         self.lines = lines
+        #: When its first read had come (seconds of the loop's clock); 0 before.
+        self.began = 0.0
         #: Bytes of the largest read.
         self.largest = 0
         #: Newcomers: as quick as they can, or (with no address) with what they have to say a moment behind.

@@ -193,10 +193,12 @@ class Reading:
         if count == 0:
             self._goodbye(sender, "closed")
             return None
-        if count > self._this_turn.largest:
-            self._this_turn.largest = count
+        turn = self._this_turn
+        sender.heard_at = now = self._loop.now()
+        if count > turn.largest:
+            turn.began = turn.began or now
+            turn.largest = count
         sender.bytes += count
-        sender.heard_at = self._loop.now()
         self._settling.take(sender, count, stamp)
         if sender.gone:
             return None
@@ -272,7 +274,7 @@ class Reading:
         if largest or turn.others:
             now = self._loop.now()
             count = self._batch.lines - turn.lines + turn.others
-            if self._gathering.pays(now, count, LARGE if turn.quick else largest):
+            if self._gathering.pays(turn.began or now, now, count, LARGE if turn.quick else largest):
                 self._loop.rest(GATHER)
             if largest:
                 self.last_read_at = now
