@@ -145,12 +145,12 @@ def _changed(told: _Told, when: float, facts: Facts) -> None:
 
 def _began(what: str, words: str) -> Callable[[_Told, float, Facts], None]:
     return lambda told, when, facts: told.began(
-        what.format(**_Words(facts)), when, words.format(**_Words(facts))
+        what.format_map(_Words(facts)), when, words.format_map(_Words(facts))
     )
 
 
 def _ended(what: str, seconds: str) -> Callable[[_Told, float, Facts], None]:
-    return lambda told, _, facts: told.ended(what.format(**_Words(facts)), facts.get(seconds))
+    return lambda told, _, facts: told.ended(what.format_map(_Words(facts)), facts.get(seconds))
 
 
 class _Words(Facts):

@@ -228,17 +228,17 @@ class History:
 def _merged(question: Question, found: Iterator[Line], gaps: list[Gap]) -> Iterator[Line | Gap]:
     """Yield lines with those of the gaps, in their places, that are in the time that is asked for."""
     since, until = question.since or 0.0, _EVER if question.until is None else question.until
-    left = [
+    meant = [
         gap
         for gap in gaps
         if gap.time is None or (gap.time <= until and gap.time + (gap.seconds or 0.0) >= since)
     ]
-    left.sort(key=lambda gap: -gap.offset)
+    left = deque(sorted(meant, key=lambda gap: gap.offset))
     for line in found:
-        while left and left[-1].offset <= line.offset:
-            yield left.pop()
+        while left and left[0].offset <= line.offset:
+            yield left.popleft()
         yield line
-    yield from reversed(left)
+    yield from left
 
 
 def _last(found: Iterable[Line | Gap], count: int) -> deque[Line | Gap]:

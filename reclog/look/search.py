@@ -33,7 +33,7 @@ from .lines import LONGEST
 #: Seconds after which a search that has not come on is given up.
 PATIENCE = 5.0
 #: Characters of an expression; bytes of memory that a search may take.
-_LONGEST_EXPRESSION, _MEMORY = 4096, 1 << 30
+_LONGEST_EXPRESSION, _MEMORY = 4096, 1 << 29
 #: Seconds between two looks at how far it has come.
 _LOOK_EVERY = 0.05
 #: What has been read and may not have been searched: a buffer, if no line is longer.
