@@ -7,7 +7,6 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
 from functools import partial
 
 import pytest
