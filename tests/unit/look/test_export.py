@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packed import pack
 
 from reclog.engine.records.events import timestamp
 from reclog.engine.stores.index.files import LATEST, whose
-from reclog.engine.stores.index.format import Run, pack
+from reclog.engine.stores.index.format import Run
 from reclog.errors import ReclogError, UsageError
 from reclog.look import export as module
 from reclog.look.export import Export, Exported

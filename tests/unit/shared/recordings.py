@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from packed import pack
+
 from reclog.engine.records.events import timestamp
 from reclog.engine.stores.index.files import LATEST, whose
-from reclog.engine.stores.index.format import Run, pack
+from reclog.engine.stores.index.format import Run
 from reclog.look.query import History
 from reclog.recordings.recording import Recording
 

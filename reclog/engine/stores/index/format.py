@@ -20,6 +20,7 @@ import re
 import struct
 import zlib
 from array import array
+from functools import lru_cache
 from itertools import accumulate
 from operator import sub
 from typing import Dict, Iterable, Iterator, List, MutableSequence, NamedTuple, Optional, Tuple
@@ -30,8 +31,6 @@ from .columns import column, planes
 MOST_RUNS, MOST_BYTES, MOST_NAMES = 1 << 17, 1 << 25, 1 << 25
 #: Milliseconds since 1970 at most: the last of the year 9999.
 LAST_MS = 253402300799999
-#: What a sender may be called: an address, or what is dialled.
-_NAME = re.compile(r"[!-~]{1,128}")
 _MAGIC = b"rix1"
 #: Magic, CRC-32 of the rest; bytes, runs, bytes of its senders, width of a number; offsets, times, witness.
 _HEADER = struct.Struct("<4sI4I2Q2QI")
@@ -40,6 +39,12 @@ HEADER_SIZE, _CHECKED_FROM = _HEADER.size, 8
 _NOTHING, _NOBODY = 0, 1
 #: By width: the columns' types.
 _COLUMNS = {4: ("i", "I", "I"), 8: ("q", "Q", "Q")}
+
+
+@lru_cache(4096)
+def is_name(sender: str) -> bool:
+    """Tell whether a sender may be called that: an address is, and what is dialled."""
+    return bool(re.fullmatch(r"[!-~]{1,128}", sender))
 
 
 class Run(NamedTuple):
@@ -128,7 +133,7 @@ class Runs:
         """Return the number of a sender."""
         number = self.names.get(sender, 0) if sender else _NOBODY
         if not number:
-            if not _NAME.fullmatch(sender or ""):
+            if not is_name(sender or ""):
                 return _NOBODY
             number = self.names[str(sender)] = len(self.names) + 2
         return number
@@ -244,38 +249,8 @@ def names_of(block: bytes) -> Dict[str, int]:
     except (struct.error, UnicodeDecodeError) as error:
         raise ValueError("the block's senders are cut") from error
     found = dict(zip(names, totals))
-    if not len(found) == len(names) == count or not all(map(_NAME.fullmatch, names)):
+    if not len(found) == len(names) == count or not all(map(is_name, names)):
         raise ValueError("the block's senders make no sense")
-    return found
-
-
-def pack(runs: Iterable[Run], level: int = 1, witness: int = 0) -> bytes:
-    """Return the blocks of ascending runs, one behind the other; in them what lies between is unknown."""
-    blocks = []
-    packed: Optional[Runs] = None
-    for run in runs:
-        if packed is not None and (len(packed) >= MOST_RUNS - 1):
-            blocks.append(packed.pack(level))
-            packed = None
-        if packed is None:
-            packed = Runs(run.begin)
-        if run.begin > packed.last:
-            packed.add(run.begin - packed.last, None, None)
-        packed.add(run.end - run.begin, run.ms, run.sender)
-    if packed is not None:
-        blocks.append(packed.pack(level, witness))
-    return b"".join(blocks)
-
-
-def unpack(data: bytes) -> List[Run]:
-    """Return the runs of blocks that stand one behind the other. Raises ValueError if any is not whole."""
-    found: List[Run] = []
-    for head, block in blocks_in(data):
-        if found and head.first < found[-1].end:
-            raise ValueError("a block is about what one before it was about")
-        found += Runs.of(block)
-    if sum(head.size for head, _ in blocks_in(data)) != len(data):
-        raise ValueError("what follows is no block")
     return found
 
 

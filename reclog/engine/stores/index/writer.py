@@ -12,6 +12,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from operator import sub
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -163,9 +164,10 @@ class IndexWriter:
         self._append(LATEST, block)
 
     def _keep(self, latest: Runs) -> None:
-        if not len(self._open):
-            self._open = Runs(latest.first)
-        self._open.extend(latest)
+        if len(self._open):
+            self._open.extend(latest)
+        else:
+            self._open = latest
 
     def _pack(self) -> None:
         """Put the latest runs into one block."""
@@ -254,6 +256,11 @@ class IndexWriter:
         return self._disk.pread(self._fds[name], size, 0)
 
 
+@lru_cache(4096)
+def _address(host: str) -> str:
+    return host_of((host,))
+
+
 def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> None:
     """Add what was noted; `numbers` are those of senders that were asked for before."""
     if not notes:
@@ -261,12 +268,11 @@ def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> Non
     ends, times, whos = zip(*notes)
     for who in set(whos):
         if who not in numbers:
-            numbers[who] = runs.number(host_of((who if isinstance(who, str) else who.address(),)))
+            numbers[who] = runs.number(_address(who if isinstance(who, str) else who.address()))
     if None not in times and min(times) >= 0 and max(times) <= LAST_MS:
         runs.add_all(ends[-1], map(numbers.__getitem__, whos), times, map(sub, ends, (0, *ends)))
         return
     begin = 0
     for end, ms, who in notes:
-        address = who if isinstance(who, str) else who.address()
-        runs.add(end - begin, ms, host_of((address,)))
+        runs.add(end - begin, ms, _address(who if isinstance(who, str) else who.address()))
         begin = end

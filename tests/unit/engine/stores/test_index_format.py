@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packed import pack, unpack
 from properties import examples
 
-from reclog.engine.stores.index.format import LAST_MS, Head, Run, Runs, blocks_in, names_of, pack, unpack
+from reclog.engine.stores.index.format import LAST_MS, Head, Run, Runs, blocks_in, names_of
 
 SENDERS = st.one_of(st.none(), st.from_regex(r"[!-~]{1,128}", fullmatch=True))
 SIZES = st.one_of(st.integers(1, 200), st.integers(1, 1 << 40))
