@@ -155,12 +155,14 @@ class History:
         size = os.fstat(fd).st_size
         if end < size:  # what ends behind it is not meant
             end = lines.line_before(fd, end + 1)
-        low, end = self._bounds(fd, question, 0, min(end, size))
+        end = min(end, size)
+        # Lines are in [low, high) alone, gaps may be elsewhere.
+        low, high = self._bounds(fd, question, 0, end)
         gaps = self.gaps_of(fd)
         found: deque[Line | Gap] = deque()
         number, step = 0, lines.BLOCK
-        while number <= count and end > low:
-            begin = lines.line_before(fd, end - step) if end - step > low else low
+        while number <= count and end > 0:
+            begin = high if end > high else max(low, end - step) if end > low else 0
             these = [gap for gap in gaps if begin <= gap.offset < end]
             new = _last(_merged(question, self._lines(fd, question, begin, end), these), count + 1 - number)
             number += sum(isinstance(one, Line) for one in new)

@@ -95,11 +95,7 @@ def _in_order(
 ) -> Iterator[tuple[History, Line | Gap]]:
     """Yield what each has, by time; what has none comes behind what it follows."""
 
-    def timed(history: History, found: Iterator[Line | Gap]) -> Iterator[tuple[float, History, Line | Gap]]:
-        last = 0.0
-        for one in found:
-            last = max(last, one.time or 0.0)
-            yield last, history, one
+    def owned(history: History, found: Iterator[Line | Gap]) -> Iterator[tuple[History, Line | Gap]]:
+        return ((history, one) for one in found)
 
-    for _, history, one in heapq.merge(*map(timed, histories, news), key=lambda item: item[0]):
-        yield history, one
+    yield from heapq.merge(*map(owned, histories, news), key=lambda item: item[1].time or 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from recordings import THEN, events, recorded
 from reclog.engine.records.events import timestamp
 from reclog.engine.stores.index.format import Run
 from reclog.errors import TooLongError, UsageError
-from reclog.look import lines, search
+from reclog.look import lines, matcher, search
 from reclog.look.query import Gap, Line, Question
 
 
@@ -96,6 +97,12 @@ def test_forward_and_back_are_as_the_reference(
         assert [*history.forward(question, 0)] == wanted
         assert [*history.matches(question, 0, len(data), 10.0)] == wanted
         assert history.back(question, len(data), count) == (wanted[-count:] if count else [])
+        events(Path(folder), *((THEN / 1000 + when, "gap", {"start": 0, "end": when}) for when in (1, 3, 4)))
+        with_gaps = [*history.forward(question, 0)]
+        assert [one for one in with_gaps if isinstance(one, Line)] == wanted
+        numbers = [sum(isinstance(one, Line) for one in with_gaps[at:]) for at in range(len(with_gaps))]
+        ending = [one for one, number in zip(with_gaps, numbers) if number <= count]
+        assert history.back(question, len(data), count) == (ending if count else [])
 
 
 @given(histories(), questions, st.integers(0, 60), st.integers(0, 60), st.integers(1, 3))
@@ -210,7 +217,7 @@ def test_a_stretch_of_a_stamped_file_is_found_by_halves(folder: Path, first: int
 
 def test_gaps_are_placed_before_the_next_line_that_is_known(folder: Path) -> None:
     runs = [Run(0, 4, THEN, "a"), Run(4, 8, THEN + 60_000, "a"), Run(8, 12, THEN + 120_000, "b")]
-    history = recorded(folder, b"one\ntwo\nsix\n", runs)
+    history = recorded(folder, b"one\ntwo\nsix\nunknown\n", runs)
     events(
         folder,
         (THEN / 1000, "started", {"port": 1}),
@@ -218,6 +225,7 @@ def test_gaps_are_placed_before_the_next_line_that_is_known(folder: Path) -> Non
         (THEN / 1000 + 5.2, "resumed", {"paused_seconds": 4.2}),
         (THEN / 1000 + 70, "datagrams dropped", {"datagrams": 12, "since": timestamp(THEN / 1000 + 69)}),
         (THEN / 1000 + 80, "gap", {"start": 0, "end": 2048, "reason": "power lost"}),
+        (THEN / 1000 + 85, "paused", {"reason": "it does not survive a kill"}),
         (THEN / 1000 + 90, "started", {"port": 1}),
         (THEN / 1000 + 130, "stopped", {}),
         (THEN / 1000 + 3730, "started", {"port": 1}),
@@ -228,19 +236,20 @@ def test_gaps_are_placed_before_the_next_line_that_is_known(folder: Path) -> Non
         (8, "12 datagrams dropped"),
         (8, "2.0 KiB missing (power lost)"),
         (8, "the recorder was killed, and started again"),
-        (12, "60 min: stopped"),
-        (12, "paused: ?"),
+        (20, "60 min: stopped"),
+        (20, "paused: ?"),
     ]
     assert [(gap.offset, gap.sentence) for gap in history.gaps()] == sentences
     shown = [
         one.text.decode() if isinstance(one, Line) else one.offset for one in history.forward(Question(), 0)
     ]
-    assert shown == ["one", 4, "two", 8, 8, 8, "six"]
+    assert shown == ["one", 4, "two", 8, 8, 8, "six", "unknown"]
     assert len(history.back(Question(), 12, 1)) == 4
     late = Question(since=THEN / 1000 + 71)
     assert [getattr(one, "what", "six") for one in history.forward(late, 0)] == [
         "2.0 KiB missing (power lost)",
         "the recorder was killed, and started again",
+        "six",
         "six",
     ]
 
@@ -271,8 +280,56 @@ def test_an_expression_that_takes_for_ever_is_given_up(
     with pytest.raises(TooLongError, match=r"takes too long.*\.$") as given_up:
         found += history.forward(Question(grep=expression), 0)
     assert given_up.value.reached == 0
+    monkeypatch.setattr(search, "PATIENCE", 60.0)
     with pytest.raises(TooLongError):
         list(history.matches(Question(grep=expression), 4, history.size, 0.05))
+
+
+def test_where_ripgrep_fails_python_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = folder / "rg"
+    failing.write_text("#!/bin/sh\necho 0:\necho 6:\nexit 2\n")
+    failing.chmod(0o700)
+    monkeypatch.setattr(search, "_ripgrep", lambda: str(failing))
+    history = recorded(folder, b"ab\nac\nab\nab\n")
+    assert [one.offset for one in history.forward(Question(grep="b"), 0) if isinstance(one, Line)] == [
+        0,
+        6,
+        9,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ('{"level": *"(?:warn|err)', '\\{"level": *"(?:warn|err)'),
+        (r"(?i)^E \(\d{2,}\)[^:]+?$", r"(?i)^E \(\d{2,}\)[^:]+?$"),
+        ("ol\u00e9", "ol\u00e9"),
+        *(
+            (one, "")
+            for one in (
+                "(?=a)",
+                r"(a)\1",
+                "a++",
+                r"a\Z",
+                "[[:alpha:]]",
+                "[a&&b]",
+                "\u00e9+",
+                "(?i)\u00e9",
+                "",
+            )
+        ),
+    ],
+)
+def test_ripgrep_is_told_what_means_the_same_to_it(expression: str, told: str) -> None:
+    assert search.for_ripgrep(expression) == told
+
+
+def test_a_line_without_an_end_takes_no_memory() -> None:
+    left = [b"x" * 256 * 1024] * 100 + [b"\nxyz\n"]
+    tracemalloc.start()
+    assert [*matcher.offsets(lambda _: left.pop(0) if left else b"", b"y.")] == [25 * 1024 * 1024 + 1]
+    assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+    tracemalloc.stop()
 
 
 def test_time_is_a_bound_without_an_expression_too(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -12,11 +13,11 @@ from pathlib import Path
 import pytest
 from recordings import THEN, events, indexed, recorded
 
-import reclog.look.following
 import reclog.look.tail
 from reclog.engine.stores.index.format import Run
-from reclog.look.forms import Form, Json, Plain, Stamped
-from reclog.look.query import History, Question
+from reclog.look.following import Following
+from reclog.look.forms import Form, Json, Plain, Stamped, when
+from reclog.look.query import History, Line, Question
 from reclog.look.tail import not_known, show
 
 
@@ -114,9 +115,9 @@ def test_of_a_line_without_an_end_the_beginning_is_shown(tmp_path: Path) -> None
 
 
 def test_several_recordings_are_named_and_in_the_order_of_time(tmp_path: Path) -> None:
-    one = recorded(tmp_path / "one", b"1\n2\n", [Run(0, 2, THEN, "a"), Run(2, 4, THEN + 2000, "a")])
+    one = recorded(tmp_path / "one", b"1\n2\n?\n", [Run(0, 2, THEN, "a"), Run(2, 4, THEN + 2000, "a")])
     two = recorded(tmp_path / "two", b"3\n4\n", [Run(0, 4, THEN + 1000, "a")])
-    assert shown([one, two]) == ["one 1", "two 3", "two 4", "one 2"]
+    assert shown([one, two]) == ["one 1", "two 3", "two 4", "one 2", "one ?"]
 
 
 def test_senders_are_named_once_there_are_several(tmp_path: Path) -> None:
@@ -152,24 +153,32 @@ def test_a_gap_behind_the_last_line_is_shown_when_it_is_stated(tmp_path: Path) -
     assert shown([history]) == ["1", "── paused: disk full ──"]
 
 
-def test_a_line_waits_for_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_waits_for_the_index_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("reclog.look.following.time.monotonic", lambda: now[0])
     history = recorded(tmp_path, b"1\n", [Run(0, 2, THEN, "a")])
-    later = [Run(0, 2, THEN, "a"), Run(2, 4, THEN + 1, "b")]
+    with contextlib.closing(Following(history, Question(), 0)) as following:
 
-    def late() -> None:
-        now[0] += 1.0
+        def new() -> list[tuple[bytes, str | None]]:
+            return [(one.text, one.sender) for one in following.new() if isinstance(one, Line)]
 
-    lines = shown(
-        [history],
-        append(history, b"2\n"),
-        lambda: indexed(history, later),
-        append(history, b"3\n"),
-        late,
-        form=Stamped([history]),
-    )
-    assert [line.split(" ", 1)[1] for line in lines] == ["a 1", "b 2", "unknown 3"]
+        assert new() == [(b"1", "a")]
+        append(history, b"2\n")()
+        assert new() == []
+        append(history, b"half")()
+        indexed(history, [Run(0, 2, THEN, "a"), Run(2, 4, THEN + 1, "b")])
+        assert new() == [(b"2", "b")]
+        append(history, b" 3\n")()
+        assert new() == []
+        now[0] += 0.3  # the index comes no further
+        assert new() == [(b"half 3", None)]
+        append(history, b"4\n")()
+        assert new() == [(b"4", None)]
+
+
+def test_milliseconds_stay_what_they_are() -> None:
+    for ms in range(THEN, THEN + 1000):
+        assert str(when(Line(0, 1, b"", ms / 1000, None))).endswith(f".{ms % 1000:03d}Z")
 
 
 def test_json(tmp_path: Path) -> None:
