@@ -30,14 +30,13 @@ from .options import SHARED
         **SHARED,
         "port": "Port to listen on (default 55514).",
         "file": "File to append to (default file.log).",
-        "bind": "Numeric address to listen on (default 0.0.0.0: all IPv4; :: for all IPv6 and IPv4).",
-        "listener": "socat, builtin, or auto (default): socat where it is installed and can do it.",
-        "udp": "Record datagrams to the same port number, too (default; not with --raw, --tls, --token).",
+        "bind": "Numeric address to listen on (default 0.0.0.0).",
+        "listener": "socat, builtin or auto (default: socat if it can).",
+        "udp": "Datagrams to the same port, too (the default).",
         "no-udp": "Record no datagrams.",
-        "raw": "Bare socat into the file: bytes as they come, lines of senders may mix.",
-        "from": "Dial a device: tcp://HOST:PORT, /dev/ttyUSB0@115200, exec:COMMAND, socat:ADDRESS. May be "
-        "repeated. Then a port is listened on only if --port is there, too.",
-        "foreground": "Stay, show lines and how it does; Ctrl-C stops the recording.",
+        "raw": "Bare socat: bytes as they come, lines may mix.",
+        "from": "Dial tcp://HOST:PORT, /dev/TTY@BAUD, exec:COMMAND.",
+        "foreground": "Stay and show the lines; Ctrl-C stops recording.",
     },
 )
 @sentences
@@ -75,6 +74,9 @@ def local(
     lines only: no line mixes two senders. `status` shows it, `tail` follows
     it, `kill` stops it without losing a line. Run again it changes what is said
     anew of the recording on that port.
+
+    --allow, --name and --from may be said several times. With --from a port is
+    listened on only if --port is there, too. docs/options.md says more of each.
     """
     settings = resolve_local(locals(), configured(c))
     say = front.words(settings.foreground)

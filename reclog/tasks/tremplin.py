@@ -28,18 +28,17 @@ from .options import SHARED
     iterable=["allow", "name"],
     help={
         **SHARED,
-        "port-remote-in": "Port on the tremplin that senders use (default 55514).",
-        "port-remote-out": "Port on the tremplin's 127.0.0.1 where the tunnel ends (default: a UNIX socket, "
-        "or 55614 where OpenSSH can't forward to one).",
-        "port-local": "Port on 127.0.0.1 here where the tunnel begins (default 55514, or the next free one).",
-        "file": "File to append to (default file.log); {host} in it is the host's name.",
-        "bind": "Numeric address of the tremplin to listen on (default ::, all of IPv6 and IPv4).",
-        "listener": "On the tremplin: builtin (default; needs python3 alone) or socat.",
-        "udp": "Record datagrams sent to the same port number, too.",
-        "no-udp": "Undo --udp of the config.",
-        "spool-max": "Disk space there for lines that wait, as 64MiB (default 1GiB); senders wait when full.",
-        "take-over": "Have the relay from now on, though another machine has it.",
-        "foreground": "Stay, show lines and how it does; Ctrl-C ends the collector here, the relay goes on.",
+        "port-remote-in": "Port there that senders use (default 55514).",
+        "port-remote-out": "Port there where the tunnel ends (default: none).",
+        "port-local": "Port here where the tunnel begins (default 55514).",
+        "file": "File to append to (default file.log).",
+        "bind": "Numeric address there to listen on (default ::).",
+        "listener": "builtin (default: needs python3 alone) or socat.",
+        "udp": "Record datagrams to the same port, too.",
+        "no-udp": "Undo --udp.",
+        "spool-max": "Disk there for lines that wait (default 1GiB).",
+        "take-over": "Take the relay from another machine that has it.",
+        "foreground": "Stay and show the lines; Ctrl-C stops it here.",
     },
 )
 @sentences
@@ -78,6 +77,10 @@ def tremplin(
     Starts a relay there, with a spool that keeps lines while this machine is
     away, and a tunnel by ssh; no port is opened here. Run again it takes up the
     relay that is there, with what is said anew of it. `kill` stops it.
+
+    {host} in --file is the host's name. --allow and --name may be said several
+    times. Without --port-remote-out the tunnel ends at a UNIX socket, or at 55614
+    if OpenSSH can't forward to one. docs/options.md says more of each.
     """
     words = locals()
     target, hosts = target_of(c)

@@ -82,7 +82,18 @@ def test_help_and_list_are_no_wrong_words(
 
 
 TASKS = {
-    "inv": ["local", "status", "tail", "test-connection", "kill", "dev.bench", "dev.faults"],
+    "inv": [
+        "local",
+        "status",
+        "tail",
+        "export",
+        "history",
+        "view",
+        "test-connection",
+        "kill",
+        "dev.bench",
+        "dev.faults",
+    ],
     "fab": ["tremplin", "kill"],
 }
 
