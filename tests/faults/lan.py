@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from bench import Home, Running, free_port, wait_until
+from bench import HISTORY, Home, Running, free_port, wait_until
 from small_disk import SmallDisk
 from swarm import flood, runs
 
+from reclog.engine.records.names import EVENTS, HOLES
 from reclog.engine.sources.tcp import someone_listens
 from reclog.engine.system.faultpoints import VARIABLE
 from reclog.engine.system.kernel import listens
@@ -192,8 +193,7 @@ class Lan:
         assert not left, f"left behind: {left}"
         assert not self.listens(), "its port still listens"
         names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
-        history = {"events.log", "events.log.1", "holes.log", "holes.log.1", "past.json"}
-        assert names <= {*history, "daemon.log"}, f"left behind: {sorted(names)}"
+        assert names <= {*HISTORY, f"{EVENTS}.1", f"{HOLES}.1", "daemon.log"}, f"left behind: {sorted(names)}"
 
     def say_goodbye(self) -> None:
         """Close the connections that stayed."""

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from bench import ROOT, Home, free_port, wait_until
+from bench import HISTORY, ROOT, Home, free_port, wait_until
 
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import MARK
@@ -95,7 +95,7 @@ def test_a_recording_under(home: Home, python: str, listener: str) -> None:
         daemon.kill()
         daemon.wait()
     assert sorted(file.read_bytes().splitlines(keepends=True)) == sorted([*lines, b"half a line, its end\n"])
-    assert {path.name for path in folder.iterdir()} == {"events.log", "holes.log", "past.json"}
+    assert {path.name for path in folder.iterdir()} == HISTORY
     assert output.read_text() == ""
 
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from bench import Home, Running, free_port, wait_until
+from bench import HISTORY, Home, Running, free_port, wait_until
 from swarm import Crowd, in_threads, listening_socat, runs, stays, unacknowledged
 
 from reclog.engine.system.identity import Identity
@@ -78,7 +78,7 @@ def assert_gone(recording: Running) -> None:
     with pytest.raises(ConnectionRefusedError):
         recording.connect()
     left = {path.name for path in (recording.folder).iterdir()}
-    assert left <= {"events.log", "holes.log", "past.json", "daemon.log"}
+    assert left <= {*HISTORY, "daemon.log"}
     assert recording.home.status() == []
 
 

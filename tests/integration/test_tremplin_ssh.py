@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench import ROOT, Home, free_port, listening, slot, wait_until
+from bench import HISTORY, ROOT, Home, free_port, listening, slot, wait_until
 from tremplin_bench import ALIAS, Tremplin, is_sshd, run_sshd
 
 
@@ -86,7 +86,7 @@ def nothing_is_left(trem: Tremplin, *but: str) -> None:
     assert [process.cmdline() for process in trem.home.processes()] == []
     if trem.home.recordings.exists():
         left = {path.name for path in trem.home.recordings.rglob("*") if path.is_file()}
-        assert left <= {"events.log", "holes.log", "past.json"}
+        assert left <= HISTORY
 
 
 def refused(trem: Tremplin, done: subprocess.CompletedProcess[str], *words: str, code: int = 1) -> None:
