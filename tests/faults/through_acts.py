@@ -77,6 +77,9 @@ def events(stage: Stage, event: str, there: bool = False) -> list[dict[str, Any]
 @contextlib.contextmanager
 def stating(stage: Stage, *names: str, there: bool = False) -> Iterator[None]:
     """See that what is done inside is stated, by an event of each name at least, soon after."""
+    if "disconnected" in names:  # who is just about to connect has no connection to lose
+        folder = system_of(stage).recording.folder
+        wait_until(lambda: counters(folder).get("state") in ("recording", "paused"), 40, "it is connected")
     before = [len(events(stage, name, there)) for name in names]
     yield
     for name, count in zip(names, before):
