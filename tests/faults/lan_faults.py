@@ -44,6 +44,7 @@ from swarm import frozen, in_threads, reset_at_close, runs
 from token_faults import strangers_come
 
 from reclog.engine.records.events import timestamp
+from reclog.engine.stores.index.files import BLOCKS, HEADS, LATEST
 
 #: Connections that stay; a second time, the first ones go.
 GUESTS = 200
@@ -433,7 +434,7 @@ def _see_its_clock(lan: Lan, at_about: float) -> None:
 def _cut_state(stage: Stage) -> None:
     """Cut every file of its state to half, or to nothing."""
     folder = lan_of(stage).folder
-    for name in ("state.json", "counters.json", "config.json", "events.log"):
+    for name in ("state.json", "counters.json", "config.json", "events.log", BLOCKS, HEADS, LATEST):
         with contextlib.suppress(FileNotFoundError):
             size = (folder / name).stat().st_size
             os.truncate(folder / name, stage.dice.choice([0, size // 2]))
