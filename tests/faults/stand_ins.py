@@ -15,7 +15,7 @@ from strangers import FILE
 from reclog.engine.daemons import collector as collector_module
 from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.feed import server as feed_module
-from reclog.engine.feed.protocol import ACK, DATA, Decoder
+from reclog.engine.feed.protocol import ACK, Decoder
 from reclog.engine.outlets import acks as acks_module
 from reclog.engine.stores import mark as mark_module
 from reclog.engine.stores.cursor import Cursor
@@ -161,7 +161,7 @@ class Peer:
         return len(self.out)
 
     def queue(self, *pieces: bytes) -> None:
-        if pieces[0][:1] == DATA:
+        if len(pieces) > 1:  # of DATA alone the head stands apart
             assert self.cursor is not None
             self._world.fed(self.cursor.offset - len(pieces[1]), pieces[1])
         for piece in pieces:

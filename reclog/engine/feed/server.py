@@ -143,9 +143,10 @@ class Feed:
                 told = json.dumps({"from": piece.start}).encode("ascii")
                 peer.queue(frames.encode(frames.JUMP, piece.end, told))
             elif piece:
-                for packet in cursor.told():
-                    peer.queue(frames.encode(frames.RUNS, packet.begin, packet.data))
-                peer.queue(frames.header(frames.DATA, offset, piece), piece)
+                head = frames.header(frames.DATA, offset, piece)
+                for packet in reversed(cursor.told()):
+                    head = frames.encode(frames.RUNS, packet.begin, packet.data) + head
+                peer.queue(head, piece)
             else:
                 if self.ending and not peer.said_last:
                     peer.said_last = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, List
 
 from .index.spooled import Packet, Teller
 from .segments import Jump
@@ -48,9 +48,9 @@ class Cursor:
         self.offset += len(data)
         return data
 
-    def told(self) -> Iterator[Packet]:
-        """Yield who said what was read last, and when, as far as it is known and this cursor asks for it."""
-        return iter(()) if self._teller is None else self._teller.up_to(self.offset)
+    def told(self) -> List[Packet]:
+        """Return who said what was read last, and when, as far as it is known and this cursor asks for it."""
+        return [] if self._teller is None else self._teller.up_to(self.offset)
 
     def deleted(self, start: int) -> None:
         """Let go of the segment that begins at `start`: it gives its room back only then."""

@@ -36,7 +36,7 @@ _MAGIC = b"rix1"
 _HEADER = struct.Struct("<4sI4I2Q2QI")
 HEADER_SIZE, _CHECKED_FROM = _HEADER.size, 8
 #: The numbers of a run that nothing is known of, and of one that only its sender is not known of.
-_NOTHING, _NOBODY = 0, 1
+NOTHING, NOBODY = 0, 1
 #: By width: the columns' types.
 _COLUMNS = {4: ("i", "I", "I"), 8: ("q", "Q", "Q")}
 
@@ -117,7 +117,7 @@ class Runs:
     def add(self, size: int, ms: Optional[int], sender: Optional[str]) -> None:
         """Add a run. Whose time is not known, or makes no sense, of that nothing is known."""
         known = ms is not None and 0 <= ms <= LAST_MS
-        self.numbers.append(self.number(sender) if known else _NOTHING)
+        self.numbers.append(self.number(sender) if known else NOTHING)
         self.times.append(ms if known and ms is not None else self.times[-1] if self.times else 0)
         self.sizes.append(size)
         self.last += size
@@ -131,10 +131,10 @@ class Runs:
 
     def number(self, sender: Optional[str]) -> int:
         """Return the number of a sender."""
-        number = self.names.get(sender, 0) if sender else _NOBODY
+        number = self.names.get(sender, 0) if sender else NOBODY
         if not number:
             if not is_name(sender or ""):
-                return _NOBODY
+                return NOBODY
             number = self.names[str(sender)] = len(self.names) + 2
         return number
 
@@ -142,26 +142,11 @@ class Runs:
         """Add runs that begin where these end, or behind that: nothing is known of what lies between."""
         if other.first > self.last:
             self.add(other.first - self.last, None, None)
-        new = [_NOTHING, _NOBODY, *map(self.number, other.names)]
+        new = [NOTHING, NOBODY, *map(self.number, other.names)]
         self.numbers.extend(map(new.__getitem__, other.numbers))
         self.times.extend(other.times)
         self.sizes.extend(other.sizes)
         self.last = other.last
-
-    def parts(self, most: int) -> Iterator[Runs]:
-        """Yield them again, so many at once at most."""
-        if 0 < len(self) <= most:
-            yield self
-            return
-        begin = self.first
-        for at in range(0, len(self), most):
-            part = Runs(begin)
-            part.names = self.names
-            until = at + most
-            sizes = self.sizes[at:until]
-            part.add_all(sum(sizes), self.numbers[at:until], self.times[at:until], sizes)
-            begin = part.last
-            yield part
 
     def bytes_by_sender(self) -> Dict[str, int]:
         """Return how much each said."""

@@ -3,90 +3,106 @@
 Rules kept here:
 
 - A packet is about bytes that lie end to end, from an offset on that stands beside it.
-- It is the columns of `Runs` as they are: a relay packs one for what a turn of its loop brought, a line or
-  two mostly. A block (see `format`) of one run takes 20 to 30 µs, this 2.
-- Who unpacks one trusts nothing in it: it is bounded before it is unpacked, each number is checked, a name is
-  short and printable. A stranger can lie about who and when, and do nothing else.
+- It is quickly made: a relay packs one for what a turn of its loop brought, a line mostly. A block of one run
+  (see `format`) takes 20 to 30 µs, this 1; of many, zlib takes more than all else.
+- Who unpacks one trusts nothing in it: it is bounded, each number is checked, a name is short and printable.
+  A stranger can lie about who and when, and do nothing else.
 """
 
 from __future__ import annotations
 
+import functools
 import struct
-import sys
-import zlib
-from array import array
+from operator import sub
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from .format import LAST_MS, Runs
+from ...intake.noted import Note, Who
+from ...system.address import host_of
+from .format import LAST_MS, NOBODY, NOTHING, Run, is_name
 
-#: Runs of a packet at most, and bytes of their senders' names.
-MOST, MOST_NAMES = 16384, 512 * 1024
-#: How many runs there are, and bytes of their senders' names; then these, and the columns.
-_HEAD = struct.Struct("<HI")
-_COLUMNS = ("I", "q", "Q")
-_EACH = sum(array(kind).itemsize for kind in _COLUMNS)
-#: Bytes of a packet at most.
-LARGEST = _HEAD.size + MOST_NAMES + MOST * _EACH
-#: The first byte tells whether the rest is compressed; that pays from so many bytes on, for it begins slowly.
-_PLAIN, _TIGHT, _PAYS = b"\0", b"\1", 8192
+#: Between which offsets something was written, and what was noted of it, counted from its beginning.
+Told = Tuple[int, int, Sequence[Note]]
 
-
-def pack(runs: Runs) -> bytes:
-    """Return the packet of `MOST` runs at most."""
-    names = "\n".join(runs.names).encode("ascii")
-    columns = [array(kind, one) for kind, one in zip(_COLUMNS, (runs.numbers, runs.times, runs.sizes))]
-    if sys.byteorder == "big":
-        for one in columns:
-            one.byteswap()
-    head = _HEAD.pack(len(runs), len(names))
-    data = b"".join((_PLAIN, head, names, *map(array.tobytes, columns)))
-    return data if len(data) < _PAYS else _TIGHT + zlib.compress(data[1:], 1)
+#: Runs of a packet at most.
+MOST = 16384
+#: The earliest time of all, how many runs there are, and bytes of their senders' names. Then these, and of
+#: each run who (1: nobody; 0: not even when is known), how long after that time, and how many bytes.
+_HEAD, _ONE = struct.Struct("<qHI"), struct.Struct("<III")
+#: Characters of a name at most (see `is_name`).
+LONGEST_NAME = 128
+#: Milliseconds that a packet spans at most.
+LONGEST = (1 << 32) - 1
 
 
-def unpack(first: int, packet: bytes) -> Runs:
+def pack(told: Sequence[Told]) -> bytes:
+    """Return the packet of what was told of bytes that lie end to end, `MOST` runs at most."""
+    begin, end, notes = told[0]
+    stop, when, who = notes[0] if len(told) == len(notes) == 1 else (0, None, "")
+    if when is not None and stop == end - begin:  # it is so mostly
+        name = _name(who if isinstance(who, str) else who.address()).encode("ascii")
+        return _HEAD.pack(when, 1, len(name)) + name + _ONE.pack(2 if name else NOBODY, 0, stop)
+    whos: List[Who] = []
+    times: List[Optional[int]] = []
+    sizes: List[int] = []
+    for begin, end, notes in told:
+        if notes:
+            stops, whens, by = zip(*notes)
+            sizes += map(sub, stops, (0, *stops))
+            times += whens
+            whos += by
+            begin += stops[-1]
+        if begin < end:
+            sizes.append(end - begin)
+            times.append(None)
+            whos.append("")
+    names: Dict[str, int] = {}
+    number_of = {who: _number(who, names) for who in set(whos)}
+    first = min((time for time in times if time is not None), default=0)
+    numbers = list(map(number_of.__getitem__, whos))
+    late = [0 if time is None else time - first for time in times]
+    for at, time in enumerate(times) if None in times or max(late) > LONGEST else ():
+        if time is None or late[at] > LONGEST:  # a clock that was set right
+            numbers[at], late[at] = NOTHING, 0
+    called = "\n".join(names).encode("ascii")
+    columns = struct.pack(f"<{3 * len(sizes)}I", *numbers, *late, *sizes)
+    return _HEAD.pack(first, len(sizes), len(called)) + called + columns
+
+
+def unpack(first: int, packet: bytes) -> List[Run]:
     """Return the runs of a packet about the bytes from offset `first` on. Raises ValueError."""
-    data = _loose(packet)
-    if len(data) < _HEAD.size:
+    if len(packet) < _HEAD.size:
         raise ValueError("a packet is cut")
-    count, size = _HEAD.unpack_from(data)
-    if not 0 < count <= MOST or len(data) != _HEAD.size + size + count * _EACH:
+    ms, count, size = _HEAD.unpack_from(packet)
+    if not 0 < count <= MOST or len(packet) != _HEAD.size + size + count * _ONE.size:
         raise ValueError("a packet's sizes make no sense")
-    runs = Runs(first)
-    at = _HEAD.size + size
-    columns = []
-    for kind in _COLUMNS:
-        column = array(kind)
-        end = at + count * column.itemsize
-        column.frombytes(data[at:end])
-        if sys.byteorder == "big":
-            column.byteswap()
-        columns.append(column)
-        at = end
-    runs.numbers, runs.times, runs.sizes = columns
-    names = data[_HEAD.size : _HEAD.size + size].decode("ascii", "replace").split("\n") if size else []
-    runs.last = first + sum(runs.sizes)
+    columns = struct.unpack_from(f"<{3 * count}I", packet, _HEAD.size + size)
+    numbers, late, sizes = columns[:count], columns[count : 2 * count], columns[2 * count :]
+    names = packet[_HEAD.size : _HEAD.size + size].decode("ascii", "replace").split("\n") if size else []
     if not (
-        list(map(runs.number, names)) == list(range(2, len(names) + 2))  # each a name, and another one
-        and max(runs.numbers) < len(names) + 2
-        and min(runs.times) >= 0
-        and max(runs.times) <= LAST_MS
-        and min(runs.sizes) > 0
-        and runs.last < 1 << 63
+        max(map(len, names), default=0) <= LONGEST_NAME  # what is longer would stay in a cache
+        and all(map(is_name, names))
+        and max(numbers) < len(names) + 2
+        and 0 <= ms <= ms + max(late) <= LAST_MS
+        and first + sum(sizes) < 1 << 63
     ):
         raise ValueError("a packet's runs make no sense")
+    called = [None, None, *names]
+    runs: List[Run] = []
+    for number, later, length in zip(numbers, late, sizes):
+        if length:
+            runs.append(Run(first, first + length, ms + later if number != NOTHING else None, called[number]))
+            first += length
     return runs
 
 
-def _loose(packet: bytes) -> bytes:
-    """Return what is in a packet, were it compressed or not."""
-    kind, data = packet[:1], packet[1:]
-    if kind == _TIGHT:
-        tight = zlib.decompressobj()
-        try:
-            data = tight.decompress(data, LARGEST)
-        except zlib.error as error:
-            raise ValueError("a packet is damaged") from error
-        if not tight.eof or tight.unused_data:
-            raise ValueError("a packet's sizes make no sense")
-    elif kind != _PLAIN:
-        raise ValueError("it is no packet")
-    return data
+@functools.lru_cache(4096)
+def _name(address: str) -> str:
+    """Return what a sender of that address is called in a packet; nothing if it can't be."""
+    name = host_of((address,))
+    return name if is_name(name) else ""
+
+
+def _number(who: Who, names: Dict[str, int]) -> int:
+    """Return the number of a sender, a new one where it has none; that of nobody where it has no name."""
+    name = _name(who if isinstance(who, str) else who.address())
+    return names.setdefault(name, len(names) + 2) if name else NOBODY

@@ -16,16 +16,16 @@ import re
 import struct
 import zlib
 from bisect import bisect_right
-from typing import Dict, Iterator, List, NamedTuple, Sequence
+from typing import Iterator, List, NamedTuple, Sequence
 
-from ...intake.noted import Note, Who
+from ...intake.noted import Note
 from ...system.disk import Disk
-from .format import Runs
-from .packet import LARGEST, MOST, pack
-from .writer import add_notes
+from .packet import Told, pack
 
 #: Runs that are packed without waiting for more, and bytes of packets that wait in memory.
 ENOUGH, WAITING = 4096, 256 * 1024
+#: Bytes of a packet at most: a name has 128.
+LARGEST = 1024 * 1024
 #: The spool may take so many times as much as these files.
 SHARE = 8
 #: The offsets that a packet is about, its size, and a CRC-32 of these and of it.
@@ -47,24 +47,24 @@ class Spooled:
     def __init__(self, folder: str, disk: Disk) -> None:
         #: How many bytes all files may take.
         self.limit = 0
+        #: The end of what is on disk.
+        self.kept = 0
         self._folder = folder
         self._disk = disk
         # The files' starts, ascending, and their sizes; the descriptor of the last, if it is written to.
         self._starts: List[int] = []
         self._sizes: List[int] = []
         self._fd = -1
-        # The end of what is on disk.
-        self._kept = 0
         # What is not packed yet; what is, and is not on disk: their ends, and bytes of all.
-        self._runs = Runs(0)
-        self._numbers: Dict[Who, int] = {}
+        self._told: List[Told] = []
+        self._count = 0
         self._packets: List[Packet] = []
         self._ends: List[int] = []
         self._waiting = 0
 
     def open(self, first: int, end: int) -> None:
         """Take up what is there of a spool that begins with the segment `first`, and ends at `end`."""
-        self._kept = end
+        self.kept = end
         try:
             names = self._disk.listdir(self._folder)
             for start in sorted(int(name[:20]) for name in names if _NAMED.fullmatch(name)):
@@ -83,20 +83,24 @@ class Spooled:
 
     def told(self, begin: int, end: int, notes: Sequence[Note]) -> None:
         """Take note of what was written from `begin` to `end`; the notes count from `begin`."""
-        if begin != self._runs.last:
+        if len(notes) > ENOUGH:
+            cut = notes[ENOUGH][0]
+            self.told(begin, begin + cut, notes[: ENOUGH + 1])
+            notes = [(stop - cut, ms, who) for stop, ms, who in notes[ENOUGH + 1 :]]
+            begin += cut
+        if self._told and self._told[-1][1] != begin:
             self._pack()
-            self._runs = Runs(begin)
-        runs = self._runs
-        add_notes(runs, notes, self._numbers)
-        if runs.last < end:
-            runs.add(end - runs.last, None, None)
-        if len(runs) >= ENOUGH:
+        self._told.append((begin, end, notes))
+        self._count += 1 + len(notes)
+        if self._count > ENOUGH:
             self._pack()
         if self._waiting > WAITING:
             self.keep(0)
 
     def keep(self, acked: int) -> None:
         """Have on disk what is about bytes from `acked` on."""
+        if self._told and self._told[-1][1] <= acked:
+            self._told, self._count = [], 0
         self._pack()
         packets = [packet for packet in self._packets if packet.end > acked]
         self._packets, self._ends, self._waiting = [], [], 0
@@ -111,7 +115,7 @@ class Spooled:
             self._close()  # it may end in half a packet: the next ones go to another file
         else:
             self._sizes[-1] += len(data)
-            self._kept = packets[-1].end
+            self.kept = packets[-1].end
 
     def forget(self, first: int) -> None:
         """Delete what is about segments before the one that begins at `first`: they are deleted."""
@@ -128,15 +132,13 @@ class Spooled:
 
     def waiting(self, begin: int, end: int) -> List[Packet]:
         """Return the packets in memory that are about bytes from `begin` to `end`."""
-        if self._runs.first < end:
+        if self._told and self._told[0][0] < end:
             self._pack()
         first = bisect_right(self._ends, begin)
-        return [packet for packet in self._packets[first:] if packet.begin < end]
+        return [one for one in self._packets[first:] if one.begin < end]
 
     def files(self, begin: int, end: int) -> List[int]:
         """Return the files that may be about bytes from `begin` to `end`, by their starts."""
-        if begin >= self._kept:
-            return []
         first = max(bisect_right(self._starts, begin) - 1, 0)
         return [start for start in self._starts[first:] if start < end]
 
@@ -175,12 +177,12 @@ class Spooled:
             self._fd = -1
 
     def _pack(self) -> None:
-        runs = self._runs
-        for part in runs.parts(MOST):
-            self._packets.append(Packet(part.first, part.last, pack(part)))
-            self._ends.append(part.last)
-            self._waiting += len(self._packets[-1].data)
-        self._runs, self._numbers = Runs(runs.last), {}
+        told, self._told, self._count = self._told, [], 0
+        if told:
+            packet = Packet(told[0][0], told[-1][1], pack(told))
+            self._packets.append(packet)
+            self._ends.append(packet.end)
+            self._waiting += len(packet.data)
 
     def _begin_file(self, start: int) -> None:
         self._fd = self._disk.open(self._path(start), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -202,22 +204,26 @@ class Teller:
         # Where the next packet is: in which file, and where in that.
         self._start = self._at = 0
 
-    def up_to(self, end: int) -> Iterator[Packet]:
-        """Yield the packets about what comes next, up to `end` and perhaps beyond."""
-        for start in self._spooled.files(self._told, end):
+    def up_to(self, end: int) -> List[Packet]:
+        """Return the packets about what comes next, up to `end` and perhaps beyond."""
+        spooled, told = self._spooled, self._told
+        found = [] if told >= spooled.kept else list(self._kept(end))
+        found += spooled.waiting(found[-1].end if found else told, end)
+        self._told = max(end, found[-1].end) if found else end
+        return found
+
+    def _kept(self, end: int) -> Iterator[Packet]:
+        told = self._told
+        for start in self._spooled.files(told, end):
             if start != self._start:
                 self._start, self._at = start, 0
             for packet in self._spooled.packets(start, self._at):
                 if packet.begin >= end:
                     break
                 self._at += _HEAD.size + len(packet.data)
-                if packet.end > self._told:
-                    self._told = packet.end
+                if packet.end > told:
+                    told = packet.end
                     yield packet
-        for packet in self._spooled.waiting(self._told, end):
-            self._told = packet.end
-            yield packet
-        self._told = max(self._told, end)
 
 
 def _record(packet: Packet) -> bytes:

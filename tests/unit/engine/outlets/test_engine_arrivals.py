@@ -9,16 +9,16 @@ from properties import examples
 
 from reclog.engine.feed.protocol import FeedError
 from reclog.engine.outlets.arrivals import AHEAD, Arrivals
-from reclog.engine.stores.index.format import Runs
-from reclog.engine.stores.index.packet import pack
+from reclog.engine.stores.index.packet import Told, pack
 
 
 def packet(first: int, *sizes: int) -> bytes:
     """Return one about bytes whose sender and time tell which they are."""
-    runs = Runs(first)
+    told: List[Told] = []
     for size in sizes:
-        runs.add(size, 1000 + runs.last, f"s{runs.last}")
-    return pack(runs)
+        told.append((first, first + size, [(size, 1000 + first, f"s{first}")]))
+        first += size
+    return pack(told)
 
 
 @examples(80)
