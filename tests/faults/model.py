@@ -34,8 +34,8 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from known import Known, Said
 from ledger import FILES, NEWLINE, Broken, Ledger, Stream
@@ -289,7 +289,7 @@ class World:
             return
         client = FeedClient.__new__(FeedClient)
         client.sock = sock  # type: ignore[assignment]
-        client.hands = mock.Mock(rest=b"")
+        client.hands = SimpleNamespace(rest=b"")  # type: ignore[assignment]
         client._decoder = Decoder(64)
         self.sock = sock
         collector = self.collector

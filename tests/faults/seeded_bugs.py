@@ -235,6 +235,42 @@ BUGS = [
         ),
         *("Feed.heard", "frame.offset >= self._spool.end", "True"),
     ),
+    SeededBug(
+        *("who said it a byte beside", "wrong sender", story(stories.who_said_it_is_known_after_kills)),
+        *(
+            "Spooled.told",
+            "self._told.append((begin, end, notes))",
+            "self._told.append((begin + 1, end + 1, notes))",
+        ),
+    ),
+    SeededBug(
+        *(
+            "index not told what was found",
+            "unknown",
+            story(stories.who_said_it_is_known_after_kills),
+        ),
+        *("Landing._is_there", "self._index.tell(begin + there, position, notes(decided, begin))", "pass"),
+    ),
+    SeededBug(
+        *("index behind the checkpoint", "unknown", story(stories.who_said_it_is_known_after_kills)),
+        *("Landing._settling", "self._index.flush()", "pass"),
+    ),
+    SeededBug(
+        *(
+            "relay tells of what it sent before",
+            "unknown",
+            story(stories.who_said_it_is_known_after_kills),
+        ),
+        *("Teller.up_to", "self._told = max(end, found[-1].end) if found else end", "self._told = end + 9"),
+    ),
+    SeededBug(
+        *(
+            "another spool's senders",
+            "wrong sender",
+            story(stories.what_another_spool_said_is_forgotten),
+        ),
+        *("Landing.begin", "self._arrivals.forget()", "pass"),
+    ),
 ]
 
 

@@ -165,7 +165,6 @@ def ended(world: World) -> None:
         world.end_collector()
 
 
-#: Told with a death at every change on a disk.
 LONG = [plain, lossy, edited, cramped, ended]
 
 
@@ -401,6 +400,38 @@ def a_mark_that_could_not_be_saved_is_not_used(world: World) -> None:
 
 
 #: One thing each: what was found, and what a random example rarely tells.
+
+
+def who_said_it_is_known_after_kills(world: World) -> None:
+    """What was acked is in the index; what was not is found in the file, and who said it comes again."""
+    go(world, b"a1\n")
+    go(world, b"a2\n")
+    take(world, b"b1\n", b"b2\n", b"b.", who=2)
+    world.kill_collector()
+    take(world, b"a3\n")
+    world.lose_acks()
+    world.kill_collector()
+    go(world, b"half.", who=2)
+    world.kill_collector()
+    go(world, b"end\n", who=2)
+    if world.known.check() < 1:
+        raise Broken("unknown: only of some of the file the index says who said it")
+
+
+#: Told with a death at every change on a disk.
+
+
+def what_another_spool_said_is_forgotten(world: World) -> None:
+    """Who said it came, and not the bytes; what comes at these offsets is another relay's."""
+    go(world, b"a1\n")
+    spool(world, b"a2\n")
+    world.pump(60)
+    world.wipe_spool()
+    world.cut()
+    go(world, b"b1\n", b"b2\n", b"b3\n", who=2)
+    world.known.check()
+
+
 SHORT = [
     what_was_synced_survives_the_power,
     a_mark_is_not_used_before_it_is_on_disk,
@@ -422,4 +453,6 @@ SHORT = [
     a_removal_cut_short_leaves_a_spool_that_opens,
     a_checkpoint_on_the_way_over_a_gap_is_right,
     a_half_line_found_in_the_file_is_acked,
+    who_said_it_is_known_after_kills,
+    what_another_spool_said_is_forgotten,
 ]
