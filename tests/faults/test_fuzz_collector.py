@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +15,11 @@ from hypothesis import strategies as st
 from properties import examples
 
 from reclog.engine.feed import protocol as frames
-from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, STOP, Decoder, FeedError, Frame
+from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, RUNS, STOP, Decoder, FeedError, Frame
 from reclog.engine.feed.remote import EACH_UP_TO, TOO_MANY
+from reclog.engine.stores.index.format import LAST_MS
+from reclog.engine.stores.index.packet import pack
+from reclog.engine.stores.index.reader import IndexReader
 
 ANSWER = {"spool": "s", "offset": 0, "end": len(TEXT), "known": False}
 BEATEN = {
@@ -115,6 +119,47 @@ def check_beat(beat: bytes, last: bool = False) -> None:
         assert ours.written() == TEXT
         (described,) = ours.check_status()
         assert described["bytes"] == len(TEXT)
+
+
+#: Sizes, times and names, as what notes of them say.
+LYING = st.lists(st.tuples(st.integers(1, 300), st.integers(0, LAST_MS), st.text(max_size=140)), min_size=1)
+
+
+def packed(said: list[tuple[int, int, str]]) -> bytes:
+    ends = list(itertools.accumulate(size for size, _, _ in said))
+    return pack([(0, ends[-1], [(end, ms, who) for end, (_, ms, who) in zip(ends, said)])])
+
+
+@examples(40)
+@given(
+    offset=st.sampled_from([0, 1, 50, len(TEXT) - 1, 2**62, OFFSET_MAX]),
+    lies=st.one_of(LYING.map(packed), LYING.map(packed).flatmap(damaged), st.binary(max_size=80)),
+)
+def test_a_relay_lies_about_who_and_when_and_nothing_else(offset: int, lies: bytes) -> None:
+    with here() as ours:
+        ours.dial([GOOD + frames.encode(RUNS, offset, lies) + stream_of(100)], closes=False)
+        assert ours.written() in (b"", TEXT)  # nonsense ends the connection
+        ours.collector.acks.settle()
+        data = ours.written()
+        at = 0
+        for run in IndexReader(str(ours.recording.folder), str(ours.file)).runs(0, len(data)):
+            assert run.begin == at < run.end
+            assert run.sender is None or (run.sender.isascii() and run.sender.isprintable())
+            at = run.end
+        assert at == len(data)
+        ours.check_status()
+
+
+def test_a_relay_that_knows_nothing_of_runs_is_understood() -> None:
+    with here() as ours:
+        wire = ours.dial([GOOD + stream_of(100)], closes=False)
+        assert b'"runs": true' in wire.said
+        assert ours.written() == TEXT
+        ours.collector.acks.settle()
+        runs = IndexReader(str(ours.recording.folder), str(ours.file)).runs(0, len(TEXT))
+        assert {(run.ms, run.sender) for run in runs} == {(None, None)}
+        (described,) = ours.check_status()
+        assert described["clock_ahead_ms"] is None
 
 
 Op = tuple[bytes, int, bytes]
