@@ -39,7 +39,10 @@ class Arrivals:
         except ValueError as error:
             raise FeedError(f"what the relay says of its senders makes no sense: {error}") from error
         known = self._runs[-1].end if self._runs else 0
-        self._runs.extend(run._replace(begin=max(run.begin, known)) for run in runs if run.end > known)
+        fresh = [run for run in runs if run.end > known]
+        if fresh and fresh[0].begin < known:
+            fresh[0] = fresh[0]._replace(begin=known)
+        self._runs.extend(fresh)
 
     def about(self, begin: int, end: int) -> List[Run]:
         """Return what is known of the bytes from `begin` to `end`, without a hole; once."""
@@ -51,7 +54,8 @@ class Arrivals:
                 found.append(Run(at, run.begin, None, None))
                 at = run.begin
             if run.end > at:
-                found.append(Run(at, min(run.end, end), run.ms, run.sender))
+                whole = run.begin == at and run.end <= end
+                found.append(run if whole else Run(at, min(run.end, end), run.ms, run.sender))
                 at = found[-1].end
             if run.end > end:
                 break
