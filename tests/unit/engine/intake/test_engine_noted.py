@@ -1,0 +1,165 @@
+"""Who said each line, and when its first byte was read, whatever it waited for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, List, Optional, Tuple
+
+import pytest
+from intake_bench import Bench, MemoryStore
+
+from reclog.engine.intake import datagrams, reading, settling
+from reclog.engine.intake.asking import AHEAD, EACH, Asking
+from reclog.engine.intake.batch import Batch
+from reclog.engine.intake.framing import FRAMINGS, LINES
+from reclog.engine.intake.noted import MOMENTS, Came, Note, Who
+from reclog.engine.intake.sender import Sender
+
+Line = Tuple[bytes, Optional[int], Who]
+
+
+class Noting(MemoryStore):
+    """A store that keeps what was noted of what it wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batch = Batch()
+        self.out = b""
+        self.notes: List[Note] = []
+
+    def flush(self) -> bool:
+        while self.batch.queued:
+            piece = bytes(self.batch.next(7))
+            begin = len(self.out)
+            self.out += piece
+            self.notes += [(begin + end, ms, who) for end, ms, who in self.batch.written(len(piece))]
+        return True
+
+    @property
+    def lines(self) -> List[Line]:
+        """Return each line with what was noted of its first byte."""
+        found: List[Line] = []
+        at = 0
+        for line in self.out.splitlines(keepends=True):
+            _, ms, who = next(note for note in self.notes if note[0] > at)
+            found.append((line, ms, who))
+            at += len(line)
+        return found
+
+
+@pytest.fixture
+def noting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Noting:
+    store = bench.store = Noting()
+    for module in (datagrams, reading, settling):
+        monkeypatch.setattr(module, "time", bench.clock)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("said", "lines"),
+    [
+        ([(0, b"a\nb\n")], [(b"a\n", 0), (b"b\n", 0)]),
+        ([(0, b"print"), (40, b"ln\n")], [(b"println\n", 0)]),
+        (
+            [(0, b"a\nb"), (40, b"\nc\nd"), (40, b"e\n")],
+            [(b"a\n", 0), (b"b\n", 0), (b"c\n", 40), (b"de\n", 40)],
+        ),
+        ([(0, b"prompt> "), (2500, b"answer\nnext\n")], [(b"prompt> answer\n", 0), (b"next\n", 2500)]),
+        # Held until it is known what ends a message.
+        ([(0, b"<13>a\n"), (900, b"<13>b\n")], [(b"<13>a\n", 0), (b"<13>b\n", 900)]),
+        ([(0, b"<13>a\nb\n"), (900, b"c\n")], [(b"<13>a\n", 0), (b"b\n", 0), (b"c\n", 900)]),
+        ([(0, b"<13>a\0"), (900, b"<13>b\0")], [(b"<13>a\n", 0), (b"<13>b\n", 900)]),
+        ([(0, b"7 <13>one"), (900, b"7 <13>two")], [(b"<13>one\n", 0), (b"<13>two\n", 900)]),
+        # Messages of several lines.
+        (
+            [(0, b'{"a":1}\0{"b":\n'), (500, b'2}\0{"c":3}\0')],
+            [(b'{"a":1}\n', 0), (b'{"b":\n', 0), (b"2}\n", 500), (b'{"c":3}\n', 500)],
+        ),
+    ],
+)
+@pytest.mark.parametrize("stamp", [False, True])
+def test_a_line_is_of_the_moment_of_its_first_byte(
+    bench: Bench, noting: Noting, said: List[Tuple[int, bytes]], lines: List[Tuple[bytes, int]], stamp: bool
+) -> None:
+    bench.queue.framing = FRAMINGS["auto"]
+    bench.serve(partial_after=2, stamp=stamp)
+    began = int(bench.clock() * 1000)
+    sender = bench.queue.comes("10.0.0.1")
+    for later, text in said:
+        bench.later(later / 1000)
+        sender.send(text)
+        bench.settle()
+    sender.close()
+    bench.settle()
+    bench.later(2.5)
+    found = [(line.rpartition(b" ")[2] if stamp else line, ms, who) for line, ms, who in noting.lines]
+    wanted = [line.rpartition(b" ")[2] if stamp else line for line, _ in lines]
+    assert [(line, who) for line, _, who in found] == [(line, "10.0.0.1") for line in wanted]
+    late = [(ms or 0) - began - later for (_, ms, _), (_, later) in zip(found, lines)]
+    assert all(-1 <= one <= 1 for one in late), late  # a float of seconds
+
+
+def test_what_closes_anothers_line_is_no_ones_line(bench: Bench, noting: Noting) -> None:
+    bench.serve(partial_after=2)
+    first, second = bench.queue.comes("10.0.0.1"), bench.queue.comes("10.0.0.2")
+    first.send(b"half")
+    bench.later(2.5)
+    second.send(b"other\n")
+    bench.settle()
+    first.send(b"rest\n")
+    bench.settle()
+    said = [(line, who) for line, _, who in noting.lines]
+    assert said == [(b"half\n", "10.0.0.1"), (b"other\n", "10.0.0.2"), (b"rest\n", "10.0.0.1")]
+
+
+def test_a_batch_that_begins_anew_keeps_what_was_noted() -> None:
+    batch = Batch()
+    for number in range(3):
+        batch.add(number, b"line %d\n" % number)
+        batch.note(f"10.0.0.{number}", number)
+    assert batch.written(10) == [(7, 0, "10.0.0.0"), (10, 1, "10.0.0.1")]
+    batch.restart(inside_line=True)
+    assert bytes(batch.next(100)) == b"\nline 1\nline 2\n"
+    assert batch.written(15) == [(8, 1, "10.0.0.1"), (15, 2, "10.0.0.2")]
+    batch.add(1, b"not noted\n")
+    assert batch.written(10) == []
+
+
+def test_moments_of_one_sender_are_bounded() -> None:
+    came = Came()
+    for ms in range(2 * MOMENTS):
+        came.add(1, ms)
+    assert (came.lines, len(came.since)) == (2 * MOMENTS, MOMENTS)
+    assert came.rest(5).since[0] == (0, 5)
+    assert came.rest(5).lines == came.lines - 5
+
+
+def test_of_a_burst_only_the_first_are_asked() -> None:
+    asked: List[int] = []
+
+    def sender(number: int, host: str = "") -> Sender:
+        def address() -> str:
+            asked.append(number)
+            return "10.0.0.1"
+
+        stream: Any = SimpleNamespace(address=address)
+        return Sender(number, stream, host, "socat:1", "socat:1", LINES, 0.0)
+
+    now = [0.0]
+    asking = Asking(lambda: now[0])
+    for number in range(1000):
+        asking.ask(sender(number))
+        asking.ask(sender(-1, "10.0.0.2"))  # its address is known
+    first = len(asked)
+    assert asked == list(range(first))
+    assert AHEAD / EACH <= first <= AHEAD / EACH + 1
+    now[0] += 3 * EACH
+    for number in range(1000, 1010):
+        asking.ask(sender(number))
+    assert asked[first:] == [1000, 1001, 1002]
+    one = sender(5)
+    assert (one.address(), one.address()) == ("10.0.0.1", "10.0.0.1")
+    assert asked.count(5) == 2  # before, and once by that
+    gone = sender(7000)
+    gone.gone = True
+    assert gone.address() == ""
