@@ -143,7 +143,8 @@ def _said(one: Described) -> str:
     dropped = one["datagrams_dropped"]
     said += [f"{counted(dropped, 'datagram')} dropped"] if dropped else []
     said += [f"{counted(one['made_room'], 'silent one')} made room"] if one["made_room"] else []
-    said += [f"asks for a token: {counted(one['refused'], 'stranger')} refused"] if one["token"] else []
+    refused = one["refused"] if one["token"] else 0
+    said += [f"asks for a token: {counted(refused, 'stranger')} refused"] if refused else []
     said += [_away(device) for device in one["dialled"] if not device["connected"]]
     ahead = (one["clock_ahead_ms"] or 0) / 1000
     if abs(ahead) >= _CLOCK:
@@ -170,7 +171,9 @@ _CELLS: dict[str, Callable[[Described], str]] = {
     "state": lambda one: str(one["state"]),
     "file": lambda one: str(one["file"]),
     "port": lambda one: str(one["port"] or "-"),
-    "listener": lambda one: (one["listener"] or "-") + (", tls" if one["tls"] else ""),
+    "listener": lambda one: ", ".join(
+        [one["listener"] or "-", *(word for word in ("tls", "token") if one[word])]
+    ),
     "senders": lambda one: str(one["senders"]),
     "heard": lambda one: _ago(one["heard_at"]) or "never",
     "lines/s": lambda one: rate(one["lines_per_second"]),
