@@ -54,8 +54,9 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 # Since it was started: what is missing, or had to wait.
                 "gaps": len(gaps),
                 "last_gap_at": gaps[-1].time if gaps else None,
-                # How far a tremplin's clock is ahead of ours.
-                "clock_ahead_ms": _known(recording, "clock_ahead_ms", float, int),
+                # How far a tremplin's clock is ahead of ours, give or take how much.
+                "clock_ahead_ms": _known(recording, "clock_ahead_ms", int),
+                "clock_within_ms": _known(recording, "clock_within_ms", int),
                 "paused_for": _trouble(recording) or None,
                 "listener_full": recording.counters.get("listener_full") is True and alive,
                 "full_since": (recording.word("full_since") if alive else "") or None,

@@ -16,6 +16,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from ..console import counted, size, visible
+from .gaps import lasting
 
 Described = Mapping[str, Any]
 
@@ -146,9 +147,9 @@ def _said(one: Described) -> str:
     refused = one["refused"] if one["token"] else 0
     said += [f"asks for a token: {counted(refused, 'stranger')} refused"] if refused else []
     said += [_away(device) for device in one["dialled"] if not device["connected"]]
-    ahead = (one["clock_ahead_ms"] or 0) / 1000
-    if abs(ahead) >= _CLOCK:
-        said.append(f"the clock there is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} ours")
+    ahead, within = ((one[name] or 0) / 1000 for name in ("clock_ahead_ms", "clock_within_ms"))
+    if abs(ahead) >= _CLOCK + within:
+        said.append(f"the clock there is {lasting(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} ours")
     return ", ".join(said)
 
 

@@ -28,6 +28,7 @@ def described(number: int, **facts: Any) -> dict[str, Any]:
         "gaps": 0,
         "last_gap_at": None,
         "clock_ahead_ms": None,
+        "clock_within_ms": None,
         "senders": 12,
         "last_line": "\x1b[31mred " + "x" * 50,
         "heard_at": time.time() - 7300,
@@ -115,8 +116,8 @@ def test_what_the_states_word_does_not_say_is_a_second_row() -> None:
             refused=7,
             dialled=[away, {**away, "connected": True}],
         ),
-        described(4, clock_ahead_ms=-3210.4),
-        described(5, clock_ahead_ms=400),
+        described(4, clock_ahead_ms=-3210, clock_within_ms=20),
+        described(5, clock_ahead_ms=900, clock_within_ms=450),
     ]
     said = {
         1: "No space left on device",
