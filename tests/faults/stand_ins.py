@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from unittest import mock
 
 from simdisk import SimDisk
@@ -21,7 +21,7 @@ from reclog.engine.stores import mark as mark_module
 from reclog.engine.stores.cursor import Cursor
 from reclog.engine.stores.file import RecordedFile
 from reclog.engine.system.aside import AtOnce, attempt
-from reclog.engine.system.loop import Timer
+from reclog.engine.system.loop import Loop, Timer
 
 # Small, so that segments end, fill and go within a few lines.
 LIMIT, SEGMENT, RESERVE, SEND_AHEAD, FLUSH_AT, ACK_AT = 400, 60, 150, 90, 80, 200
@@ -45,9 +45,10 @@ class StubLoop:
         self.ends: list[Callable[[], None]] = []
         self.on_signal = lambda number, callback: None
         self.now = time.monotonic
+        self.due = 0.0
 
     def timer(self, callback: Callable[[], None]) -> Timer:
-        return Timer(callback)
+        return Timer(cast(Loop, self), callback)
 
     def after_turn(self, callback: Callable[[], None]) -> None:
         self.ends.append(callback)

@@ -19,15 +19,18 @@ _AT_MOST = 86400.0
 class Timer:
     """One thing to do at a time (seconds of the loop's clock) that can be moved."""
 
-    __slots__ = ("_callback", "when")
+    __slots__ = ("_callback", "_loop", "when")
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, callback: Callable[[], None]) -> None:
+        self._loop = loop
         self._callback = callback
         self.when = _NEVER
 
     def at(self, when: float) -> None:
         """Be due at `when`."""
         self.when = when
+        if when < self._loop.due:
+            self._loop.due = when
 
     def off(self) -> None:
         """Not be due."""
@@ -51,6 +54,8 @@ class Loop:
         self.now = clock
         self._poller = Poller()
         self._timers: list[Timer] = []
+        #: When the next timer may be due: one that was moved since, or put off, is looked at then.
+        self.due = _NEVER
         self._after_turn: list[Callable[[], None]] = []
         self._signals: dict[int, Callable[[], object]] = {}
         self._rest = 0.0
@@ -81,7 +86,7 @@ class Loop:
 
     def timer(self, callback: Callable[[], None]) -> Timer:
         """Return a new timer of this loop, not yet due."""
-        timer = Timer(callback)
+        timer = Timer(self, callback)
         self._timers.append(timer)
         return timer
 
@@ -109,17 +114,14 @@ class Loop:
 
     def turn(self, at_most: float | None = None) -> None:
         """Wait until something is ready or due, at most `at_most` seconds, and deal with it."""
-        due = min((timer.when for timer in self._timers), default=_NEVER)
+        due = self.due
         timeout = None if due == _NEVER else min(max(0.0, due - self.now()), _AT_MOST)
         if at_most is not None:
             timeout = at_most if timeout is None else min(timeout, at_most)
         for callback in self._poller.wait(timeout):
             callback()
-        if due != _NEVER:
-            now = self.now()
-            for timer in self._timers:
-                if timer.when <= now:
-                    timer.fire()
+        if due != _NEVER and self.due <= self.now():
+            self._fire()
         for callback in self._after_turn:
             callback()
         if self._rest:
@@ -132,6 +134,13 @@ class Loop:
         self._poller.close()
         self._wake_in.close()
         self._wake_out.close()
+
+    def _fire(self) -> None:
+        now, self.due = self.now(), _NEVER
+        for timer in self._timers:
+            if timer.when <= now:
+                timer.fire()
+        self.due = min(self.due, min(timer.when for timer in self._timers))
 
     def _on_signal(self) -> None:
         try:

@@ -49,7 +49,7 @@ if sys.platform == "linux":
             # A part of a millisecond must not become none, and the wait a busy one.
             seconds = None if timeout is None else math.ceil(timeout * 1000) / 1000
             ready = self._epoll.poll(seconds, max(64, len(self._callbacks)))
-            if self._first and len(ready) > 1:
+            if self._first and len(ready) > 1 and not self._first.isdisjoint(dict(ready)):
                 ready.sort(key=lambda one: one[0] not in self._first)
             for fd, _ in ready:
                 callback = self._callbacks.get(fd)
