@@ -89,21 +89,22 @@ class Batch:
         Return how many lines they are, and the bytes behind them; None if there is none, and all stays out. A
         `stamp` is put before each line that begins.
         """
-        buffer, at = self._buffer, self._at
+        buffer, at, lines_as_sent = self._buffer, self._at, framing.verbatim
         stop = at + count
-        cut = framing.cut(buffer, at, stop)
+        # Most are: where they end need not be asked for.
+        cut = buffer.rfind(b"\n", at, stop) + 1 or at if lines_as_sent else framing.cut(buffer, at, stop)
         if cut == at:
             return None
         rest = bytes(self._view[cut:stop]) if cut < stop else b""
         begin = at - len(before)
         if before:
             self._view[begin:at] = before
-        if stamp or not framing.verbatim:
+        if stamp or not lines_as_sent:
             lines = self.lines
             text = bytes(self._view[begin:cut])
-            self.add(who, text if framing.verbatim else framing.strip(text), stamp)
+            self.add(who, text if lines_as_sent else framing.strip(text), stamp)
             return self.lines - lines, rest
-        lines = self._count(at, cut)
+        lines = buffer.count(b"\n", at, cut) if cut - at <= SAMPLE else self._count(at, cut)
         self._bring_in(begin, cut, lines)
         return lines, rest
 
@@ -151,10 +152,16 @@ class Batch:
         notes, end = self._notes, self._end
         if came is not None:
             at, line = self._last[0], 0
-            for (_, when), until in zip(came.since, [*(first for first, _ in came.since[1:]), came.lines]):
-                while line < until and at < end:
-                    at, line = self._buffer.find(b"\n", at, end) + 1 or end, line + 1
-                notes.append((at, when, who))
+            if came.lines == 1:  # as nearly always
+                at = self._buffer.find(b"\n", at, end) + 1 or end
+                notes.append((at, came.since[0][1], who))
+            else:
+                for (_, when), until in zip(
+                    came.since, [*(first for first, _ in came.since[1:]), came.lines]
+                ):
+                    while line < until and at < end:
+                        at, line = self._buffer.find(b"\n", at, end) + 1 or end, line + 1
+                    notes.append((at, when, who))
             if at == end:
                 return
         if notes:

@@ -27,7 +27,8 @@ class Framing(Protocol):
 
     #: Whether it stays what it is. Until then nothing is cut: all that comes is held.
     settled: bool
-    #: Whether messages are written just as they were sent: then `strip` is not asked, and nothing is copied.
+    #: Whether messages are lines, written just as they were sent: then neither `cut` nor `strip` is asked for
+    #: what comes, and nothing is copied.
     verbatim: bool
     #: Why nothing of the stream is taken, if it is no text.
     refusal: NoText | None

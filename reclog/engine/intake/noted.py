@@ -50,11 +50,12 @@ class Came:
 
     __slots__ = ("lines", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, lines: int = 0, ms: int = 0) -> None:
+        """So many began, all at `ms`."""
         #: How many lines began.
-        self.lines = 0
+        self.lines = lines
         #: From which of them on (from 0) they began when.
-        self.since: List[Tuple[int, int]] = []
+        self.since: List[Tuple[int, int]] = [(0, ms)] if lines else []
 
     def add(self, lines: int, ms: int) -> None:
         """Take note that so many more lines begin."""

@@ -145,7 +145,7 @@ class Reading:
 
     def _watch(self, sender: Sender) -> None:
         if sender.on_ready is None:
-            sender.on_ready = lambda: self._on_ready(sender)
+            sender.on_ready = functools.partial(self._on_ready, sender)
         if not self._valve.shut:
             self._loop.watch(sender.stream.fileno(), sender.on_ready)
             if sender.stream.holds or sender.leaving:
@@ -194,10 +194,11 @@ class Reading:
             self._goodbye(sender, "closed")
             return None
         turn = self._this_turn
-        sender.heard_at = now = self._loop.now()
+        if not turn.largest:
+            turn.began = self._loop.now()
         if count > turn.largest:
-            turn.began = turn.began or now
             turn.largest = count
+        sender.heard_at = turn.began
         sender.bytes += count
         self._settling.take(sender, count, stamp)
         if sender.gone:

@@ -69,20 +69,19 @@ class Unfinished:
 
         `came` tells when its lines began, if it was kept before.
         """
-        begins = not sender.pending or sender.pending[-1] == 0x0A
+        newlines = text.count(b"\n")
+        begin = newlines - (text[-1] == 0x0A)
         if sender.pending:
+            if came is None:
+                sender.came.add(begin + (sender.pending[-1] == 0x0A), ms)
             # In place: a line sent byte by byte costs no quadratic copying.
             if not isinstance(sender.pending, bytearray):
                 sender.pending = bytearray(sender.pending)
             sender.pending += text
         else:
             sender.pending = text
-            sender.came = came or Came()
-        if came is None:
-            sender.came.add(begins + text.count(b"\n") - (text[-1] == 0x0A), ms)
-        weight = len(text)
-        if self.newline_weighs:
-            weight += self.newline_weighs * text.count(b"\n")
+            sender.came = came or Came(begin + 1, ms)
+        weight = len(text) + self.newline_weighs * newlines
         sender.weight += weight
         self.size += weight
         if sender.framing.settled or sender not in self._due:

@@ -6,6 +6,8 @@ import socket
 
 from ..system.kernel import drop_incoming, reset_on_close, unread
 
+_NOW = socket.MSG_DONTWAIT
+
 
 class Plain:
     """The bytes of one connection."""
@@ -27,7 +29,7 @@ class Plain:
     def receive_into(self, room: memoryview) -> int:
         """Receive what is there; 0 at the end. Raises OSError."""
         # The flag spares each connection the call that would make its socket a non-blocking one.
-        return self._sock.recv_into(room, 0, socket.MSG_DONTWAIT)
+        return self._sock.recv_into(room, 0, _NOW)
 
     def answer(self, words: bytes) -> None:
         """Say something back, as far as that goes without waiting."""
