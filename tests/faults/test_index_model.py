@@ -84,7 +84,11 @@ class World:
                 known += 1
             at += len(line)
         assert sum(reader.senders().values()) <= len(text)
-        assert 0 <= reader.seek(self.ms) <= max(len(text), 0) or not text
+        moments = [run for run in runs if run.ms is not None]
+        for one in moments[:: len(moments) // 5 + 1]:
+            offset = reader.seek(one.ms or 0)
+            assert offset <= one.begin
+            assert all((run.ms or 0) < (one.ms or 0) for run in moments if run.begin < offset)
         return known
 
 
