@@ -15,10 +15,9 @@ Rules kept here:
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import TYPE_CHECKING, Hashable, Iterable, List, Sequence, Union
 
-from .noted import Came, Note, Who, between
+from .noted import Came, Note, Several, Who, between, each
 
 if TYPE_CHECKING:
     from .framing import Framing
@@ -108,7 +107,7 @@ class Batch:
         self._bring_in(begin, cut, lines)
         return lines, rest
 
-    def take(self, ends: Sequence[int], whos: Sequence[Who], ms: int) -> None:
+    def take(self, ends: Sequence[int], whos: Sequence[str], ms: int) -> None:
         """Bring in whole lines from a `room` that was asked for behind nothing: a text of each of `whos`.
 
         `ends` tells where in it each ends, `ms` when they were read.
@@ -116,7 +115,7 @@ class Batch:
         if ends:
             begin = self._at
             self._bring_in(begin, begin + ends[-1], self._count(begin, begin + ends[-1]))
-            self._notes.extend(zip(map(begin.__add__, ends), repeat(ms), whos))
+            self._notes.append((begin + ends[-1], ms, Several(begin, ends, whos)))
 
     def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
         """Take `text` of `who`; `stamp` goes before each line that begins in it."""
@@ -219,7 +218,7 @@ class Batch:
         self._inserted = int(inside_line)
         moved = self._end - len(rest) - start
         self._last = (max(last[0] + moved, 0), last[1] + moved)
-        self._notes = [(end + moved, ms, who) for end, ms, who in self._notes if end > start]
+        self._notes = [(end + moved, ms, who) for end, ms, who in each(self._notes) if end > start]
 
     @property
     def last_line(self) -> bytes:

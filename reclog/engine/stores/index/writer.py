@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from itertools import repeat
 from operator import sub
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from ...intake.noted import Note, Who
+from ...intake.noted import Note, Several, Who, each
 from ...records.events import Say
 from ...system.address import host_of
 from ...system.disk import DISK, Disk
@@ -256,9 +257,13 @@ class IndexWriter:
         return self._disk.pread(self._fds[name], size, 0)
 
 
+def _address(who: Who) -> str:
+    return _host(who if isinstance(who, str) else who.address())
+
+
 @lru_cache(4096)
-def _address(host: str) -> str:
-    return host_of((host,))
+def _host(address: str) -> str:
+    return host_of((address,))
 
 
 def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> None:
@@ -266,13 +271,24 @@ def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> Non
     if not notes:
         return
     ends, times, whos = zip(*notes)
+    if None in times or min(times) < 0 or max(times) > LAST_MS:
+        begin = 0
+        for end, ms, who in each(notes):
+            runs.add(end - begin, ms, _address(who))
+            begin = end
+    elif Several not in map(type, whos):
+        runs.add_all(ends[-1], _numbers(runs, whos, numbers), times, map(sub, ends, (0, *ends)))
+    else:
+        for begin, end, ms, who in zip((0, *ends), ends, times, whos):
+            if isinstance(who, Several):
+                sizes = [who.begin + who.ends[0] - begin, *map(sub, who.ends[1:], who.ends)]
+                runs.add_all(end - begin, _numbers(runs, who.whos, numbers), repeat(ms, len(sizes)), sizes)
+            else:
+                runs.add(end - begin, ms, _address(who))
+
+
+def _numbers(runs: Runs, whos: Sequence[Who], numbers: Dict[Who, int]) -> Iterable[int]:
     for who in set(whos):
         if who not in numbers:
-            numbers[who] = runs.number(_address(who if isinstance(who, str) else who.address()))
-    if None not in times and min(times) >= 0 and max(times) <= LAST_MS:
-        runs.add_all(ends[-1], map(numbers.__getitem__, whos), times, map(sub, ends, (0, *ends)))
-        return
-    begin = 0
-    for end, ms, who in notes:
-        runs.add(end - begin, ms, _address(who if isinstance(who, str) else who.address()))
-        begin = end
+            numbers[who] = runs.number(_address(who))
+    return map(numbers.__getitem__, whos)

@@ -12,8 +12,10 @@ from reclog.engine.intake import datagrams, reading, settling
 from reclog.engine.intake.asking import AHEAD, EACH, Asking
 from reclog.engine.intake.batch import Batch
 from reclog.engine.intake.framing import FRAMINGS, LINES
-from reclog.engine.intake.noted import MOMENTS, Came, Note, Who
+from reclog.engine.intake.noted import MOMENTS, Came, Note, Who, between, each
 from reclog.engine.intake.sender import Sender
+from reclog.engine.stores.index.format import Runs
+from reclog.engine.stores.index.writer import add_notes
 
 Line = Tuple[bytes, Optional[int], Who]
 
@@ -41,7 +43,7 @@ class Noting(MemoryStore):
         found: List[Line] = []
         at = 0
         for line in self.out.splitlines(keepends=True):
-            _, ms, who = next(note for note in self.notes if note[0] > at)
+            _, ms, who = next(note for note in each(self.notes) if note[0] > at)
             found.append((line, ms, who))
             at += len(line)
         return found
@@ -123,6 +125,24 @@ def test_a_batch_that_begins_anew_keeps_what_was_noted() -> None:
     assert batch.written(15) == [(8, 1, "10.0.0.1"), (15, 2, "10.0.0.2")]
     batch.add(1, b"not noted\n")
     assert batch.written(10) == []
+
+
+def test_texts_that_were_read_at_once_are_noted_one_by_one() -> None:
+    batch = Batch()
+    batch.add("first", b"half")
+    batch.note("10.0.0.1", 1)
+    batch.room("datagrams", 0, 100)[:9] = b"a\nbb\nccc\n"
+    batch.take([2, 5, 9], ["10.0.0.2", "::ffff:10.0.0.3", "10.0.0.2"], 2)
+    runs = Runs(100)
+    notes = batch.written(batch.queued)
+    add_notes(runs, notes, {})
+    assert [tuple(run) for run in runs] == [
+        (100, 104, 1, "10.0.0.1"),
+        (104, 107, 2, "10.0.0.2"),
+        (107, 110, 2, "10.0.0.3"),
+        (110, 114, 2, "10.0.0.2"),
+    ]
+    assert between(notes, 5, 8) == [(2, 2, "10.0.0.2"), (3, 2, "::ffff:10.0.0.3")]
 
 
 def test_moments_of_one_sender_are_bounded() -> None:
