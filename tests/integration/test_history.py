@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from bench import Home, wait_until
 
@@ -46,3 +47,23 @@ def test_what_ran_is_told_taken_up_and_forgotten(home: Home) -> None:
     assert home.inv("history").stdout == "Nothing was recorded yet.\n"
     assert list(home.recordings.iterdir()) == []
     assert first.read() == b"said\n"
+
+
+def test_who_said_what_when_is_known_of_a_file_that_is_recorded_again(home: Home) -> None:
+    first = home.local("--listener", "builtin")
+    first.send(b"one\n")
+    wait_until(lambda: first.read() == b"one\n")
+    home.inv("kill")
+    again = home.local("--listener", "builtin", file=first.file)  # on another port
+    assert not first.folder.exists()
+    again.send(b"two\n")
+    wait_until(lambda: first.read() == b"one\ntwo\n")
+    home.inv("kill")
+    (one,) = json.loads(home.inv("history", "--json").stdout)
+    assert (one["name"], one["gaps"]) == (f"local-{again.port}", 1)
+    out = home.path / "stamped.log"
+    done = home.inv("export", "--stamp", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    stamp = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    said = rf"{stamp} 127\.0\.0\.1 one\n{stamp} ── \S+ \S+: stopped ──\n{stamp} 127\.0\.0\.1 two\n"
+    assert re.fullmatch(said, out.read_text())
