@@ -71,8 +71,9 @@ export class Search {
     this.told.textContent = '';
     this.around.marked();
     if (!this.around.find()) return;
+    if (go) void this.step(this.around.current()?.following ? -1 : 0);
     for (const pane of this.around.panes()) {
-      void this._in(pane, wish.signal, go && pane === this.around.current()).catch((error) => {
+      void this._in(pane, wish.signal).catch((error) => {
         if (wish.signal.aborted) return;
         this.field.setAttribute('aria-invalid', 'true');
         this.told.textContent = error instanceof Error ? error.message : String(error);
@@ -80,8 +81,8 @@ export class Search {
     }
   }
 
-  /** @param {Pane} pane @param {AbortSignal} signal @param {boolean} go */
-  async _in(pane, signal, go) {
+  /** @param {Pane} pane @param {AbortSignal} signal */
+  async _in(pane, signal) {
     const all = { marks: /** @type {[number, number|null][]} */ ([]), count: 0, done: false, part: 0 };
     this.found.set(pane.name, all);
     for (let begin = 0; !all.done;) {
@@ -95,10 +96,6 @@ export class Search {
       begin = some.to;
       this._tell();
       this.around.marked();
-      if (go && all.count) {
-        go = false;
-        await this.step(pane.following ? -1 : 0);
-      }
     }
   }
 
