@@ -8,7 +8,7 @@ from typing import Any
 from reclog.errors import TooLongError
 
 from ..query import History, Question
-from .stretch import milliseconds
+from .stretch import PATIENCE, milliseconds
 
 #: Seconds that one answer may take.
 WITHIN = 0.5
@@ -16,15 +16,15 @@ WITHIN = 0.5
 _PARTS = 2000
 
 
-def found(history: History, question: Question, begin: int) -> dict[str, Any]:
+def found(history: History, question: Question, begin: int, within: float = WITHIN) -> dict[str, Any]:
     """Return the matches from `begin` on, as far as the time is enough. Raises as History.matches."""
     size = history.size
     part = max(1, size // _PARTS)
     marks: list[tuple[int, int | None]] = []
     count, to, last = 0, begin, -1
-    until = time.monotonic() + WITHIN
+    until = time.monotonic() + within
     try:
-        for line in history.matches(question, begin, size, WITHIN):
+        for line in history.matches(question, begin, size, within):
             count, to = count + 1, line.end
             if line.offset // part != last:
                 last = line.offset // part
@@ -36,5 +36,7 @@ def found(history: History, question: Question, begin: int) -> dict[str, Any]:
     except TooLongError as error:
         to = max(to, error.reached)
         if to <= begin:
-            raise
+            if within >= PATIENCE:
+                raise
+            return found(history, question, begin, PATIENCE)
     return {"marks": marks, "count": count, "to": to, "size": size, "done": to >= size}

@@ -20,20 +20,22 @@ from reclog.errors import TooLongError
 from ..query import Gap, History, Line, Question
 from . import spans
 
-#: Seconds that one answer may take; that a step back may.
-WITHIN, _STEP_WITHIN = 1.0, 5.0
+#: Seconds that one answer may take; that one may which has not come on at all in that time.
+WITHIN, PATIENCE = 1.0, 5.0
 #: Bytes that are looked through in a step back: at first, and at most.
 _STEP, _LARGEST_STEP = 64 * 1024, 64 * 1024 * 1024
 
 Item = Line | Gap
 
 
-def onward(history: History, question: Question, begin: int, count: int) -> dict[str, Any]:
+def onward(
+    history: History, question: Question, begin: int, count: int, within: float = WITHIN
+) -> dict[str, Any]:
     """Return up to `count` lines that begin at `begin` or behind it. Raises as History.matches."""
     size, to = history.size, 0
     lines: list[Line] = []
     try:
-        for line in history.matches(question, begin, size, WITHIN):
+        for line in history.matches(question, begin, size, within):
             lines.append(line)
             if len(lines) == count:
                 to = line.end
@@ -41,9 +43,11 @@ def onward(history: History, question: Question, begin: int, count: int) -> dict
         else:
             to = size
     except TooLongError as error:
-        to = error.reached
+        to = max(error.reached, lines[-1].end if lines else 0)
         if to <= begin:
-            raise
+            if within >= PATIENCE:
+                raise
+            return onward(history, question, begin, count, PATIENCE)
     items = _with_gaps(history, lines, begin, to)
     return _answer(items, begin, _before_unfinished(history, lines, to), size, to >= size)
 
@@ -57,7 +61,7 @@ def back(history: History, question: Question, end: int | None, count: int) -> d
     until = time.monotonic() + WITHIN
     while at > 0 and len(lines) < count:
         start = max(0, at - step)
-        found = deque(history.matches(question, start, at, _STEP_WITHIN), count - len(lines))
+        found = deque(history.matches(question, start, at, PATIENCE), count - len(lines))
         lines.extendleft(reversed(found))
         at, step = start, min(4 * step, _LARGEST_STEP)
         if time.monotonic() > until:

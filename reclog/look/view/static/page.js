@@ -10,6 +10,7 @@ import { Search } from './search.js';
 import { drawGaps, drawRecordings, drawSenders } from './side.js';
 import { MOST_PANES, format, parse, question } from './state.js';
 import { Times } from './times.js';
+import { back, failed, trouble } from './trouble.js';
 
 /** @typedef {import('./ask.js').About} About */
 /** @typedef {import('./ask.js').Known} Known */
@@ -39,31 +40,16 @@ function save() {
   }, 350);  // browsers refuse more than some a second
 }
 
-// -- what went wrong ----------------------------------------------------------------------------------
-
-/** @param {unknown} error */
-function failed(error) {
-  if (error instanceof DOMException && error.name === 'AbortError') return;
-  trouble(error instanceof Error ? error.message : String(error));
-}
-
-/** @param {string} words */
-function trouble(words) {
-  const place = $('trouble');
-  place.hidden = !words;
-  if (place.textContent !== words) place.textContent = words;
-}
-
 // -- panes --------------------------------------------------------------------------------------------
 
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let together;
 
+/** @type {import('./pane.js').Around} */
 const around = {
   question: asked,
   view: () => state,
   failed,
-  /** @param {Pane} pane @param {boolean} byHand */
   moved: (pane, byHand) => {
     const number = panes.indexOf(pane);
     if (number < 0) return;
@@ -76,11 +62,9 @@ const around = {
     clearTimeout(together);
     if (panes.length > 1) together = setTimeout(() => sameTime(pane), 150);
   },
-  /** @param {Pane} pane */
   drawn: (pane) => {
     if (panes.includes(pane)) mark(state.find, panes.flatMap((one) => one.rows.near()));
   },
-  /** @param {Pane} pane */
   close: (pane) => show(pane.name, false),
 };
 
@@ -143,11 +127,11 @@ function asksAnew() {
   drawSide();
   times.draw();
   for (const pane of panes) void pane.again().then(() => follower.see(true));
-  follower.see(true);
 }
 
 const follower = new Follower(() => panes, asked, (lost) => {
-  trouble(lost ? 'No word from the server: has `inv view` ended? Trying again \u2026' : '');
+  if (lost) trouble('No word from the server: has `inv view` ended? Trying again \u2026', true);
+  else back();
 });
 
 // -- recordings, senders, gaps --------------------------------------------------------------------------
@@ -203,7 +187,6 @@ const search = new Search($('find'), $('found'), {
   find: () => state.find,
   question: asked,
   failed,
-  /** @param {string} words */
   changed: (words) => {
     state.find = words;
     save();
@@ -215,14 +198,20 @@ const search = new Search($('find'), $('found'), {
 
 // -- buttons and keys -----------------------------------------------------------------------------------
 
-/** @param {string} id @param {boolean} on */
-const press = (id, on) => $(id).setAttribute('aria-pressed', String(on));
-
 function drawButtons() {
-  press('wrap', state.wrap);
-  press('fold', state.fold);
-  press('follow', panes.length > 0 && panes.every((pane) => pane.following));
+  const follow = panes.length > 0 && panes.every((pane) => pane.following);
+  for (const [id, on] of Object.entries({ wrap: state.wrap, fold: state.fold, follow })) {
+    $(id).setAttribute('aria-pressed', String(on));
+  }
   /** @type {HTMLInputElement} */ ($('only')).checked = state.only;
+}
+
+/** @param {'wrap'|'fold'} what */
+function turn(what) {
+  state[what] = !state[what];
+  for (const pane of panes) pane.redraw();
+  save();
+  drawButtons();
 }
 
 const acts = {
@@ -230,8 +219,8 @@ const acts = {
   next: () => search.step(1),
   previous: () => search.step(-1),
   only: () => { state.only = !state.only; if (state.find) asksAnew(); save(); drawButtons(); },
-  wrap: () => { state.wrap = !state.wrap; for (const pane of panes) pane.redraw(); save(); drawButtons(); },
-  fold: () => { state.fold = !state.fold; for (const pane of panes) pane.redraw(); save(); drawButtons(); },
+  wrap: () => turn('wrap'),
+  fold: () => turn('fold'),
   follow: () => { for (const pane of panes) void pane.end().then(() => follower.see(true)); },
   first: () => { for (const pane of panes) void pane.goto(0); },
   download: () => {
@@ -253,12 +242,7 @@ const acts = {
     if (to) goto(pane, to.at);
   },
   timeline: () => $('chart').focus(),
-  zoom: () => {
-    if (!times.selects) return;
-    state.zoom = !state.zoom;
-    save();
-    void times.learn();
-  },
+  zoom: () => { times.zoom(); save(); },
   clear: () => {
     if (times.selects) times.select(null, null);
     else if (state.senders.length) { state.senders = []; asksAnew(); }
@@ -285,9 +269,7 @@ $('menu').addEventListener('click', acts.side);
 $('only').addEventListener('change', acts.only);
 $('help').querySelector('button')?.addEventListener('click', () => /** @type {HTMLDialogElement} */ ($('help')).close());
 for (const form of ['search', 'range']) $(form).addEventListener('submit', (event) => event.preventDefault());
-$('panes').addEventListener('click', (event) => {
-  if (document.body.classList.contains('side') && event.target) document.body.classList.remove('side');
-});
+$('panes').addEventListener('click', () => document.body.classList.remove('side'));
 onKeys(acts);
 addEventListener('popstate', () => location.reload());
 document.addEventListener('visibilitychange', () => { if (!document.hidden) void look(); });
@@ -297,14 +279,12 @@ document.addEventListener('visibilitychange', () => { if (!document.hidden) void
 async function look() {
   try {
     recordings = (await ask('recordings')).recordings;
-    if (!panes.length && !state.panes.length && recordings.length) {
-      state.panes.push({ name: recordings[0].name, at: null });
-    }
+    if (!started && !state.panes.length && recordings.length) state.panes.push({ name: recordings[0].name, at: null });
     for (const { name, at } of state.panes.slice(panes.length)) addPane(name, at);
     if (!started) changedPanes();
     started = true;
     drawSide();
-    if (!$('trouble').hidden && !follower.source) trouble('');
+    back();
   } catch (error) {
     failed(error);
   }
@@ -317,4 +297,4 @@ new MutationObserver(drawButtons).observe($('panes'), { subtree: true, attribute
 history.replaceState(null, '', location.pathname + format(state));  // without the token
 await look();
 setInterval(() => { if (!document.hidden) void look(); }, 3000);
-setInterval(() => { if (panes.some((pane) => pane.following)) void times.learn(); }, 2000);
+setInterval(() => times.learnMore(), 2000);

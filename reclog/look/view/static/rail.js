@@ -17,11 +17,19 @@ export class Rail {
     })) this.element.setAttribute(key, value);
     this.thumb = element('div', 'thumb');
     this.element.append(this.thumb);
+    this.part = 1;
     this._pointers();
+    this.element.addEventListener('keydown', (event) => {
+      const way = /** @type {Record<string, number>} */ ({ ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 })[event.key];
+      if (!way) return;
+      event.preventDefault();
+      go(Math.min(1, Math.max(0, this.part + way / 100)));
+    });
   }
 
   /** @param {number} part before what is seen @param {number} held how much of the file that is @param {string} words */
   show(part, held, words) {
+    this.part = part;
     const tall = this.element.clientHeight;
     const thumb = Math.min(tall, Math.max(28, tall * held));
     this.thumb.style.height = `${thumb}px`;

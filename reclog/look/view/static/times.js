@@ -30,6 +30,7 @@ export class Times {
     /** @type {Map<string, import('./ask.js').Lane>} */
     this.lanes = new Map();
     this.learning = false;
+    this.sizes = '';
     this.timeline = new Timeline($('chart'), $('canvas'), $('tip'), {
       go: (ms) => { for (const pane of around.panes) void pane.gotoTime(ms / 1000); },
       select: (begin, end) => this.select(begin / 1000, end / 1000),
@@ -78,6 +79,19 @@ export class Times {
       lane.marks = this.around.marksOf(lane.name);
     }
     timeline.draw();
+  }
+
+  zoom() {
+    if (!this.selects) return;
+    this.state.zoom = !this.state.zoom;
+    void this.learn();
+  }
+
+  /** Ask again if there is more. */
+  learnMore() {
+    const sizes = this.around.panes.map((pane) => `${pane.name} ${pane.size}`).join();
+    if (sizes !== this.sizes) void this.learn();
+    this.sizes = sizes;
   }
 
   /** Ask what is known of the panes' recordings, and their lanes. */
