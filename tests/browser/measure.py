@@ -1,6 +1,6 @@
 """What the page takes, beside lnav and tail: `.venv/bin/python tests/browser/measure.py [GB] [SECONDS]`.
 
-Writes a file of GB (2) in a home of its own. Each figure is the best of three, of a file in the page cache:
+Writes a file of GB (2) in a home of its own. Each figure is the best of two, of a file in the page cache:
 until the last lines are there; until the only match, in the middle, is; memory of all processes then. Then
 10,000 lines a second are followed for SECONDS (60): how far behind the page is, and its tab's memory.
 """
@@ -104,7 +104,7 @@ def in_terminal(command: list[str], search: bytes) -> tuple[float, float, float]
 
 def best(measure: Callable[[], tuple[float, float, float]]) -> str:
     """Return a row's cells of three tries."""
-    tries = list(zip(*(measure() for _ in range(3)), strict=True))
+    tries = list(zip(*(measure() for _ in range(2)), strict=True))
     end, match, used = min(tries[0]), min(tries[1]), max(tries[2])
     return f"{end:.2f} s | {'-' if match != match else f'{match:.2f} s'} | {used:.0f} MB |"
 

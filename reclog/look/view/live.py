@@ -18,6 +18,8 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from reclog.errors import ReclogError
+
 from ..query import History, Question
 from . import stretch
 
@@ -25,7 +27,7 @@ from . import stretch
 EVERY = 0.1
 #: Lines of one batch; a screen has less.
 MOST_LINES = 200
-#: Bytes that are read for them without a question; what is further back is left out.
+#: Bytes that are read for them; what is further back is left out.
 _FAR = 4 * 1024 * 1024
 _AT_MOST = 3600.0
 #: Times that lines are looked at again of which the index does not tell yet.
@@ -52,24 +54,21 @@ class Followed:
         anew = size < self._size or size < self._at
         if anew:
             self._at = 0
-        at, skipped = self._at, False
-        if size - at > _FAR and self._question == Question():
-            at, skipped = size, True
-        else:
-            found = stretch.onward(self._history, self._question, at, MOST_LINES)
-            skipped = not found["done"] and self._question == Question()
+        skipped = size - self._at > _FAR
+        if not skipped:
+            found = stretch.onward(self._history, self._question, self._at, MOST_LINES)
+            skipped = not found["done"]
         if skipped:
             found = stretch.back(self._history, self._question, None, MOST_LINES)
-        untold = stretch.first_untold(found["items"])
-        if untold is None:
-            self._looks = _LOOKS
-        elif self._looks:
-            self._looks -= 1
+        untold = stretch.first_untold(self._history, found["items"])
+        held = untold is not None and self._looks > 0
+        self._looks = self._looks - 1 if held else _LOOKS if untold is None else 0
+        if held:
             found["to"] = untold
             found["items"] = [item for item in found["items"] if item["at"] < untold]
         self._at = found["to"]
         # One more look where there is more already.
-        self._size = size if found["done"] and (untold is None or not self._looks) else -1
+        self._size = size if found["done"] and not held else -1
         return {**found, "skipped": skipped, "anew": anew}
 
 
@@ -82,8 +81,8 @@ async def stream(followed: list[tuple[str, Followed]], is_over: Callable[[], boo
         for name, one in followed:
             try:
                 news = await run_in_threadpool(one.news)
-            except OSError:
-                continue  # it is not there just now
+            except (OSError, ReclogError):
+                continue  # it is not there just now, or an expression takes too long: the page has been told
             if news is not None:
                 yield f"data: {json.dumps({'r': name, **news}, separators=(',', ':'))}\n\n"
                 signed = looked

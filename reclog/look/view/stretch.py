@@ -70,7 +70,7 @@ def back(history: History, question: Question, end: int | None, count: int) -> d
         at = lines[0].offset
     answer = _answer(_with_gaps(history, lines, at, end + (end == size)), at, end, size, end == size)
     if end == size:
-        untold = first_untold(answer["items"])
+        untold = first_untold(history, answer["items"])
         answer["to"] = _before_unfinished(history, lines, end) if untold is None else untold
     return answer
 
@@ -89,17 +89,15 @@ def _before_unfinished(history: History, lines: Sequence[Line], to: int) -> int:
         return to if os.pread(file.fileno(), 1, to - 1) in (b"\n", b"") else lines[-1].offset
 
 
-def first_untold(items: Sequence[dict[str, Any]]) -> int | None:
-    """Return where the last lines begin of which nothing tells when they came, behind one of which it does.
+def first_untold(history: History, items: Sequence[dict[str, Any]]) -> int | None:
+    """Return where the last lines begin that the index does not reach; None if there are none.
 
-    The index is written some milliseconds after the file: they are worth a second look.
+    It is written some milliseconds after the file: they are worth a second look.
     """
-    untold = None
-    for item in reversed(items):
-        if item["t"] is not None:
-            return untold
-        untold = item["at"]
-    return None
+    if not items or items[-1]["t"] is not None:
+        return None
+    indexed = history.known.indexed()
+    return next((item["at"] for item in items if item["t"] is None and item["at"] >= indexed > 0), None)
 
 
 def _answer(items: list[Item], begin: int, to: int, size: int, done: bool) -> dict[str, Any]:
