@@ -16,12 +16,12 @@ import struct
 from operator import sub
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ...intake.noted import Note, Who
+from ...intake.noted import One, Who
 from ...system.address import host_of
 from .format import LAST_MS, NOBODY, NOTHING, Run, is_name
 
 #: Between which offsets something was written, and what was noted of it, counted from its beginning.
-Told = Tuple[int, int, Sequence[Note]]
+Told = Tuple[int, int, Sequence[One]]
 
 #: Runs of a packet at most.
 MOST = 16384

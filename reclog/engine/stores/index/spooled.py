@@ -18,7 +18,7 @@ import zlib
 from bisect import bisect_right
 from typing import Iterator, List, NamedTuple, Sequence
 
-from ...intake.noted import Note
+from ...intake.noted import Note, One, each
 from ...system.disk import Disk
 from .packet import Told, pack
 
@@ -83,11 +83,16 @@ class Spooled:
 
     def told(self, begin: int, end: int, notes: Sequence[Note]) -> None:
         """Take note of what was written from `begin` to `end`; the notes count from `begin`."""
-        if len(notes) > ENOUGH:
-            cut = notes[ENOUGH][0]
-            self.told(begin, begin + cut, notes[: ENOUGH + 1])
-            notes = [(stop - cut, ms, who) for stop, ms, who in notes[ENOUGH + 1 :]]
+        rest = list(each(notes))
+        while len(rest) > ENOUGH:
+            cut = rest[ENOUGH - 1][0]
+            self._take(begin, begin + cut, rest[:ENOUGH])
+            rest = [(stop - cut, ms, who) for stop, ms, who in rest[ENOUGH:]]
             begin += cut
+        if begin < end:
+            self._take(begin, end, rest)
+
+    def _take(self, begin: int, end: int, notes: List[One]) -> None:
         if self._told and self._told[-1][1] != begin:
             self._pack()
         self._told.append((begin, end, notes))

@@ -7,14 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from scripted import ScriptedDisk
 
+from reclog.engine.intake.noted import Several
 from reclog.engine.stores.index.format import Runs
 from reclog.engine.stores.index.packet import LONGEST, Told, pack, unpack
-from reclog.engine.stores.index.spooled import Spooled, Teller
+from reclog.engine.stores.index.spooled import ENOUGH, Spooled, Teller
 
 NAMES = st.sampled_from([None, "10.0.0.1", "10.0.0.2", "fe80::1%eth0", "x" * 128])
 TIMES = st.one_of(st.none(), st.integers(0, 1 << 40), st.integers(1 << 40, (1 << 40) + 1000))
@@ -98,6 +100,17 @@ class Bench:
                 found.update((at, (run.ms, str(run.sender))) for at in range(run.begin, run.end))
         assert all(self.right[at] == one for at, one in found.items())
         return found
+
+
+@pytest.mark.parametrize("count", [1, 3, ENOUGH, ENOUGH + 1, 3 * ENOUGH])
+def test_of_datagrams_read_at_once_each_is_told(tmp_path: Path, count: int) -> None:
+    bench = Bench(str(tmp_path), ScriptedDisk())
+    whos = ["abc"[number % 3] for number in range(count)]
+    bench.right = {at: (1000, whos[at // 2]) for at in range(2 * count)}
+    bench.end = 2 * count
+    together = Several(0, range(2, 2 * count + 2, 2), whos)
+    bench.spooled.told(0, bench.end, [(bench.end, 1000, together)])
+    assert bench.told(Teller(bench.spooled, 0), bench.end) == bench.right
 
 
 STEPS = st.lists(
