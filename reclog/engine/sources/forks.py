@@ -56,10 +56,13 @@ class Fork(Plain):
 
     def address(self) -> str:
         """Return its sender's address, if it is asked while the fork lives: a pid is another's after that."""
-        there = peer_of(self._pid)
         poll = select.poll()
-        poll.register(self.fileno(), 0)
-        return "" if poll.poll(0) else host_of((there,))
+        try:
+            there = peer_of(self._pid)
+            poll.register(self.fileno(), 0)
+            return "" if poll.poll(0) else host_of((there,))
+        except OSError:
+            return ""  # a descriptor of the fork's that became another's meanwhile
 
     def leave(self) -> bool:
         """Have the fork read what its sender's kernel queue holds, pass it on, and end."""
