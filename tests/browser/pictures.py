@@ -1,13 +1,16 @@
-"""Make the pictures of the page in docs: `.venv/bin/python tests/browser/pictures.py`.
+"""Make the pictures in docs: `.venv/bin/python tests/browser/pictures.py`.
 
-A recorder of its own with four senders, a pause in between, and its page, wide and narrow, light and dark.
+A recorder of its own with four senders, a pause in between, its page, wide and narrow, light and dark, and
+what `inv tail` shows of it on a terminal.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import random
+import re
 import socket
 import sys
 import tempfile
@@ -18,9 +21,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser"), str(ROOT / "tests" / "integration")]
 
-from bench import Home  # noqa: E402
+from bench import BIN, Home  # noqa: E402
 from browsing import chromium, opened, viewing  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
+from rich._export_format import CONSOLE_SVG_FORMAT  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.text import Text  # noqa: E402
+from terminal import terminal  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 SENDERS = {"kitchen": "127.0.0.2", "hall": "127.0.0.3", "door": "127.0.0.4", "web": "127.0.0.5"}
@@ -100,6 +107,19 @@ def take(browser: Browser, address: str, place: str) -> None:
             context.close()
 
 
+def tail(own: Home, lines: int) -> None:
+    """Draw what a terminal shows of the last lines, from before the gap on."""
+    words = "tail", "--no-follow", "--lines", str(lines)
+    with terminal(own, str(BIN / "inv"), *words) as window:
+        window.ended()
+    console = Console(record=True, width=88, file=io.StringIO())
+    console.print(Text.from_ansi(window.shown.decode().replace("\r\n", "\n")))
+    # Without the font that its style would have a reader fetch from elsewhere.
+    form = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    svg = console.export_svg(title=f"inv {' '.join(words)}", code_format=form, unique_id="tail")
+    (PICTURES / "tail.svg").write_text(svg)
+
+
 def main() -> None:
     """Record, stop, record on, and take pictures of it."""
     dice = random.Random(4)
@@ -110,7 +130,9 @@ def main() -> None:
         running.kill()
         time.sleep(3)
         own.inv(*running.words, "--listener", "builtin", *names)
-        talk(running.port, 9, dice)
+        talk(running.port, 0.25, dice)
+        tail(own, 22)
+        talk(running.port, 8.75, dice)
         with viewing(own) as view:
             take(browser, view.address, "q=checksum")
 
