@@ -238,7 +238,7 @@ BUGS = [
     SeededBug(
         *("who said it a byte beside", "wrong sender", story(stories.who_said_it_is_known_after_kills)),
         *(
-            "Spooled.told",
+            "Spooled._take",
             "self._told.append((begin, end, notes))",
             "self._told.append((begin + 1, end + 1, notes))",
         ),
