@@ -17,7 +17,9 @@ export function onKeys(acts) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (target.closest('dialog')) return;
     if (target.closest('input')) {
-      if (event.key === 'Escape') target.blur();
+      if (event.key !== 'Escape') return;
+      event.preventDefault();  // a search field would be emptied
+      target.blur();
       return;
     }
     const act = keys[event.key];
