@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,8 @@ sys.path[:] = [str(ROOT), str(ROOT / "tests" / "integration"), *(one for one in 
 def main() -> int:
     """Measure, print, write; the exit status is 1 if reclog lost a line."""
     words = _words().parse_args()
+    # What was started ends with us, also where somebody has had enough.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if importlib.util.find_spec("pytest") is None:
         print("What the benchmark needs is not here: run `sh bootstrap.sh bench`.", file=sys.stderr)
         return 1
