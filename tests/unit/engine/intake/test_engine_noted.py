@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, List, Optional, Tuple
 
@@ -16,6 +17,7 @@ from reclog.engine.intake.noted import MOMENTS, Came, Note, Who, between, each
 from reclog.engine.intake.sender import Sender
 from reclog.engine.stores.index.format import Runs
 from reclog.engine.stores.index.writer import add_notes
+from reclog.engine.stores.spool import Spool
 
 Line = Tuple[bytes, Optional[int], Who]
 
@@ -183,3 +185,16 @@ def test_of_a_burst_only_the_first_are_asked() -> None:
     gone = sender(7000)
     gone.gone = True
     assert gone.address() == ""
+
+
+def test_a_spool_is_told_of_datagrams_one_by_one(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path / "spool"), 1 << 20, lambda event, **_: None)
+    spool.open()
+    spool.batch.room("datagrams", 0, 100)[:5] = b"a\nbb\n"
+    spool.batch.take([2, 5], ["10.0.0.2", "10.0.0.3"], 7)
+    assert spool.flush()
+    spool.runs.keep(0)
+    data = b"".join(path.read_bytes() for path in (tmp_path / "spool").iterdir())
+    assert b"10.0.0.2" in data
+    assert b"10.0.0.3" in data
+    spool.close()
