@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,13 @@ TASKS = sorted((PACKAGE / "tasks").rglob("*.py"))
 LIBRARY = sorted(set(PACKAGE.rglob("*.py")) - set(TASKS) - {PACKAGE / "program.py"})
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the absolute names of all modules that the module at `path` imports, wherever in it."""
+@functools.cache
+def imported(path: Path) -> tuple[str, ...]:
+    """Return the absolute names of all modules that the module at `path` imports, wherever in it."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     package = [PACKAGE.name, *path.relative_to(PACKAGE).parent.parts]
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
