@@ -4,6 +4,7 @@ Rules kept here:
 
 - A page is told ten times a second at most, and of no more lines than it shows: of a flood the last ones, and
   that something was left out, which it can scroll back to.
+- Of lines that the index does not reach yet is told when it does, or in half a second.
 - A file that is smaller than it was is read from its beginning.
 - A stream ends when its page is gone, when the server ends, and after an hour: who is there asks again.
 """
@@ -59,9 +60,11 @@ class Followed:
             found = stretch.onward(self._history, self._question, self._at, MOST_LINES)
             skipped = not found["done"]
         if skipped:
-            found = stretch.back(self._history, self._question, None, MOST_LINES)
+            indexed = self._history.known.indexed()
+            end = indexed if max(0, size - _FAR) < indexed < size else None
+            found = stretch.back(self._history, self._question, end, MOST_LINES)
         untold = stretch.first_untold(self._history, found["items"])
-        held = untold is not None and self._looks > 0
+        held = untold is not None and self._looks > 0 and not skipped
         self._looks = self._looks - 1 if held else _LOOKS if untold is None else 0
         if held:
             found["to"] = untold

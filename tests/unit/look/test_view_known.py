@@ -103,6 +103,19 @@ def test_a_line_that_the_index_does_not_tell_of_yet_is_held_back_for_a_moment(tm
     assert [one["t"] for some in found if some for one in some["items"]] == [None]
 
 
+def test_of_a_flood_those_are_told_that_the_index_reaches(tmp_path: Path) -> None:
+    history = recorded(tmp_path / "r", LINE * 1000, runs(700))
+    followed = live.Followed(history, Question(), 0)
+    told = followed.news()
+    assert told is not None
+    assert told["skipped"]
+    assert [one["t"] for one in told["items"]] == [THEN + at * 1000 for at in range(500, 700)]
+    indexed(history, runs(800))
+    told = followed.news()
+    assert told is not None
+    assert told["items"][-1]["t"] == THEN + 799_000
+
+
 def test_the_first_port_that_is_free_is_taken_and_one_that_is_asked_for_or_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
