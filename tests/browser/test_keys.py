@@ -38,7 +38,7 @@ def test_every_place_is_reached(shown: Page) -> None:
     press("Home")
     seen(shown, "number 00000")
     press("/")
-    shown.keyboard.type("number 01[23]00")
+    shown.keyboard.insert_text("number 01[23]00")  # half of it would be no expression
     press("Enter")
     seen(shown, "number 01200")
     press("Escape")  # out of the field, which keeps its words

@@ -66,7 +66,7 @@ def test_watch_draws_in_place_follows_the_windows_size_and_ends_with_ctrl_c(home
     with recordings(home, 5), terminal(home, INV, "status", "--watch", size=(80, 40)) as window:
         wait_until(lambda: len(rows()) == 6, what="a first frame")
         assert "last line" not in rows()[0]
-        window.resize(200, 4)
+        window.resize(400, 4)  # wide enough for all columns, whatever the files' paths
         wait_until(lambda: "last line" in rows()[0] and len(rows()) == 4, what="the window's size")
         assert rows()[3] == "(3 more rows)"
         frames = window.shown.count(b"\x1b[H")
