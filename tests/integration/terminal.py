@@ -34,7 +34,7 @@ class Terminal:
             ready_for_ctrl_c()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-        environment = {name: value for name, value in home.env.items() if name != "COLUMNS"}
+        environment = {name: value for name, value in home.env.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             command,
             cwd=cwd,

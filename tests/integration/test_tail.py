@@ -14,6 +14,8 @@ import pytest
 from bench import BIN, Home, Running, wait_until
 from terminal import HOSTILE, terminal
 
+from reclog.engine.stores.index.reader import IndexReader
+
 INV = str(BIN / "inv")
 NAMES = ("--name", "127.0.0.2=kitchen", "--name", "127.0.0.3=garage")
 
@@ -27,6 +29,8 @@ def running(home: Home) -> Running:
     ):
         said_from(running, host, text)
         wait_until(lambda number=number: running.status()["lines"] >= number + 1)  # type: ignore[misc]
+    index = IndexReader(str(running.folder), str(running.file))
+    wait_until(lambda: len(index.senders()) == 3, what="who they were, which is written after what they said")
     return running
 
 
