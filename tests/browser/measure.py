@@ -7,13 +7,16 @@ until the last lines are there; until the only match, in the middle, is; memory 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +31,8 @@ from browsing import View, chromium, opened, past, seen, viewing  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 from test_following import behind, flood  # noqa: E402
 
+#: Seconds after which a program counts as one that does not come to it (inf).
+PATIENCE = 90
 LAST, NEEDLE = "the last line", "the needle is here"
 LINE = b"2026-05-31T12:%02d:%02d I (%d) sensor: value %d ok\n"
 
@@ -78,12 +83,15 @@ def in_terminal(command: list[str], search: bytes) -> tuple[float, float, float]
     if pid == 0:
         os.environ["TERM"] = "xterm"
         os.execvp(command[0], command)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
     text = b""
 
     def until(words: str) -> float:
         nonlocal text
-        give_up = time.monotonic() + 300
-        while words.encode() not in text and time.monotonic() < give_up:
+        give_up = time.monotonic() + PATIENCE
+        while words.encode() not in text:
+            if time.monotonic() > give_up:
+                return float("inf")
             if select.select([terminal], [], [], 1)[0]:
                 text = text[-10000:] + os.read(terminal, 65536)
         return time.monotonic()
