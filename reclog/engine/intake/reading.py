@@ -59,9 +59,7 @@ class Reading:
         self._batch = store.batch
         self._flush_at = store.FLUSH_AT
         self._senders = self.roster.senders
-        self.strangers = Strangers(
-            loop, functools.partial(self._welcome, proven=True), self.roster.refuse, self._has_place
-        )
+        self.strangers = Strangers(loop, self._welcome, self.roster.refuse, self._has_place)
         self.strangers.adopt(limits.token, limits.strangers)
         self.gate = Gate(loop, self._welcome, self._senders.__len__, self.strangers.open, self.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
@@ -90,13 +88,16 @@ class Reading:
 
     # -- a turn ---------------------------------------------------------------------------------
 
-    def _welcome(self, stream: Stream, host: str, name: str, framing: Framing, proven: bool = False) -> None:
-        if not proven and (self.strangers.token is not None or stream.shaking):
+    def _welcome(
+        self, stream: Stream, host: str, name: str, framing: Framing, leaving: str | None = None
+    ) -> None:
+        if leaving is None and (self.strangers.token is not None or stream.shaking):
             self._meet(stream, host, name, framing)
             return
         sender = self._admit(stream, host, name, framing)
         if sender is None:
             return
+        sender.leaving = leaving or ""
         # A sender of one line has said it, and closed, by now: then there is nothing to watch. A process
         # that passes on what another says connects first and says it later.
         if host:

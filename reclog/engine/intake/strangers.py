@@ -35,13 +35,15 @@ LONGEST, SHORTEST = 5.0, 1.0
 #: Seconds that nobody takes from it.
 GRACE = 0.5
 
+#: Who comes; and of one that may send, why it goes once all is read that was accepted, empty if it stays.
 Welcome = Callable[[Stream, str, str, Framing], None]
+WelcomeProven = Callable[[Stream, str, str, Framing, str], None]
 
 
 class Stranger:
     """One who has not shown that it may send."""
 
-    __slots__ = ("framing", "host", "name", "said", "since", "site", "stream")
+    __slots__ = ("framing", "host", "leaving", "name", "said", "since", "site", "stream")
 
     def __init__(self, stream: Stream, host: str, name: str, framing: Framing, since: float) -> None:
         self.stream = stream
@@ -53,6 +55,8 @@ class Stranger:
         self.since = since
         #: What there is of its first line.
         self.said = b""
+        #: Why it has to go, and no more is accepted of it; empty while it may stay.
+        self.leaving = ""
 
 
 class Strangers:
@@ -61,7 +65,7 @@ class Strangers:
     def __init__(
         self,
         loop: Loop,
-        welcome: Welcome,
+        welcome: WelcomeProven,
         refuse: Callable[[Stream, str, str, str], None],
         is_open: Callable[[], bool],
     ) -> None:
@@ -113,7 +117,7 @@ class Strangers:
             return
         for there, places in ((self._sites.get(one.site, {}), EACH), (self._here, self._places)):
             if len(there) >= places and not self._stays(oldest := next(iter(there))):
-                self._dismiss(oldest, ", and its place was needed")
+                self._dismiss(oldest, "its place was needed")
                 break
         self._keep(one)
 
@@ -192,11 +196,20 @@ class Strangers:
         if why:
             self._refuse(one.stream, one.host, one.name, why)
         else:
-            self._welcome(one.stream, one.host, one.name, one.framing)
+            self._welcome(one.stream, one.host, one.name, one.framing, one.leaving)
 
     def _dismiss(self, one: Stranger, why: str = "") -> None:
+        """Have one go; what was accepted of it by now counts, for it may believe that delivered."""
         self._forget(one)
-        self._end(one, _lacks(one) + why)
+        one.leaving = why or "came too late"
+        one.stream.refuse()
+        found = self._hear(one)
+        if found is None:
+            found = f"{_lacks(one)}, and {why}" if why else _lacks(one)
+        if found or self._is_open():
+            self._end(one, found)
+        else:
+            self._knocking.append(one)
 
     def _stays(self, one: Stranger) -> bool:
         """Tell whether one can't make room yet."""

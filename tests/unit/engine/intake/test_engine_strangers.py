@@ -119,6 +119,28 @@ def test_the_oldest_of_an_address_makes_room(bench: Bench) -> None:
     assert refused(bench) == ["said no token, and its place was needed"] * 3
 
 
+def test_what_one_says_in_the_moment_in_which_it_makes_room_is_recorded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = bench.serve(token=TOKEN)
+    strangers = [bench.queue.comes(f"2001:db8::{number:x}") for number in range(EACH)]
+    bench.later(GRACE)
+    said: list[int] = []
+
+    def look(stream: Plain) -> int:
+        if not said:  # the oldest is looked at, and speaks right after that
+            said.append(strangers[0].send(SAID + b"\nin that moment\n"))
+        return 0
+
+    monkeypatch.setattr(Plain, "unread", look)
+    bench.queue.comes("2001:db8::ffff")
+    bench.until_stored(b"in that moment\n")
+    bench.settle()
+    assert gone(strangers[0])
+    assert intake.roster.connects == 1
+    assert [event["why"] for event in bench.events("disconnect")] == ["its place was needed"]
+
+
 def test_the_oldest_of_all_makes_room(bench: Bench) -> None:
     intake = bench.serve(token=TOKEN, strangers=20)
     strangers = [bench.queue.comes(f"192.0.2.{number}") for number in range(20)]
