@@ -1,8 +1,8 @@
 """Ask who it is whose bytes another process passes on: while that lives, and no oftener than it pays.
 
-Who stays connected is asked for the index, once. Most say one line and are gone by then: they are asked when
-that has come, as long as they come one by one; of a burst only the first ones are, for it costs a tenth of
-what such a connection does.
+Who stays connected is asked for the index, once. Most say one line and are gone by then, a moment after that
+has come: they are asked as they come, before anything is read, as long as they come one by one; of a burst
+only the first ones are, for it costs a tenth of what such a connection does.
 """
 
 from __future__ import annotations

@@ -102,6 +102,8 @@ class Reading:
         # that passes on what another says connects first and says it later.
         if host:
             self._read_twice(sender)
+        else:
+            self._asking.ask(sender)
         if sender.id in self._senders:
             self._watch(sender)
 
@@ -163,7 +165,6 @@ class Reading:
     def _read_twice(self, sender: Sender) -> None:
         """Read what may be a sender's only line, and whether it has closed then."""
         if self._read(sender) and not self._valve.shut:
-            self._asking.ask(sender)
             self._read(sender)
 
     def _read(self, sender: Sender) -> int | None:

@@ -18,6 +18,7 @@ from reclog.engine.intake.sender import Sender
 from reclog.engine.stores.index.format import Runs
 from reclog.engine.stores.index.writer import add_notes
 from reclog.engine.stores.spool import Spool
+from reclog.engine.streams.plain import Plain
 
 Line = Tuple[bytes, Optional[int], Who]
 
@@ -185,6 +186,20 @@ def test_of_a_burst_only_the_first_are_asked() -> None:
     gone = sender(7000)
     gone.gone = True
     assert gone.address() == ""
+
+
+def test_who_has_a_line_to_say_is_asked_before_it_is_read(
+    bench: Bench, noting: Noting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A fork of socat ends once its sender's line and end are passed on.
+    monkeypatch.setattr(Plain, "address", lambda stream: "10.0.0.9" if stream.unread() else "")
+    bench.serve()
+    with bench.queue.comes("", "socat:1") as fork:
+        fork.send(b"a line\n")
+    bench.until(lambda: noting.out == b"a line\n")
+    ((_, _, who),) = noting.lines
+    assert not isinstance(who, str)
+    assert who.address() == "10.0.0.9"
 
 
 def test_a_spool_is_told_of_datagrams_one_by_one(tmp_path: Path) -> None:
