@@ -58,13 +58,8 @@ class Registry:
     @contextlib.contextmanager
     def names_settled(self) -> Iterator[None]:
         """Have nobody else take a folder up, or away, meanwhile. Raises OSError."""
-        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(fd, fcntl.LOCK_EX)
+        with _locked(self.folder):
             yield
-        finally:
-            os.close(fd)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -72,17 +67,10 @@ class Registry:
 
         Whoever is second waits, no longer than a start or a stop takes.
         """
-        try:
-            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            yield  # nothing was ever started, or `new` will say why it can't be
-            return
-        try:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):  # nothing was ever started, or `new` will say why it can't be
+                held.enter_context(_locked(self.root))
             yield
-        finally:
-            os.close(fd)
 
     @contextlib.contextmanager
     def one_at_a_time(self, name: str) -> Iterator[None]:
@@ -156,6 +144,18 @@ class Registry:
         what = "make room there" if full else "make it yours (chown, chmod u+rwx)"
         other = f"{what}, or set XDG_STATE_HOME to one that {'has room' if full else 'is'}."
         return StateError(f"The state directory {self.root} can't be used ({error.strerror}): {other}")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, where its file system has locks. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _holds(folder: Path, files: Sequence[str]) -> bool:

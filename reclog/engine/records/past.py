@@ -5,7 +5,8 @@ Rules kept here:
 - It is there before anything else of the recording goes: a death in between leaves a recording that is dead,
   and is ended anew. One that begins again takes its folder up, and leaves it there.
 - No secret is kept, and nothing that only who runs needs.
-- A full disk keeps no recording from ending: then it is what the state file was, under another name.
+- A full disk keeps no recording from ending: then it is what the state file was, under another name, with all
+  that is in it, for this user alone as before.
 """
 
 from __future__ import annotations
