@@ -17,6 +17,7 @@ from reclog.recordings.settings import resolve_tremplin
 from reclog.recordings.token import told
 from reclog.tremplin.start import open_tremplin
 from reclog.tremplin.stop import stop_host
+from reclog.words import inv
 
 from .edge import configured, sentences
 from .fabric_words import target_of
@@ -97,6 +98,8 @@ def tremplin(
         front.stay_with(recording, opened.process, opened.begin, over=False)
         note(goes_on(recording))
     else:
+        if settings.foreground:
+            note(f"It runs in the background already: `{inv('tail')}` shows its lines.")
         say(f"Follow: tail -f {shlex.quote(recording.file)}   Stop: {stop_command(recording)}")
 
 

@@ -26,9 +26,11 @@ def test_a_relay_changes_while_it_runs_and_its_next_start_knows(trem: Tremplin) 
     wait_until(lambda: b"by IPv6\n" in recording.read())
     with recording.connect() as stranger:
         stranger.sendall(b"accepted\n")
-        done = recording.again("--allow", "127.0.0.2", "--max-senders", "7", "--spool-max", "8MiB")
+        words = ("--allow", "127.0.0.2", "--max-senders", "7", "--spool-max", "8MiB", "--foreground")
+        done = recording.again(*words)
         assert done.returncode == 0, done.stderr
-        assert "changed: --allow 127.0.0.2 --max-senders 7 --spool-max 8388608" in done.stdout
+        assert "changed: --allow 127.0.0.2 --max-senders 7 --spool-max 8388608" in done.stderr
+        assert "It runs in the background already: `inv tail` shows its lines." in done.stderr
         stranger.settimeout(10)
         with contextlib.suppress(ConnectionResetError):
             assert stranger.recv(1) == b""
