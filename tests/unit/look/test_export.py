@@ -148,15 +148,13 @@ def test_what_is_asked_for_is_what_a_slow_reference_says(
     known = [later for _, later, _ in said if later is not None]
     for number, (who, later, text) in enumerate(said):
         line = text.rstrip(b"\n").removesuffix(b"\r")
-        # What has no time is in a stretch if it stands in it.
         before = [one[1] for one in said[:number] if one[1] is not None]
         behind = [one[1] for one in said[number:] if one[1] is not None]
-        ok = since is None or (later >= since if later is not None else any(t >= since for t in before))
-        ok &= until is None or (
-            later <= until
-            if later is not None
-            else any(t <= until for t in behind) or not any(t > until for t in known)
-        )
+        if later is not None:
+            ok = (since is None or later >= since) and (until is None or later <= until)
+        else:  # it stands in the stretch: from the first since, or behind all, to the first later
+            ok = since is None or any(t >= since for t in before) or (bool(known) and not behind)
+            ok &= until is None or not any(t > until for t in before)
         if ok and (not senders or who in senders) and re.search(grep.encode(), line) and b"probe" not in line:
             meant.append(text)
             each[who].append(text)

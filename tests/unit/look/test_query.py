@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recordings import THEN, events, recorded
 
@@ -86,6 +86,8 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "_ONE", 3)
 
 
+# What nobody knows behind the last that is known may have come since.
+@example((b"ab\nab", [Run(0, 2, THEN, None), Run(2, 4, None, None)]), Question(since=THEN / 1000 + 2), 0)
 @given(histories(), questions, st.integers(0, 14))
 def test_forward_and_back_are_as_the_reference(
     told: tuple[bytes, list[Run]], question: Question, count: int

@@ -15,12 +15,12 @@ import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
 from ...system.disk import DISK, Disk
 from .files import BLOCKS, HEADS, LATEST, PLACED_SIZE, WHOSE_SIZE, heads_in, is_there, path_of, whose
-from .format import HEADER_SIZE, Head, Run, Runs, blocks_in, names_of
+from .format import HEADER_SIZE, NOTHING, Head, Run, Runs, blocks_in, names_of
 
 __all__ = ["IndexReader", "Run"]
 
@@ -97,7 +97,10 @@ class IndexReader:
             yield Run(at, end, None, None)
 
     def seek(self, ms: int) -> int:
-        """Return the offset in the file before which all that is known came before `ms`."""
+        """Return the offset in the file before which all that is known came before `ms`.
+
+        Where nothing came later that is where the last run ends that is known: what stands behind may have.
+        """
         self._look()
         blocks = self._blocks
         number = bisect_left(blocks.largest, ms)
@@ -106,7 +109,7 @@ class IndexReader:
             for run in runs:
                 if run.ms is not None and run.ms >= ms:
                     return run.begin
-        return min(self._latest[-1].head.last if self._latest else blocks.end, max(0, self._size))
+        return min(self._end_of_known(), max(0, self._size))
 
     def senders(self) -> Dict[str, int]:
         """Return the senders' addresses, and how many bytes each said; of very many, those that said most."""
@@ -191,6 +194,18 @@ class IndexReader:
                 found = self._open(one)
                 if found is not None:
                     yield found
+
+    def _end_of_known(self) -> int:
+        """Return where the last run ends of which is known when it came."""
+        blocks = self._blocks
+        latest = (self._open(one) for one in reversed(self._latest))
+        packed = (self._block(blocks, number) for number in range(len(blocks) - 1, -1, -1))
+        for found in chain(latest, packed):
+            if found is not None:
+                for number, end in zip(reversed(found.runs.numbers), reversed(found.ends)):
+                    if number != NOTHING:
+                        return end
+        return 0
 
     def _block(self, blocks: _Blocks, number: int) -> Optional[_Found]:
         """Return what a block holds; None if that is not known to be so."""
