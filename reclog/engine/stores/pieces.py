@@ -1,0 +1,244 @@
+"""The pieces that rotation has set aside of a recorded file, as our own journal lists them.
+
+Rules kept here:
+
+- A recording is one line of bytes: its pieces, and behind them the file. Where one begins in it is its
+  *recording offset*; what is let go of takes no offset along.
+- A piece is listed before it is made. It is one once another file has the recorded one's name: the rename is
+  the moment, whatever is killed before or after. What was told apart so is noted, as inodes are used again.
+- Only what is listed is ours: nothing else beside the file is looked at, and so never compressed or deleted.
+- The journal is added to, a line for each change, and written anew when few of its lines still count.
+  Nothing that it holds is an error: what makes no sense is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, List, NamedTuple, Optional
+
+from ..system.disk import DISK, Disk
+
+#: The folder of the pieces in a recording's own; in that the journal, and a folder for each piece's index.
+PIECES, JOURNAL = "pieces", "journal"
+#: What is read of a journal at most (bytes): a line is some 150.
+MOST = 1 << 28
+#: Lines of a journal, beside three for each piece, from which on it is written anew.
+SPARE = 1000
+
+
+class Piece(NamedTuple):
+    """What was the recorded file, and has another name by now."""
+
+    #: Of the plain file, beside the recorded one; compressed it is called so with `.gz` behind.
+    name: str
+    #: The recording offset of its first byte.
+    begin: int
+    #: Bytes, uncompressed.
+    size: int
+    #: When it ended: milliseconds since 1970.
+    ended: int
+    #: Of the plain file.
+    inode: int
+
+    @property
+    def end(self) -> int:
+        """The recording offset behind its last byte."""
+        return self.begin + self.size
+
+
+class Listed(NamedTuple):
+    """What a journal says."""
+
+    #: Those that are still to be held, ascending.
+    pieces: List[Piece]
+    #: One more that is listed, and may not be one yet; and the recorded file that it is made of.
+    pending: Optional[Piece]
+    file: str
+    #: Where the recorded file begins, and what is held at all, if what is pending is none.
+    base: int
+    held: int
+
+
+def pieces(folder: str, disk: Disk = DISK) -> List[Piece]:
+    """Return the pieces of the recording with that folder that are still to be held, ascending."""
+    listed = read(folder, disk)
+    return [*listed.pieces, *([listed.pending] if listed.pending and is_made(listed, disk) else [])]
+
+
+def base(folder: str, disk: Disk = DISK) -> int:
+    """Return the recording offset of the recorded file's first byte: 0 where nothing was rotated."""
+    listed = read(folder, disk)
+    return listed.pending.end if listed.pending and is_made(listed, disk) else listed.base
+
+
+def path_of(file: str, piece: Piece, disk: Disk = DISK) -> str:
+    """Return where a piece of the recorded `file` is, plain or compressed; empty if it is gone."""
+    plain = os.path.join(os.path.dirname(file), piece.name)
+    try:
+        if disk.stat(plain).st_size >= piece.size:
+            return plain
+    except OSError:
+        pass
+    try:
+        disk.stat(f"{plain}.gz")  # it gets that name once it is whole
+    except OSError:
+        return ""
+    return f"{plain}.gz"
+
+
+def index_folder(folder: str, piece: Piece) -> str:
+    """Return where the index of a piece lies."""
+    return os.path.join(folder, PIECES, piece.name)
+
+
+def journal_of(folder: str) -> str:
+    """Return the path of the journal."""
+    return os.path.join(folder, PIECES, JOURNAL)
+
+
+def read(folder: str, disk: Disk = DISK) -> Listed:
+    """Return what the journal of a recording says."""
+    found: List[Piece] = []
+    pending: Optional[Piece] = None
+    file, base, held = "", 0, 0
+    for told in _lines(journal_of(folder), disk):
+        if "piece" in told:
+            piece, file = _piece(told["piece"]), told.get("file")
+            pending = piece if piece and isinstance(file, str) and piece.begin >= base else None
+        elif pending and told.get("made") == pending.begin:
+            found.append(pending)
+            base, pending = pending.end, None
+        elif pending and told.get("none") == pending.begin:
+            pending = None
+        elif _is_offset(told.get("held")):
+            held = max(held, told["held"])
+            base = max(base, held)
+    return Listed([piece for piece in found if piece.end > held], pending, file or "", base, held)
+
+
+def is_made(listed: Listed, disk: Disk = DISK) -> bool:
+    """Tell whether what is pending is a piece: the recorded file is another by now."""
+    piece = listed.pending
+    if piece is None:
+        return False
+    try:
+        if disk.stat(listed.file).st_ino == piece.inode:
+            return False
+    except (OSError, ValueError):
+        pass  # where there are no links, there is a moment without a file
+    try:
+        beside = os.path.join(os.path.dirname(listed.file), piece.name)
+        return disk.stat(beside).st_ino == piece.inode
+    except (OSError, ValueError):
+        return False
+
+
+class Journal:
+    """What is written of the pieces: by the one daemon of the recording, in its loop. All raise OSError."""
+
+    def __init__(self, folder: str, disk: Disk = DISK) -> None:
+        """`folder` is the recording's."""
+        self._folder = folder
+        self._disk = disk
+        #: What it says by now.
+        self.listed = read(folder, disk)
+        self._count = len(_lines(journal_of(folder), disk))
+
+    def begin(self, piece: Piece, file: str) -> None:
+        """Take note that the recorded `file` is about to become that piece."""
+        self._add({"piece": piece, "file": file})
+        self.listed = self.listed._replace(pending=piece, file=file)
+
+    def made(self) -> None:
+        """Take note that what was pending is a piece now."""
+        listed = self.listed
+        assert listed.pending is not None
+        self._add({"made": listed.pending.begin})
+        pieces = [*listed.pieces, listed.pending]
+        self.listed = listed._replace(pieces=pieces, pending=None, base=listed.pending.end)
+
+    def not_made(self) -> None:
+        """Take note that what was pending did not become one."""
+        assert self.listed.pending is not None
+        self._add({"none": self.listed.pending.begin})
+        self.listed = self.listed._replace(pending=None)
+
+    def hold_from(self, offset: int) -> None:
+        """Take note that what ends there or before is not to be held any more: it may be deleted then."""
+        self._add({"held": offset})
+        kept = [piece for piece in self.listed.pieces if piece.end > offset]
+        self.listed = self.listed._replace(pieces=kept, held=offset, base=max(self.listed.base, offset))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _add(self, told: Any) -> None:
+        disk, path = self._disk, journal_of(self._folder)
+        if self._count > SPARE + 3 * len(self.listed.pieces):
+            self._write_anew()
+        try:
+            fd = disk.open(path, os.O_RDWR | os.O_APPEND)
+        except FileNotFoundError:
+            disk.makedirs(os.path.dirname(path))
+            fd = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            disk.sync(os.path.dirname(path))
+            disk.sync(self._folder)
+        try:
+            # A newline first: a line that a kill, or a full disk, has cut must not take this one along.
+            disk.write_all(fd, b"\n" + json.dumps(told).encode("ascii") + b"\n")
+            disk.fdatasync(fd)
+        finally:
+            disk.close(fd)
+        self._count += 1
+
+    def _write_anew(self) -> None:
+        disk, path, listed = self._disk, journal_of(self._folder), self.listed
+        lines: List[Any] = [{"held": listed.held}]
+        for piece in listed.pieces:
+            lines += {"piece": piece, "file": listed.file}, {"made": piece.begin}
+        if listed.pending:
+            lines.append({"piece": listed.pending, "file": listed.file})
+        fd = disk.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            disk.write_all(fd, b"".join(json.dumps(line).encode("ascii") + b"\n" for line in lines))
+            disk.fdatasync(fd)
+        finally:
+            disk.close(fd)
+        disk.replace(f"{path}.new", path)
+        disk.sync(os.path.dirname(path))
+        self._count = len(lines)
+
+
+def _lines(path: str, disk: Disk) -> List[Any]:
+    try:
+        fd = disk.open(path, os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        text = disk.pread(fd, min(MOST, disk.fstat(fd).st_size), 0)
+    except OSError:
+        return []
+    finally:
+        disk.close(fd)
+    found = []
+    for line in text.split(b"\n"):
+        try:
+            told = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(told, dict):
+            found.append(told)
+    return found
+
+
+def _piece(told: Any) -> Optional[Piece]:
+    if not isinstance(told, list) or len(told) != len(Piece._fields):
+        return None
+    name, *numbers = told
+    if not isinstance(name, str) or not name or "/" in name or "\0" in name or name in (".", ".."):
+        return None
+    return Piece(name, *numbers) if all(map(_is_offset, numbers)) else None
+
+
+def _is_offset(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
