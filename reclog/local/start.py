@@ -20,7 +20,7 @@ from ..recordings.past import forget_the_oldest
 from ..recordings.processes import end, holder_of, marked
 from ..recordings.recording import Recording, is_file_of
 from ..recordings.registry import Registry
-from ..recordings.settings import LocalSettings, check_together
+from ..recordings.settings import LocalSettings, check_rotation, check_together
 from ..recordings.token import settled
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
                     check_together(settings)
             elif "bind" not in settings.said or other.bind == settings.bind:
                 return _take_up(other, settings, registry)
+    check_rotation(settings)
     shown = _certificate(settings, registry) if settings.tls else None
     cleaned = _make_way(settings, registry)
     front = os.getpid() if settings.foreground else 0
@@ -106,6 +107,7 @@ def _take_up(running: Recording, settings: LocalSettings, registry: Registry) ->
     if running.state == "stopped":
         assert running.identity is not None
         raise StartError(f"{running.name} is suspended: `kill -CONT {running.identity.pid}` lets it go on.")
+    check_rotation(kept(settings, running.facts))
     wanted = changes(running, settings)
     if settings.tls and "tls" in settings.said:
         shown = _certificate(kept(settings, running.facts), registry)

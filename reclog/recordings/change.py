@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reclog.engine.daemons.asking import request
-from reclog.engine.daemons.config import RecorderConfig, RelayConfig, is_right
+from reclog.engine.daemons.config import CollectorConfig, Listening, RecorderConfig, SetAside, is_right
 
 from ..console import brief
 from ..errors import ReclogError
@@ -24,7 +24,7 @@ S = TypeVar("S", bound=Settings)
 
 #: What can be asked for of a recording that runs, and changes nothing of it.
 #: What can change while it runs: a relay's certificate is not on this machine.
-_CHANGEABLE = {"local": RecorderConfig.CHANGEABLE, "tremplin": RelayConfig.CHANGEABLE}
+_CHANGEABLE = {"local": RecorderConfig.CHANGEABLE, "tremplin": CollectorConfig.CHANGEABLE}
 _CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")
 #: What is said by saying another.
 _GOES_WITH = {"dial_in": "dial"}
@@ -92,7 +92,7 @@ def spoken(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return option if value else option.replace("--", "--no-", 1)
     if isinstance(value, list):
-        if not value and name not in RelayConfig.CHANGEABLE:
-            return f"no {option}"
-        return " ".join(shlex.join([option, one]) for one in value or ["any"])
+        if value or name in Listening.CHANGEABLE:
+            return " ".join(shlex.join([option, one]) for one in value or ["any"])
+        return option.replace("--", "--no-", 1) if name in SetAside.CHANGEABLE else f"no {option}"
     return f"{option} {value}" if value else f"no {option}"

@@ -5,22 +5,19 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reclog.engine.intake.framing import FRAMINGS
 from reclog.engine.intake.token import LEAST, MOST
 from reclog.engine.sources.choice import LISTENERS as KINDS
 from reclog.engine.sources.dial import named
+from reclog.engine.stores.retention import Keeping, parse_size
+from reclog.engine.stores.rotation import Rotating
 from reclog.engine.system.address import named_address, parse_network
 
 from ..errors import UsageError
 
-#: Bytes of the smallest spool: a few segments.
-SPOOL_LEAST = 1024 * 1024
-#: Bytes of the largest: an offset takes 63 bits, and there is none twice.
-SPOOL_MOST = 1 << 60
 #: Seconds of the longest wait that can be asked for: 11 days. A socket's timeout takes 24.
 LONGEST = 1_000_000
 #: What may be asked for: a kind of listener, or the best that can do it.
@@ -180,14 +177,34 @@ def count(option: str, word: Any) -> int:
 
 def byte_size(option: str, word: Any) -> int:
     """Return the bytes that `word` (as 64MiB, 1GiB, 1000000) names. Raises UsageError."""
-    # Eighteen digits: Python refuses to read thousands. ASCII: the Kelvin sign is no K.
-    match = re.fullmatch(r"(\d{1,18})\s*([KMGT]?)(i?)B?", str(word).strip(), re.IGNORECASE | re.ASCII)
-    value = (
-        int(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ") if match else 0
-    )
-    if not SPOOL_LEAST <= value <= SPOOL_MOST:
-        raise UsageError(f"{option} {_said(word)} is no size from 1 MiB on: give it as 64MiB or 1GiB.")
-    return value
+    try:
+        return parse_size(str(word))
+    except ValueError:
+        raise UsageError(
+            f"{option} {_said(word)} is no size from 1 MiB on: give it as 64MiB or 1GiB."
+        ) from None
+
+
+def rotate(words: Any) -> list[str]:
+    """Return when the file is to be cut. Raises UsageError."""
+    return _parts("--rotate", words, Rotating.parse, "give it as 100MiB (1 MiB at least), 1d, or both")
+
+
+def keep(words: Any) -> list[str]:
+    """Return what is to be kept of what was cut. Raises UsageError."""
+    return _parts("--keep", words, Keeping.parse, "give a number of pieces, a size as 5GiB, or days as 30d")
+
+
+def _parts(option: str, words: Any, parse: Callable[[list[str]], Any], remedy: str) -> list[str]:
+    """Return the words that commas, or several options, part; in one order, each once."""
+    given = list(words) if isinstance(words, (list, tuple)) else [words] if words else []
+    parts = sorted({part.strip() for word in given for part in str(word).split(",")})
+    for part in parts:
+        try:
+            parse([part])
+        except ValueError as error:
+            raise UsageError(f"{option} {_said(part)} can't be done ({error}): {remedy}.") from None
+    return parts
 
 
 def tls(words: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from .checks import (
     dialled,
     file_path,
     framing,
+    keep,
     listener,
     names,
     networks,
     port_number,
+    rotate,
     seconds,
     tls,
     token,
@@ -46,6 +48,9 @@ DEFAULTS: dict[str, Any] = {
     "dial": [],
     "names": [],
     "partial_after": 2.0,
+    "rotate": [],
+    "keep": [],
+    "compress": False,
     "raw": False,
     "foreground": False,
     # On where one listens oneself, off on a host of the Internet.
@@ -98,6 +103,10 @@ class Settings:
     #: Empty: nobody is asked for a certificate.
     tls_clients: str
     names: Sequence[str]
+    #: When the file is cut, what is kept of its pieces; words.
+    rotate: Sequence[str]
+    keep: Sequence[str]
+    compress: bool
     #: Which of these were asked for, and are not just the built-in values.
     said: Sequence[str] = ()
 
@@ -197,6 +206,9 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str, udp:
         "foreground": yes_or_no("--foreground", words["foreground"]),
         **tls(words),
         "names": names(words["names"]),
+        "rotate": rotate(words["rotate"]),
+        "keep": keep(words["keep"]),
+        "compress": yes_or_no("--compress", words["compress"]),
         "said": said,
     }
 
@@ -261,6 +273,8 @@ def check_together(settings: LocalSettings) -> None:
         raise UsageError("--raw is what socat hears on a port: leave --from out, or leave --raw out.")
     if settings.raw and settings.stamp:
         raise UsageError("--raw writes bytes as they come: leave --stamp out, or leave --raw out.")
+    if settings.raw and (settings.rotate or settings.keep or settings.compress):
+        raise UsageError("--raw is one file: leave --rotate, --keep and --compress out, or leave --raw out.")
     if settings.raw and "framing" in settings.said:
         raise UsageError("--raw writes bytes as they come: leave --framing out, or leave --raw out.")
     if settings.raw or settings.listener == "socat":
@@ -268,3 +282,10 @@ def check_together(settings: LocalSettings) -> None:
         if reason:
             remedy = "leave --raw out" if settings.raw else "use --listener builtin"
             raise UsageError(f"{reason}: {remedy}.")
+
+
+def check_rotation(settings: Settings) -> None:
+    """See that there are pieces where what becomes of them is said. Raises UsageError."""
+    for option in ("keep", "compress"):
+        if getattr(settings, option) and option in settings.said and not settings.rotate:
+            raise UsageError(f"--{option} is about what --rotate sets aside: add that, as --rotate 100MiB.")

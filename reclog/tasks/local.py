@@ -25,7 +25,7 @@ from .options import SHARED
 
 @task(
     auto_shortflags=False,
-    iterable=["allow", "from_", "name"],
+    iterable=["allow", "from_", "keep", "name", "rotate"],
     help={
         **SHARED,
         "port": "Port to listen on (default 55514).",
@@ -58,6 +58,12 @@ def local(
     token: bool = False,
     no_token: bool = False,
     partial_after: Any = None,
+    rotate: Any = None,
+    no_rotate: bool = False,
+    keep: Any = None,
+    no_keep: bool = False,
+    compress: bool = False,
+    no_compress: bool = False,
     udp: bool = False,
     no_udp: bool = False,
     raw: bool = False,
@@ -75,8 +81,9 @@ def local(
     it, `kill` stops it without losing a line. Run again it changes what is said
     anew of the recording on that port.
 
-    --allow, --name and --from may be said several times. With --from a port is
-    listened on only if --port is there, too. docs/options.md says more of each.
+    --allow, --name, --from, --rotate and --keep may be said several times. With
+    --from a port is listened on only if --port is there, too. docs/options.md
+    says more of each.
     """
     settings = resolve_local(locals(), configured(c))
     say = front.words(settings.foreground)

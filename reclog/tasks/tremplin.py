@@ -26,7 +26,7 @@ from .options import SHARED
 
 @task(
     auto_shortflags=False,
-    iterable=["allow", "name"],
+    iterable=["allow", "keep", "name", "rotate"],
     help={
         **SHARED,
         "port-remote-in": "Port there that senders use (default 55514).",
@@ -63,6 +63,12 @@ def tremplin(
     token: bool = False,
     no_token: bool = False,
     partial_after: Any = None,
+    rotate: Any = None,
+    no_rotate: bool = False,
+    keep: Any = None,
+    no_keep: bool = False,
+    compress: bool = False,
+    no_compress: bool = False,
     udp: bool = False,
     no_udp: bool = False,
     spool_max: Any = None,
@@ -79,9 +85,10 @@ def tremplin(
     away, and a tunnel by ssh; no port is opened here. Run again it takes up the
     relay that is there, with what is said anew of it. `kill` stops it.
 
-    {host} in --file is the host's name. --allow and --name may be said several
-    times. Without --port-remote-out the tunnel ends at a UNIX socket, or at 55614
-    if OpenSSH can't forward to one. docs/options.md says more of each.
+    {host} in --file is the host's name. --allow, --name, --rotate and --keep may
+    be said several times. Without --port-remote-out the tunnel ends at a UNIX
+    socket, or at 55614 if OpenSSH can't forward to one. docs/options.md says
+    more of each.
     """
     words = locals()
     target, hosts = target_of(c)

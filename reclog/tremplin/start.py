@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from reclog.engine.daemons.config import RelayConfig
 from reclog.engine.errors import EngineError
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
@@ -22,7 +23,7 @@ from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.past import forget_the_oldest
 from ..recordings.registry import Recording, Registry
-from ..recordings.settings import TremplinSettings
+from ..recordings.settings import TremplinSettings, check_rotation
 from ..recordings.target import Target, recording_name
 from ..recordings.token import settled, text_of
 from ..words import inv
@@ -68,6 +69,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
             return Opened(Recording(recording.folder), None)  # as it is by now
         if recording is not None:
             settings = kept(settings, recording.facts, but=["listener"])
+        check_rotation(settings)
         _refuse_recorded_file(settings.file, registry, recording)
         with contextlib.ExitStack() as undo:
             _try_file(settings.file, undo)
@@ -210,13 +212,18 @@ def _own_recording(host: Host, settings: TremplinSettings, registry: Registry) -
 
 def _take_up(running: Recording, settings: TremplinSettings, say: Say) -> None:
     """Have a recording that runs be as it is asked for. Raises ReclogError if it can't."""
+    check_rotation(kept(settings, running.facts))
     wanted = changes(running, settings)
     say(f"{running.name} is recording already, into {running.file}")
+    there = {name: value for name, value in wanted.items() if name in RelayConfig.CHANGEABLE}
     if wanted:
-        told = json.dumps({"set": wanted})
-        answer = last_object(login(Way.of(running), ask_words(running.fact("relay_folder")), told))
-        # The relay first: what is noted here is what it is started with when it has died.
-        notes = [*checked(running, answer), *apply(running, wanted)]
+        notes = []
+        if there:
+            told = json.dumps({"set": there})
+            answer = last_object(login(Way.of(running), ask_words(running.fact("relay_folder")), told))
+            # The relay first: what is noted here is what it is started with when it has died.
+            notes = checked(running, answer)
+        notes += apply(running, wanted)
         say(f"{running.host}: changed: {' '.join(spoken(name, value) for name, value in wanted.items())}")
         for note in notes:
             say(f"note: {note}")

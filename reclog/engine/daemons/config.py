@@ -20,6 +20,8 @@ from ..intake.token import Token
 from ..outlets import OUTLETS
 from ..sources.choice import LISTENERS
 from ..sources.dial import named
+from ..stores.retention import Keeping
+from ..stores.rotation import Rotating
 from ..system.address import named_address, parse_network
 
 C = TypeVar("C", bound="Config")
@@ -114,16 +116,38 @@ class Listening(Config):
 
 
 @dataclasses.dataclass(frozen=True)
+class SetAside(Config):
+    """When the recorded file is cut, and what becomes of its pieces."""
+
+    CHANGEABLE = frozenset({"rotate", "keep", "compress"})
+
+    rotate: Sequence[str] = dataclasses.field(default_factory=list)
+    keep: Sequence[str] = dataclasses.field(default_factory=list)
+    compress: bool = False
+
+    @property
+    def rotating(self) -> Rotating:
+        """When it is cut."""
+        return Rotating.parse(self.rotate)
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept."""
+        return Keeping.parse(self.keep)
+
+
+@dataclasses.dataclass(frozen=True)
 class RecorderConfig(Config):
     """A recording on this machine."""
 
-    CHANGEABLE = Listening.CHANGEABLE | Listening.CERTIFICATE
+    CHANGEABLE = Listening.CHANGEABLE | Listening.CERTIFICATE | SetAside.CHANGEABLE
 
     listening: Listening
     file: str
     raw: bool = False
     #: The pid of the command that stays in front of it, and ends it when it ends; 0 if none does.
     foreground_of: int = 0
+    set_aside: SetAside = dataclasses.field(default_factory=SetAside)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +168,7 @@ class CollectorConfig(Config):
     """A tremplin's recording here."""
 
     #: It keeps what its relay was told, for whoever starts that again, and is not concerned itself.
-    CHANGEABLE = RelayConfig.CHANGEABLE
+    CHANGEABLE = RelayConfig.CHANGEABLE | SetAside.CHANGEABLE
 
     file: str
     #: The name by which the relay knows us.
@@ -162,9 +186,10 @@ class CollectorConfig(Config):
     stop_at_once: bool = False
     foreground_of: int = 0
     outlet: str = "file"
+    set_aside: SetAside = dataclasses.field(default_factory=SetAside)
 
 
-_PARTS: dict[str, type[Listening]] = {"listening": Listening}
+_PARTS: dict[str, type[Config]] = {"listening": Listening, "set_aside": SetAside}
 
 
 def _passes(word: str) -> bool:
@@ -211,6 +236,8 @@ _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dial": (_words(named, 0), "a list of addresses to dial"),
     "dial_in": (_word(lambda word: word and _passes(word)), "a folder"),
     "names": (_words(named_address, 0), "a list of names"),
+    "rotate": (_words(lambda word: Rotating.parse([word]), 0), "a list of sizes and 1d"),
+    "keep": (_words(lambda word: Keeping.parse([word]), 0), "a list of numbers, sizes and days"),
     "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
     "file": (_word(lambda word: word and _passes(word)), "a file's name"),
     "token": (lambda value: value == "" or _word(Token.parse)(value), "what is known of a token"),

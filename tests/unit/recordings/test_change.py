@@ -34,6 +34,7 @@ def asked(flags: dict[str, Any], config: dict[str, Any] | None = None) -> Trempl
         ({"allow": ["10.0.0.0/8"]}, {}, {"allow": ["10.0.0.0/8"]}),
         ({"no_stamp": True}, {"stamp": True}, {"stamp": False}),
         ({}, {"spool_max": "2MiB", "stamp": False}, {"spool_max": 2 << 20, "stamp": False}),
+        ({"rotate": ["1d,2MiB"], "keep": ["5"]}, {}, {"rotate": ["1d", "2MiB"], "keep": ["5"]}),
         ({"max_senders": "9", "max_per_address": "2"}, {}, {"max_senders": 9, "max_per_address": 2}),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from reclog.errors import UsageError
 from reclog.recordings.checks import count, file_path, networks, port_number, seconds
-from reclog.recordings.settings import DEFAULTS, merged, resolve_local, resolve_tremplin
+from reclog.recordings.settings import DEFAULTS, check_rotation, merged, resolve_local, resolve_tremplin
 
 
 def test_a_flag_beats_the_config_which_beats_the_built_in_value() -> None:
@@ -115,6 +116,29 @@ def test_times() -> None:
     assert seconds("--timeout", 3) == 3.0
 
 
+@pytest.mark.parametrize(
+    ("words", "rotate", "keep"),
+    [
+        ({"rotate": ["100MiB", "1d"], "keep": ["10"]}, ["100MiB", "1d"], ["10"]),
+        ({"rotate": "1d, 2MiB,1d", "keep": 30}, ["1d", "2MiB"], ["30"]),
+        ({}, [], []),
+    ],
+)
+def test_what_is_cut_and_kept(words: dict[str, Any], rotate: list[str], keep: list[str]) -> None:
+    settings = resolve_local({}, words)
+    assert (settings.rotate, settings.keep, settings.compress) == (rotate, keep, False)
+    assert resolve_local({"no_rotate": True}, words).rotate == []
+
+
+@pytest.mark.parametrize("words", [{"keep": ["5"]}, {"compress": True}])
+def test_only_what_is_cut_has_pieces(words: dict[str, Any]) -> None:
+    settings = resolve_local(words, {})
+    with pytest.raises(UsageError, match="add that, as --rotate 100MiB"):
+        check_rotation(settings)
+    check_rotation(dataclasses.replace(settings, rotate=["1d"]))
+    check_rotation(dataclasses.replace(settings, said=[]))  # of a recording that ran so
+
+
 @pytest.mark.parametrize("word", ["-1", "x", "", "1.5", None])
 def test_no_counts(word: Any) -> None:
     with pytest.raises(UsageError, match="--lines"):
@@ -134,6 +158,12 @@ def test_no_counts(word: Any) -> None:
         ({"listener": "netcat"}, "give one of auto, socat, builtin"),
         ({"framing": "netstring"}, "give one of auto, lines"),
         ({"raw": True, "framing": "auto"}, "leave --framing out"),
+        ({"raw": True, "rotate": ["1d"]}, "leave --raw out"),
+        ({"raw": True, "keep": ["5"]}, "leave --raw out"),
+        ({"rotate": ["1023KiB"]}, "1 MiB at least"),
+        ({"rotate": ["2d"]}, "give it as 100MiB"),
+        ({"keep": ["0"]}, "nothing would be kept"),
+        ({"keep": ["5 days"]}, "or days as 30d"),
     ],
 )
 def test_words_that_do_not_go_together(flags: dict[str, Any], reason: str) -> None:
