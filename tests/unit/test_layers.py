@@ -58,7 +58,8 @@ MAY_IMPORT = {
     "look": {"recordings"},
     "local": {"recordings"},
     "tremplin": {"recordings", "look"},
-    "tasks": {"recordings", "look", "local", "tremplin"},
+    "stream": {"recordings", "look"},
+    "tasks": {"recordings", "look", "local", "tremplin", "stream"},
 }
 #: The modules that stand beside the folders and import none of them.
 BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout", "reclog.words"}
