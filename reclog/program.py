@@ -15,7 +15,21 @@ from invoke.program import Program
 from . import words
 from .console import for_whoever_reads
 from .engine import __version__
-from .tasks import agent, config_file, edge, export, history, kill, local, probe, status, tail, tremplin, view
+from .tasks import (
+    agent,
+    config_file,
+    edge,
+    export,
+    history,
+    kill,
+    local,
+    names,
+    probe,
+    status,
+    tail,
+    tremplin,
+    view,
+)
 
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.
 _FABRICS = (
@@ -33,6 +47,8 @@ class _WrongWords(Program):
             super().parse_core(argv)
 
     def parse_tasks(self) -> None:
+        tasks = edge.contexts_of(self.collection)
+        self.core.unparsed[:] = names.flagged(self.core.unparsed, tasks, self.initial_context)
         with _status_2():
             super().parse_tasks()
 
@@ -55,17 +71,17 @@ def _status_2() -> Iterator[None]:
 def main() -> None:
     """Run the program: Fabric's where a host is given with -H, Invoke's otherwise."""
     words.speak_as("reclog")
-    names: dict[str, Any] = {"name": "reclog", "binary": "reclog", "version": __version__}
+    called: dict[str, Any] = {"name": "reclog", "binary": "reclog", "version": __version__}
     with for_whoever_reads():
         if any(word.startswith(("-H", "--hosts")) for word in sys.argv[1:]):
-            _through_fabric(names)
+            _through_fabric(called)
         else:
             start = (local.local, tremplin.tremplin)
             look = (status.status, tail.tail, view.view, export.export, agent.agent, history.history)
-            _OnThisMachine(namespace=_configured(*start, *look, probe.prove, kill.kill), **names).run()
+            _OnThisMachine(namespace=_configured(*start, *look, probe.prove, kill.kill), **called).run()
 
 
-def _through_fabric(names: dict[str, Any]) -> None:
+def _through_fabric(called: dict[str, Any]) -> None:
     import fabric
     from fabric.main import Fab
 
@@ -77,7 +93,7 @@ def _through_fabric(names: dict[str, Any]) -> None:
             edge.check_hosts(sys.argv)
 
     classes: dict[str, Any] = {"executor_class": fabric.Executor, "config_class": fabric.Config}
-    _Fab(namespace=_configured(tremplin.tremplin, tremplin.kill_there), **names, **classes).run()
+    _Fab(namespace=_configured(tremplin.tremplin, tremplin.kill_there), **called, **classes).run()
 
 
 def _configured(*bodies: Any) -> Collection:

@@ -13,13 +13,17 @@ from .recording import Recording, is_file_of
 
 
 def meant(
-    recordings: Sequence[Recording], port: str | None = None, host: str | None = None, file: str | None = None
+    recordings: Sequence[Recording],
+    names: Sequence[str] = (),
+    port: str | None = None,
+    host: str | None = None,
+    file: str | None = None,
 ) -> list[Recording]:
-    """Return those of `recordings` that --port, --host and --file leave, all if none is given.
+    """Return those of `recordings` that their names, --port, --host and --file leave, all if none is given.
 
-    Raises UsageError, and NoSuchRecordingError if they leave none.
+    Raises UsageError, and NoSuchRecordingError if they leave none, or if one of the names is nobody's.
     """
-    left = list(recordings)
+    left = [named(recordings, name) for name in dict.fromkeys(names)] or list(recordings)
     if port is not None:
         wanted = port_number(port)
         left = [recording for recording in left if recording.port == wanted]
@@ -28,33 +32,27 @@ def meant(
     if file is not None:
         path = file_path(file)
         left = [recording for recording in left if is_file_of(recording, path)]
-    if not left and (port, host, file) != (None, None, None):
+    if not left and (names or (port, host, file) != (None, None, None)):
         runs = ", ".join(_named(one) for one in recordings if not one.is_past) or "nothing"
         raise NoSuchRecordingError(f"No recording is meant by that; what runs here: {runs}.")
     return left
 
 
 def the_one(
-    recordings: Sequence[Recording],
-    port: str | None,
-    host: str | None,
-    file: str | None,
-    name: str | None = None,
+    recordings: Sequence[Recording], names: Sequence[str], port: str | None, file: str | None
 ) -> Recording:
     """Return the only recording that the narrowing words leave; of those that have ended, if none runs.
 
     Raises UsageError and NoSuchRecordingError.
     """
-    if name is not None:
-        recordings = [named(recordings, name)]
-    left = [one for one in meant(recordings, port, host, file) if not one.is_elsewhere()]
+    left = [one for one in meant(recordings, names, port, None, file) if not one.is_elsewhere()]
     left = [one for one in left if not one.is_past] or left
     if len(left) == 1:
         return left[0]
     if not left:
         raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
-    names = ", ".join(_named(recording) for recording in left)
-    raise NoSuchRecordingError(f"Say which one with --recording, --port or --file: {names}.")
+    several = ", ".join(_named(recording) for recording in left)
+    raise NoSuchRecordingError(f"Say which one, by its name, --port or --file: {several}.")
 
 
 def named(recordings: Sequence[Recording], name: str) -> Recording:

@@ -13,13 +13,14 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit, ParseError
 from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 from invoke.program import Program
 
 from reclog.console import for_whoever_reads, visible
 from reclog.errors import ReclogError, UsageError
 from reclog.words import beside_wrong_words
 
-from . import config_file, fabric_words
+from . import config_file, fabric_words, names
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -78,12 +79,21 @@ def check_fab(collection: Collection, beside: str) -> None:
 check_hosts = sentences(fabric_words.check_words)
 
 
+def contexts_of(collection: Collection) -> list[ParserContext]:
+    """Return what a parser knows of the tasks of a collection."""
+    return copy.deepcopy(collection).to_contexts()  # it takes the words of the help away
+
+
 def _check_words(collection: Collection, program: Program, name: str) -> None:
-    """Refuse words that no task knows, as `program` is about to do: its exit status would be 1."""
+    """Refuse words that no task knows, as `program` is about to do: its exit status would be 1.
+
+    And have it read a recording's NAME.
+    """
     core = getattr(program, "core", None)
     if core is None:
         return  # something else loads the collection
-    contexts = copy.deepcopy(collection).to_contexts()  # they take the words of the help away
+    contexts = contexts_of(collection)
+    core.unparsed[:] = names.flagged(core.unparsed, contexts, program.initial_context)
     try:
         Parser(contexts, initial=program.initial_context).parse_argv(core.unparsed)
     except ParseError as error:

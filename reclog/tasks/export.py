@@ -14,6 +14,7 @@ from reclog.recordings.choice import the_one
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
+from .names import HELP
 from .options import ASKED
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ _MOST = 20
 
 @task(
     auto_shortflags=False,
-    iterable=["sender"],
+    iterable=["recording", "sender"],
     help={
         **ASKED,
         "out": "File to write, compressed if its name ends in .gz; what is there already is refused.",
-        "recording": "The recording of this name (history tells them), one that has ended too.",
+        "recording": f"{HELP} One that has ended, too (history tells them).",
         "file": "The recording of this file.",
         "port": "The recording on this port.",
         "stamp": "Begin each line with its arrival time (UTC) and its sender; gaps have lines of their own.",
@@ -64,7 +65,7 @@ def export(
         raise UsageError("Say where to with --out FILE.")
     registry = Registry()
     known = registry.known()
-    history = History(the_one(known, port, None, file, recording))
+    history = History(the_one(known, recording or (), port, file))
     asked = question(since, until, sender or (), grep)
     export = Export(history, asked, stamp)
     path = Path(str(out)).absolute()

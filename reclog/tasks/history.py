@@ -10,24 +10,29 @@ from invoke.tasks import task
 
 from reclog.console import print_table, say, terminal_width
 from reclog.errors import UsageError
-from reclog.recordings.choice import named
+from reclog.recordings.choice import meant, named
 from reclog.recordings.logs import all_events
 from reclog.recordings.past import forget as forget_one
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
+from .names import HELP
 
 
 @task(
     auto_shortflags=False,
+    iterable=["recording"],
     help={
+        "recording": HELP,
         "events": "What the recording of this name states: its event log, with its holes.",
         "forget": "Remove what is known of the ended recording of this name; its file stays.",
         "json": "Print an array of objects; with --events an object a line.",
     },
 )
 @sentences
-def history(c: Context, events: Any = None, forget: Any = None, json: bool = False) -> None:
+def history(
+    c: Context, recording: Any = None, events: Any = None, forget: Any = None, json: bool = False
+) -> None:
     """Show recordings past and present: file, from when to when, what is missing.
 
     The newest 100 that have ended are kept. What is known of a line's time and
@@ -38,22 +43,22 @@ def history(c: Context, events: Any = None, forget: Any = None, json: bool = Fal
     if events is not None and forget is not None:
         raise UsageError("--events and --forget are both there: give one.")
     registry = Registry()
-    known = registry.known()
+    known = meant(registry.known(), recording or ())
     if forget is not None:
-        recording = named(known, str(forget))
-        forget_one(recording, registry)
-        say(f"{recording.name} is forgotten; what was recorded stays: {recording.file}")
+        one = named(known, str(forget))
+        forget_one(one, registry)
+        say(f"{one.name} is forgotten; what was recorded stays: {one.file}")
     elif events is not None:
-        recording = named(known, str(events))
-        as_json = map(json_module.dumps, all_events(recording.folder))
-        for line in as_json if json else told.events(recording, terminal_width()):
+        one = named(known, str(events))
+        as_json = map(json_module.dumps, all_events(one.folder))
+        for line in as_json if json else told.events(one, terminal_width()):
             print(line)
     elif json:
         print(json_module.dumps(told.describe(known), indent=2))
     elif not known:
         print("Nothing was recorded yet.")
     elif width := terminal_width():
-        for one in told.describe(known):
-            print("\n".join(told.fitted(one, width)))
+        for described in told.describe(known):
+            print("\n".join(told.fitted(described, width)))
     else:
         print_table(told.COLUMNS, map(told.row, told.describe(known)))

@@ -15,11 +15,14 @@ from reclog.recordings.registry import Registry
 from reclog.tremplin.stop import stop_tremplins
 
 from .edge import sentences
+from .names import HELP
 
 
 @task(
     auto_shortflags=False,
+    iterable=["recording"],
     help={
+        "recording": HELP,
         "port": "Only the recording on this port.",
         "host": "Only recordings through this tremplin.",
         "file": "Only the recording of this file.",
@@ -27,7 +30,14 @@ from .edge import sentences
     },
 )
 @sentences
-def kill(c: Context, port: Any = None, host: Any = None, file: Any = None, discard: bool = False) -> None:
+def kill(
+    c: Context,
+    recording: Any = None,
+    port: Any = None,
+    host: Any = None,
+    file: Any = None,
+    discard: bool = False,
+) -> None:
     """Stop all recordings, here and on every tremplin, and keep what was sent.
 
     Brings in what senders have sent, then ends each recorder, relay and tunnel,
@@ -36,10 +46,10 @@ def kill(c: Context, port: Any = None, host: Any = None, file: Any = None, disca
     """
     registry = Registry()
     with registry.alone():
-        recordings = meant(list(registry.here()), port, host, file)
+        recordings = meant(list(registry.here()), recording or (), port, host, file)
         problems = stop_local(recordings, registry, say)
     problems += stop_tremplins(recordings, registry, discard, say)
-    strays = stop_strays(registry) if (port, host, file) == (None, None, None) else 0
+    strays = stop_strays(registry) if not recording and (port, host, file) == (None, None, None) else 0
     if strays:
         note(f"Stopped what had lost its state: {counted(strays, 'process', 'processes')}.")
     if not recordings and not strays:

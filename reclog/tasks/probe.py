@@ -18,6 +18,7 @@ from reclog.tremplin.probe import probe_tremplin
 from reclog.words import inv
 
 from .edge import configured, sentences
+from .names import HELP
 
 #: How each kind of recording is proved.
 PROBES = {"local": probe_local, "tremplin": probe_tremplin}
@@ -26,7 +27,9 @@ PROBES = {"local": probe_local, "tremplin": probe_tremplin}
 @task(
     name="test-connection",
     auto_shortflags=False,
+    iterable=["recording"],
     help={
+        "recording": HELP,
         "host": "Only the recordings through this tremplin; any other host: send the probe there.",
         "port": "Only the recording on this port; with a host of your own, the port to send to.",
         "file": "Only the recording of this file; with a host of your own, the file to look in.",
@@ -34,7 +37,14 @@ PROBES = {"local": probe_local, "tremplin": probe_tremplin}
     },
 )
 @sentences
-def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, timeout: Any = None) -> None:
+def prove(
+    c: Context,
+    recording: Any = None,
+    host: Any = None,
+    port: Any = None,
+    file: Any = None,
+    timeout: Any = None,
+) -> None:
     """Send a line with a nonce along every recording and find it in its file.
 
     Each hop gets a row with the time it took; a broken one is named, with what
@@ -45,10 +55,10 @@ def prove(c: Context, host: Any = None, port: Any = None, file: Any = None, time
     words = merged({"port": port, "file": file, "timeout": timeout}, configured(c))
     within = seconds("--timeout", words["timeout"])
     here = list(Registry().here())
-    if host is not None and all(recording.host != host for recording in here):
+    if host is not None and all(one.host != host for one in here):
         hops = probe_path("probe", str(host), port_number(words["port"]), file_path(words["file"]), within)
     else:
-        recordings = meant(here, port, host, file)
+        recordings = meant(here, recording or (), port, host, file)
         if not recordings:
             raise BrokenPathError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
         hops = [hop for one in recordings for hop in PROBES[one.kind](one, within)]

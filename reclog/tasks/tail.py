@@ -11,12 +11,13 @@ from invoke.tasks import task
 from reclog.console import has_colours, note, prints
 from reclog.errors import NoSuchRecordingError, ReclogError, UsageError
 from reclog.recordings.checks import count
-from reclog.recordings.choice import meant, named
+from reclog.recordings.choice import meant
 from reclog.recordings.registry import Registry
 from reclog.recordings.settings import merged
 from reclog.words import inv
 
 from .edge import configured, sentences
+from .names import HELP
 from .options import ASKED
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ LINES_IN_LNAV = 100_000
 
 @task(
     auto_shortflags=False,
-    iterable=["sender"],
+    iterable=["recording", "sender"],
     help={
         **ASKED,
         "lines": "Lines to begin with (default 10; with --since all of them).",
-        "recording": "The recording of this name, also one that has ended.",
+        "recording": f"{HELP} One that has ended, too.",
         "file": "The recording of this file.",
         "port": "The recording on this port.",
         "host": "Recordings through this tremplin.",
@@ -81,7 +82,7 @@ def tail(
     number: int | None = count("--lines", merged({"lines": lines}, words)["lines"])
     if lines is None and "lines" not in words:
         number = None if since is not None else LINES_IN_LNAV if lnav else number
-    histories = _histories(recording, port, host, file)
+    histories = _histories(recording or (), port, host, file)
     goes_on = follow and until is None
     bar = BAR if prints(BAR) else ASCII_BAR
     try:
@@ -106,16 +107,13 @@ def tail(
         ) from error
 
 
-def _histories(name: Any, port: Any, host: Any, file: Any) -> list[History]:
+def _histories(names: Any, port: Any, host: Any, file: Any) -> list[History]:
     """Return the recordings that the words mean: those that run, if they don't say. Raises ReclogError."""
     from reclog.look.query import History
 
     registry = Registry()
-    if name is not None:
-        found = [named(registry.known(), str(name))]
-    else:
-        left = meant(list(registry.here()), port, host, file)
-        found = [one for one in left if one.is_alive()] or left
+    left = meant(registry.known() if names else list(registry.here()), names, port, host, file)
+    found = left if names else [one for one in left if one.is_alive()] or left
     if not found:
         raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
     for one in found:

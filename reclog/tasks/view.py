@@ -12,20 +12,29 @@ from reclog.checkout import install_command
 from reclog.console import say
 from reclog.errors import ReclogError
 from reclog.recordings.checks import port_number
+from reclog.recordings.choice import meant
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
+from .names import HELP
 
 
 @task(
     auto_shortflags=False,
+    iterable=["recording"],
     help={
+        "recording": f"{HELP} The page begins with it.",
         "port": "Port on 127.0.0.1 (default: 8055, or the next free one).",
         "open": "Open the page in a browser (default); --no-open only prints its address.",
     },
 )
 @sentences
-def view(c: Context, port: Any = None, open: bool = True) -> None:  # noqa: A002 the flag's name
+def view(
+    c: Context,
+    recording: Any = None,
+    port: Any = None,
+    open: bool = True,  # noqa: A002 the flag's name
+) -> None:
     """Show every recording of this machine in a browser, until Ctrl-C.
 
     Follows what comes, goes back to the first line, searches. Only this machine
@@ -39,7 +48,9 @@ def view(c: Context, port: Any = None, open: bool = True) -> None:  # noqa: A002
         )
     from reclog.look.view.serve import listen, serve
 
-    serve(listen(number), Registry(), _say_where, open)
+    registry = Registry()
+    shown = [one.name for one in meant(registry.known(), recording)] if recording else []
+    serve(listen(number), registry, shown, _say_where, open)
 
 
 def _say_where(address: str) -> None:

@@ -384,7 +384,7 @@ def test_tail_of_several_recordings_names_them(home: Home) -> None:
     assert sorted(done.stdout.splitlines()) == sorted(named)
     assert home.inv("tail", "--no-follow", "--port", str(one.port)).stdout == "one\n"
     assert home.inv("tail", "--no-follow", "--file", str(two.file)).stdout == "two\n"
-    assert home.inv("tail", "--no-follow", "--recording", f"local-{one.port}").stdout == "one\n"
+    assert home.inv("tail", "--no-follow", f"local-{one.port}").stdout == "one\n"
     done = home.inv("tail", "--no-follow", "--file", str(one.file), "--port", str(two.port))
     assert done.returncode == 1
 

@@ -33,9 +33,9 @@ def test_what_ran_is_told_taken_up_and_forgotten(home: Home) -> None:
         f"{told[0]['name']} has not ended: `inv kill` ends it.\n",
     )
     out = home.path / "out"
-    done = home.inv("export", "--recording", f"local-{first.port}", "--out", str(out / "x"))
+    done = home.inv("export", f"local-{first.port}", "--out", str(out / "x"))
     assert (done.returncode, "can't be written (No such file" in done.stderr) == (1, True)
-    done = home.inv("export", "--recording", f"local-{first.port}", "--per-sender", "--out", str(out))
+    done = home.inv("export", f"local-{first.port}", "--per-sender", "--out", str(out))
     assert done.stdout == f"1 line, 5 B in 1 file: {out}\n", done.stderr
     assert [path.read_bytes() for path in out.iterdir()] == [b"said\n"]
     home.inv("kill")

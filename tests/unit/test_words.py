@@ -10,11 +10,13 @@ import fabric.main
 import invoke.main
 import pytest
 from invoke.collection import Collection
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
 from invoke.tasks import task
 
 from reclog import program, words
 from reclog.errors import UsageError
-from reclog.tasks import edge
+from reclog.tasks import edge, kill, local, names, status, tail
 from reclog.tasks.fabric_words import check_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +64,7 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["inv", "fab", "reclog"])
-@pytest.mark.parametrize("words", ["kill --nope", "kill --discard=x", "record", "kill nope", "--nope"])
+@pytest.mark.parametrize("words", ["kill --nope", "kill --discard=x", "record", "nope kill", "--nope"])
 def test_words_that_no_task_knows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, words: str
 ) -> None:
@@ -104,6 +106,36 @@ def test_the_help_of_a_task_fits_a_narrow_terminal(
 ) -> None:
     assert run(monkeypatch, name, task, "--help") == 0
     assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("kill kitchen", "kill --recording=kitchen"),
+        ("kill --port 7 a --discard b", "kill --port 7 --recording=a --discard --recording=b"),
+        ("kill --recording a", "kill --recording a"),
+        ("tail --grep status --port=7 a status", "tail --grep status --port=7 --recording=a status"),
+        ("tail --lnav a kill b", "tail --lnav --recording=a kill --recording=b"),
+        ("status -H kitchen", "status -H kitchen"),
+        ("local kitchen", "local kitchen"),
+        ("status --nope a=-b", "status --nope --recording=a=-b"),
+        ("nope", "nope"),
+    ],
+)
+def test_a_name_that_stands_alone(said: str, meant: str) -> None:
+    tasks = edge.contexts_of(Collection(kill.kill, local.local, status.status, tail.tail))
+    core = ParserContext(args=[Argument(names=("hosts", "H")), Argument(names=("list",), optional=True)])
+    assert names.flagged(said.split(), tasks, core) == meant.split()
+
+
+@pytest.mark.parametrize("name", ["inv", "reclog"])
+@pytest.mark.parametrize("task", ["kill", "status", "tail", "export --out x", "history", "test-connection"])
+def test_every_command_takes_a_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, task: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert run(monkeypatch, name, *task.split(), "kitchen") == 1
+    assert "'kitchen' is no recording" in capsys.readouterr().err
 
 
 def test_looking_at_the_words_leaves_the_help_of_each_flag(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from urllib.parse import urlencode
 
 import uvicorn
 
@@ -45,8 +46,18 @@ def listen(port: int | None) -> socket.socket:
     raise PortBusyError(f"{wanted} can't be used ({reason}): give another one with --port.")
 
 
-def serve(sock: socket.socket, registry: Registry, ready: Callable[[str], None], browse: bool) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` is given the page's address, with its token, once it answers."""
+def serve(
+    sock: socket.socket,
+    registry: Registry,
+    shown: Sequence[str],
+    ready: Callable[[str], None],
+    browse: bool,
+) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is given the page's address, with its token, once it answers.
+
+    The page begins with the recordings `shown`, by name.
+    """
+    page = urlencode([("r", name) for name in shown])
     port = sock.getsockname()[1]
     keys = Keys.made(port)
     app: Guard = application(Shelf(registry), keys, lambda: server.should_exit)
@@ -63,10 +74,10 @@ def serve(sock: socket.socket, registry: Registry, ready: Callable[[str], None],
     )
 
     def started() -> None:
-        ready(f"http://127.0.0.1:{port}/?token={keys.token}")
+        where = f"http://127.0.0.1:{port}/?{page}{'&' if page else ''}token="
+        ready(where + keys.token)
         if browse and _has_screen():
-            once = f"http://127.0.0.1:{port}/?token={app.once()}"
-            threading.Thread(target=webbrowser.open, args=(once,), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(where + app.once(),), daemon=True).start()
 
     server = _Server(config, started)
     with sock, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the way to end it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,26 +31,40 @@ def recordings(tmp_path: Path) -> list[Recording]:
         ({"port": "1"}, "local-1"),
         ({"host": "trem"}, "tremplin-trem-7"),
         ({"file": "/b.log"}, "tremplin-trem-7"),
+        ({"names": ["local-1", "local-1"]}, "local-1"),
+        ({"names": ["tremplin-trem-7"], "port": "7"}, "tremplin-trem-7"),
     ],
 )
-def test_what_is_narrowed_to(recordings: list[Recording], narrow: dict[str, str], name: str) -> None:
+def test_what_is_narrowed_to(recordings: list[Recording], narrow: dict[str, Any], name: str) -> None:
     assert [one.name for one in meant(recordings, **narrow)] == [name]
 
 
 @pytest.mark.parametrize(
-    "narrow", [{"port": "9"}, {"file": "nope.log"}, {"host": "nope"}, {"host": "trem", "port": "1"}]
+    "narrow",
+    [
+        {"port": "9"},
+        {"file": "nope.log"},
+        {"host": "nope"},
+        {"host": "trem", "port": "1"},
+        {"names": ["local-1"], "port": "7"},
+    ],
 )
-def test_a_typo_does_not_look_like_success(recordings: list[Recording], narrow: dict[str, str]) -> None:
+def test_a_typo_does_not_look_like_success(recordings: list[Recording], narrow: dict[str, Any]) -> None:
     with pytest.raises(NoSuchRecordingError, match=r"local-1 \(port 1, /a.log\), tremplin-trem-7") as error:
         meant(recordings, **narrow)
     assert error.value.code == 1
+
+
+def test_a_name_that_is_nobodys_is_refused_beside_one_that_is_somebodys(recordings: list[Recording]) -> None:
+    with pytest.raises(NoSuchRecordingError, match="'local-2' is no recording: there is local-1, tremplin-"):
+        meant(recordings, ["local-1", "local-2"])
 
 
 def test_without_words_all_are_meant_also_none(recordings: list[Recording]) -> None:
     assert meant(recordings) == recordings
     assert meant([]) == []
     with pytest.raises(NoSuchRecordingError, match="starts a recording"):
-        the_one([], None, None, None)
+        the_one([], [], None, None)
 
 
 def test_the_commands_of_a_recording(recordings: list[Recording]) -> None:

@@ -1,0 +1,33 @@
+"""A recording's NAME among the words of a call, where it stands alone: `inv kill kitchen`.
+
+Invoke knows words that must be there, and flags, and no word that may be there: so a bare word behind a task
+that takes a recording, which is no task itself, gets the flag before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from invoke.parser.context import ParserContext
+
+FLAG = "--recording"
+HELP = "The recording of this name; NAME alone says the same."
+
+
+def flagged(words: Sequence[str], tasks: Iterable[ParserContext], core: ParserContext) -> list[str]:
+    """Return the words of a call behind the program's own, with the flag before each bare NAME."""
+    known = {name: one for one in tasks for name in (one.name, *one.aliases)}
+    task, value_is_next = core, False
+    said = []
+    for word in words:
+        if value_is_next:
+            value_is_next = False
+        elif word.startswith("-"):
+            flags = task.flags if word in task.flags else core.flags
+            value_is_next = word in flags and flags[word].takes_value and not flags[word].optional
+        elif word in known:
+            task = known[word]
+        elif FLAG in task.flags:
+            word = f"{FLAG}={word}"
+        said.append(word)
+    return said
