@@ -1,0 +1,233 @@
+"""A connection to a stream's server, and what its refusals mean for a person.
+
+Rules kept here:
+
+- Nothing is sent that a connection which is lost had not sent yet: it ends, and another one is made by
+  whoever needs it, who then looks where to go on. (nats-py's own would send it, whatever happened meanwhile.)
+- Where TLS is asked for nothing is said without it: nats-py takes the server's word for whether it is needed.
+- Servers of a cluster that a server tells of are tried as well.
+- What a server says is quoted short, in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import socket
+import ssl
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from ..errors import ReclogError
+from .account import Account
+
+T = TypeVar("T")
+
+#: Seconds for a connection, and for an answer.
+CONNECT_WITHIN, ANSWER_WITHIN = 3, 5.0
+#: Seconds between signs of life, and how many may be owed: a link that went dead is noticed in 15.
+_BEAT, _OWED = 5, 2
+#: Servers that a cluster told of, at most.
+_MOST_KNOWN = 16
+
+
+class NotConnected(ReclogError):
+    """There is no connection, or there is none any more; the message says why, as part of a sentence."""
+
+
+class Refused(ReclogError):
+    """The server does not do what is asked; the message says why, as part of a sentence.
+
+    `code` is the error's number in JetStream, 0 if it has none.
+    """
+
+    def __init__(self, why: str, code: int = 0) -> None:
+        super().__init__(why)
+        self.error = code
+
+
+class Connection(Client):
+    """A connection that ends when it is lost."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()
+        self._account = account
+        self._trouble: BaseException | None = None
+        self._lost = asyncio.Event()
+        #: What the server last said that we may not do; empty if nothing.
+        self.forbidden = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended."""
+        return self._lost.is_set() or self.is_closed
+
+    @property
+    def known(self) -> list[str]:
+        """The servers that the cluster told of."""
+        scheme = "tls" if self._account.encrypted else "nats"
+        return [f"{scheme}://{one.netloc}" for one in self.discovered_servers][:_MOST_KNOWN]
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is one of several."""
+        return bool(self._server_info.get("cluster"))
+
+    async def open(self, server: str, label: str) -> None:
+        """Connect to a server; `label` is what we are called there. Raises what nats-py does."""
+        one = self._account
+        options: dict[str, Any] = {}
+        if one.login:
+            user, password = one.said()
+            options = {"user": user, "password": password} if password else {"token": user}
+        if one.encrypted or one.ca or one.cert:
+            context = ssl.create_default_context(cafile=one.ca or None)
+            if one.cert:
+                context.load_cert_chain(one.cert, one.key)
+            options["tls"] = context
+        await self.connect(
+            [server],
+            name=label,
+            error_cb=self._note,
+            closed_cb=self._end,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=CONNECT_WITHIN,
+            ping_interval=_BEAT,
+            max_outstanding_pings=_OWED,
+            user_credentials=one.creds or None,
+            nkeys_seed=one.nkey or None,
+            **options,
+        )
+
+    async def answer(self, asked: Awaitable[T], within: float = ANSWER_WITHIN) -> T:
+        """Return what comes of a request. Raises NotConnected, Refused."""
+        doing = asyncio.ensure_future(asked)
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait((doing, lost), timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                if self.is_lost:
+                    raise NotConnected(f"{self._account.hosts}: the connection is lost")
+                raise Refused(self.forbidden or "the server does not answer")
+            return doing.result()
+        except ReclogError:
+            raise
+        except (nats.errors.Error, OSError) as error:
+            if self.is_lost and not isinstance(error, nats.js.errors.APIError):
+                raise NotConnected(f"{self._account.hosts}: the connection is lost") from error
+            raise Refused(self.forbidden or why(error), getattr(error, "err_code", None) or 0) from error
+        finally:
+            for task in (doing, lost):
+                task.cancel()
+
+    async def ask(self, subject: str, **wanted: Any) -> dict[str, Any]:
+        """Return what JetStream's API answers at `$JS.API.` and `subject`. Raises NotConnected, Refused."""
+        return await self.answer(self._ask(f"$JS.API.{subject}", json.dumps(wanted).encode("utf-8")))
+
+    async def _ask(self, subject: str, wanted: bytes) -> dict[str, Any]:
+        message = await self.request(subject, wanted, timeout=ANSWER_WITHIN)
+        try:
+            answer = json.loads(message.data)
+        except (ValueError, RecursionError) as error:
+            raise Refused("the server's answer makes no sense") from error
+        if not isinstance(answer, dict):
+            raise Refused("the server's answer makes no sense")
+        if isinstance(answer.get("error"), dict):
+            said = answer["error"]
+            number = said.get("err_code")
+            raise Refused(_quoted(said.get("description", "")), number if type(number) is int else 0)
+        return answer
+
+    async def leave(self) -> None:
+        """Close it."""
+        with contextlib.suppress(Exception):  # it is lost already, or it never was
+            await asyncio.wait_for(self.close(), CONNECT_WITHIN)
+
+    def _connect_command(self) -> bytes:
+        """Return what introduces us: secrets are in it, or a proof of them."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if self._account.encrypted and (writer is None or writer.get_extra_info("ssl_object") is None):
+            raise NotConnected("it speaks no TLS: nats:// does without")
+        return bytes(super()._connect_command())
+
+    async def _note(self, error: Exception) -> None:
+        self._trouble = error
+        if "permissions violation" in str(error).lower():
+            self.forbidden = f"the server does not allow it ({_quoted(error)})"
+
+    async def _end(self) -> None:
+        self._lost.set()
+
+    @property
+    def trouble(self) -> BaseException | None:
+        """What went wrong last, other than what was raised."""
+        return self._trouble
+
+
+async def connected(account: Account, label: str, known: list[str]) -> Connection:
+    """Return a connection to one of an account's servers, or of those `known` else. Raises NotConnected."""
+    told = ""
+    others = [server for server in known if server not in account.servers]
+    for server in [*random.sample(list(account.servers), len(account.servers)), *others]:
+        connection = Connection(account)
+        where = server.partition("://")[2]
+        try:
+            await asyncio.wait_for(connection.open(server, label), 3 * CONNECT_WITHIN)
+            return connection
+        except asyncio.TimeoutError:
+            told = told or f"{where} does not answer"
+        except Exception as error:
+            # NoServersError hides what happened; nkeys raises errors that are nobody's.
+            told = (
+                told
+                or f"{where}: {why(connection.trouble if hides(error) and connection.trouble else error)}"
+            )
+        await connection.leave()
+    raise NotConnected(told)
+
+
+def hides(error: BaseException) -> bool:
+    """Tell whether an error only says that there was one."""
+    return isinstance(error, nats.errors.NoServersError)
+
+
+def why(error: BaseException) -> str:
+    """Return what an error means, as part of a sentence."""
+    text = str(error)
+    if isinstance(error, ReclogError):
+        return text
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
+    if isinstance(error, socket.gaierror):
+        return "no such host is known"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({_quoted(error.verify_message)}): --ca names who signed it"
+    if isinstance(error, ssl.SSLError):
+        return _quoted(getattr(error, "reason", None) or text)
+    if isinstance(error, OSError) and error.strerror:
+        return _quoted(error.strerror)
+    if isinstance(error, (nats.js.errors.NoStreamResponseError, nats.errors.NoRespondersError)):
+        return "nobody takes it there: no stream has this subject, or JetStream is off"
+    if isinstance(error, nats.js.errors.APIError):
+        return (
+            _quoted(error.description or "") or "JetStream does not answer: it is off, or has no leader now"
+        )
+    if isinstance(error, asyncio.TimeoutError):
+        return "the server does not answer"
+    if "authorization violation" in text.lower() or isinstance(error, nats.errors.AuthorizationError):
+        return "the server does not let us in: --creds, --nkey or --login say who we are"
+    if "expecting INFO" in text:
+        return "what listens there is no NATS server"
+    return _quoted(text.removeprefix("nats: ")) or type(error).__name__
+
+
+def _quoted(said: object) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in str(said)).split())[:200].strip("'\"")
