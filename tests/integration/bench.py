@@ -239,10 +239,12 @@ class Home:
         registry = Registry(self.state / "reclog")
         return describe(registry.recordings(), registry)
 
-    def kill_all(self) -> None:
-        """Run `inv kill`, if there is anything left to stop."""
-        if self.processes() or any(self.recordings.glob("*/config.json")):
-            self.inv("kill")
+    def kill_all(self) -> str:
+        """Run `inv kill`, if there is anything left to stop; return what went wrong, in its words."""
+        if not self.processes() and not any(self.recordings.glob("*/config.json")):
+            return ""
+        done = self.inv("kill")
+        return done.stderr if done.returncode else ""
 
     def processes(self) -> list[psutil.Process]:
         """Return every process with a mark of this home."""

@@ -204,13 +204,13 @@ def tremplin(
     bench = Tremplin(home, folder, port, user, run_sshd(folder / "sshd_config", within))
     try:
         yield bench
-        home.kill_all()
+        said = home.kill_all()
         # What is being removed there may take a moment longer than the command that asked for it.
         with contextlib.suppress(pytest.fail.Exception):
             wait_until(lambda: not bench.processes() and not bench.files(), 5)
         left, files = bench.processes(), bench.files()
-        assert not left, f"left there: {[' '.join(p.cmdline()) for p in left]}"
-        assert not files, f"left there: {files}"
+        assert not left, f"left there: {[' '.join(p.cmdline()) for p in left]} ({said})"
+        assert not files, f"left there: {files} ({said})"
     finally:
         for one in bench.processes():
             with contextlib.suppress(psutil.Error):
