@@ -107,7 +107,6 @@ def edited(world: World) -> None:
         world.strangers.truncate,
         world.strangers.remove,
         world.strangers.rotate_away,
-        world.strangers.rotate_anew,
     ]
     for number, act in enumerate(acts, 1):
         take(world, b"a%d\n" % number)
@@ -117,9 +116,9 @@ def edited(world: World) -> None:
         act()
         world.synced()
         take(world, b"half\n", b"b%d\n" % number, who=2)
-        if number == 3:
+        if number == 2:
             world.end_collector()
-        if number > 3:
+        if number > 2:
             world.kill_collector()
         act()
         go(world, b"c%d\n" % number, who=3)
