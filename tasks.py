@@ -6,6 +6,7 @@ from reclog.tasks import (
     agent,
     bench,
     config_file,
+    docs,
     edge,
     export,
     faults,
@@ -28,7 +29,7 @@ ns = Collection(
     history.history,
     probe.prove,
     kill.kill,
-    Collection("dev", bench.bench, faults.faults),
+    Collection("dev", bench.bench, docs.docs, faults.faults),
 )
 ns.configure(config_file.KNOWN)
 edge.check_inv(ns, __file__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import subprocess
 import sys
@@ -22,7 +23,21 @@ def run_beside(program: str, words: Sequence[str]) -> int:
     folder = ROOT / program
     if not (folder / "__main__.py").exists():
         raise NoCheckoutError(f"{program} is not here: run this in a clone of the repository.")
-    process = subprocess.Popen([sys.executable, str(folder), *words])
+    return _run([sys.executable, str(folder), *words])
+
+
+def run_site(*words: str) -> int:
+    """Run the program that makes a site of docs/; return its exit status. Raises NoCheckoutError."""
+    if not (ROOT / "zensical.toml").exists():
+        raise NoCheckoutError("docs is not here: run this in a clone of the repository.")
+    if importlib.util.find_spec("zensical") is None:
+        raise NoCheckoutError(f"The site is made by zensical: `{install_command('docs')}` brings it.")
+    config = ["--config-file", str(ROOT / "zensical.toml")]
+    return _run([sys.executable, "-m", "zensical", *words, *config])
+
+
+def _run(command: list[str]) -> int:
+    process = subprocess.Popen(command)
     while True:
         try:
             return process.wait()

@@ -9,19 +9,23 @@ import pytest
 from bench import ROOT, Home, wait_until
 
 README = (ROOT / "README.md").read_text()
-#: Its snippets, and those of the pages that say how something is done.
-HOW = "\n".join([README, *((ROOT / "docs" / f"{page}.md").read_text() for page in ("senders", "options"))])
+START, SENDERS, OPTIONS = (
+    (ROOT / "docs" / f"{page}.md").read_text() for page in ("index", "senders", "options")
+)
+#: What says how something is done.
+HOW = "\n".join([README, START, SENDERS, OPTIONS])
 FIRST = "sh bootstrap.sh && . .venv/bin/activate && inv local --port 55514 --file file.log"
 SECOND = "sh bootstrap.sh tests && .venv/bin/pytest"
 
 
-def snippets(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", HOW, re.MULTILINE | re.DOTALL)
+def snippets(language: str, text: str = HOW) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_two_commands_are_the_ones_that_are_run() -> None:
-    assert [text.strip() for text in snippets("sh")] == [FIRST, SECOND]
+    assert [text.strip() for text in snippets("sh", README)] == [FIRST, SECOND]
     assert SECOND in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert [FIRST.startswith(text.strip()) for text in snippets("sh", START)] == [True]
 
 
 def test_every_snippet_is_run_by_a_test_here() -> None:
@@ -29,11 +33,11 @@ def test_every_snippet_is_run_by_a_test_here() -> None:
     assert languages == {"sh", "bash", "python", "yaml", "cpp", "console"}
 
 
-def test_thirty_seconds_of_use(home: Home) -> None:
+@pytest.mark.parametrize("page", [README, START], ids=["README", "start"])
+def test_thirty_seconds_of_use(home: Home, page: str) -> None:
     recording = home.local()
-    script = (
-        snippets("bash")[0].replace("55514", str(recording.port)).replace("file.log", str(recording.file))
-    )
+    script = "\n".join(snippets("bash", page))
+    script = script.replace("55514", str(recording.port)).replace("file.log", str(recording.file))
     done = home.run("bash", "-euc", script)
     assert done.returncode == 0, done.stderr
     assert "hello from bash\nreclog probe " in recording.file.read_text()
@@ -41,11 +45,10 @@ def test_thirty_seconds_of_use(home: Home) -> None:
     assert home.processes() == []
 
 
-@pytest.mark.parametrize("number", range(1, len(snippets("bash"))))
-def test_bash_snippet(home: Home, number: int) -> None:
+@pytest.mark.parametrize("script", snippets("bash", SENDERS + OPTIONS))
+def test_bash_snippet(home: Home, script: str) -> None:
     recording = home.local()
-    script = snippets("bash")[number].replace("55514", str(recording.port))
-    done = home.run("bash", "-euc", script)
+    done = home.run("bash", "-euc", script.replace("55514", str(recording.port)))
     assert done.returncode == 0, done.stderr
     if "completion" not in script:
         wait_until(lambda: recording.read().endswith(b"\n"), what=script)

@@ -94,6 +94,7 @@ TASKS = {
         "test-connection",
         "kill",
         "dev.bench",
+        "dev.docs",
         "dev.faults",
     ],
     "fab": ["tremplin", "kill"],
