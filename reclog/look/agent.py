@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from .asked import question
 from .following import Following
 from .history import describe
 from .query import Gap, History, Line, Question
+from .text import Text
 
 #: What an agent is told once, before anything else.
 INSTRUCTIONS = """\
@@ -67,22 +67,22 @@ class Agent:
         history = self._history(recording)
         lines, before = _within(lines, 1, MOST_LINES), _within(before, 0, MOST_LINES)
         answer = Answer(history, _within(most, 1, MOST_BYTES), lines + before)
-        with history.opened() as fd:
-            end = os.fstat(fd).st_size
+        with history.opened() as text:
+            end = text.end
             if cursor is None:
-                answer.give_last(_last(history, fd, end, lines, most))
+                answer.give_last(_last(history, text, end, lines, most))
             elif not 0 <= cursor <= end:
                 raise ReclogError(
-                    f"The file of {history.recording.name} has {end} bytes now: it was cut off or replaced. "
+                    f"{history.recording.name} has {end} bytes now: its file was cut off or replaced. "
                     "Read it from cursor 0, or its end without a cursor."
                 )
             else:
                 answer.cursor = cursor
-                answer.give(_last(history, fd, cursor, before, most))
-                answer.give(history.read(fd, Question(), cursor, end))
+                answer.give(_last(history, text, cursor, before, most))
+                answer.give(history.read(text, Question(), cursor, end))
             if not answer.more:
-                answer.give(gap for gap in history.gaps_of(fd) if gap.offset >= end)
-                answer.finish(fd, end)
+                answer.give(gap for gap in history.gaps_of(text) if gap.offset >= end)
+                answer.finish(text, end)
         return answer
 
     def search(
@@ -100,7 +100,7 @@ class Agent:
         history = self._history(recording)
         asked = question(since or None, until or None, senders, expression)
         answer = Answer(history, MOST_BYTES, _within(lines, 1, MOST_LINES))
-        end = history.size
+        end = history.end
         answer.cursor = begin = max(0, cursor)
         found = history.matches(asked, begin, end, SEARCH_WITHIN)
         try:
@@ -130,8 +130,8 @@ class Agent:
             raise UsageError("Say what to wait for: an expression, or seconds of silence.")
         question(None, None, (), expression)  # refuses one that is none
         begin = max(0, cursor) if cursor is not None else _end_of_lines(history)
-        if expression and history.size - begin > MOST_BEHIND:
-            raise ReclogError(f"{size(history.size - begin)} are behind that cursor: search them first.")
+        if expression and history.end - begin > MOST_BEHIND:
+            raise ReclogError(f"{size(history.end - begin)} are behind that cursor: search them first.")
         return Waiting(history, expression, silence, _within(seconds, 0.0, MOST_SECONDS), begin)
 
     def gaps(self, recording: str) -> Answer:
@@ -167,13 +167,13 @@ class Waiting:
         self._silence = silence
         self._began = self._heard = time.monotonic()
         self._until = self._began + seconds
-        self._size = history.size
+        self._size = history.end
         self._answer = Answer(history, MOST_BYTES, MOST_LINES)
         self._answer.cursor = begin
 
     def look(self) -> Answer | None:
         """Return how it ended; None if it goes on."""
-        now, there = time.monotonic(), self._history.size
+        now, there = time.monotonic(), self._history.end
         if there != self._size:
             self._size, self._heard = there, now
         alive = self._history.recording.is_alive()
@@ -198,12 +198,12 @@ class Waiting:
         return self._answer
 
 
-def _last(history: History, fd: int, end: int, count: int, most: int) -> list[Line | Gap]:
+def _last(history: History, text: Text, end: int, count: int, most: int) -> list[Line | Gap]:
     """Return the last lines before `end`, read a few at a time: each may have a MiB."""
     found: list[Line | Gap] = []
     number = length = 0
     while number < count and length <= most:
-        new = history.read_back(fd, Question(), end, min(_AT_ONCE, count - number))
+        new = history.read_back(text, Question(), end, min(_AT_ONCE, count - number))
         begins = [one.offset for one in new if isinstance(one, Line)]
         known = set(found[: len(new)])
         found = [cut(one) for one in new if one not in known] + found
@@ -216,8 +216,8 @@ def _last(history: History, fd: int, end: int, count: int, most: int) -> list[Li
 
 def _end_of_lines(history: History) -> int:
     """Return where the last line ends that has ended."""
-    with contextlib.suppress(OSError), history.opened() as fd:
-        return whole.last_end(fd, 0, os.fstat(fd).st_size)
+    with contextlib.suppress(OSError), history.opened() as text:
+        return whole.last_end(text, 0, text.end)
     return 0
 
 

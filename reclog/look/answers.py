@@ -9,7 +9,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from ..recordings.recording import Recording
 from .forms import BAR, UNKNOWN, when
 from .lines import line_before
 from .query import Gap, History, Line
+from .text import Text
 
 #: Bytes of one line that are shown, and characters of a sender's name.
 _OF_A_LINE, _OF_A_NAME = 2000, 200
@@ -76,11 +76,11 @@ class Answer:
         self.give(kept)
         self.more = False
 
-    def finish(self, fd: int, end: int) -> None:
+    def finish(self, text: Text, end: int) -> None:
         """Have it tell that all was read up to `end`; of a line that goes on only the beginning is there."""
         self.cursor, self.more = end, False
-        if self._recording.is_alive() and end and os.pread(fd, 1, end - 1) not in (b"\n", b""):
-            self.cursor = line_before(fd, end)
+        if self._recording.is_alive() and end and text.pread(1, end - 1) not in (b"\n", b""):
+            self.cursor = line_before(text, end)
             self.note("The last line has not ended yet: it is told again from the cursor.")
 
     def __str__(self) -> str:

@@ -30,6 +30,7 @@ from ..recordings.recording import Recording, is_file_of
 from .forms import BAR, UNKNOWN, when
 from .lines import LONGEST
 from .query import Gap, History, Line, Question
+from .text import Text
 
 #: Files in a folder, beyond which senders share one; how many of them are open at once.
 MOST_FILES, _OPEN = 10_000, 64
@@ -104,7 +105,7 @@ class Export:
                     f"{history.file or 'Its file'} can't be read ({error.strerror}): "
                     "is it still what was recorded?"
                 ) from error
-            end = os.fstat(source).st_size
+            end = source.end
             for one in history.read(source, self._question, 0, end):
                 if isinstance(one, Line):
                     self._line(files.of(place(one.sender)), source, one)
@@ -115,11 +116,11 @@ class Export:
                     self._gap(files, gaps, gap)
                 elif gap.offset < 0:
                     done.unplaced.append(gap)
-            if os.fstat(source).st_size < end:
+            if source.end < end:
                 raise ReclogError(f"{history.file} was cut off while it was read: export it again.")
         done.files = len(files.names)
 
-    def _line(self, file: BinaryIO, source: int, line: Line) -> None:
+    def _line(self, file: BinaryIO, source: Text, line: Line) -> None:
         done, text = self._done, line.text
         done.lines += 1
         done.undated += line.time is None
@@ -274,10 +275,10 @@ def _put(made: Path, out: Path, recordings: Sequence[Recording]) -> None:
         os.replace(made, out)
 
 
-def _copy(source: int, begin: int, end: int, file: BinaryIO) -> bytes:
+def _copy(source: Text, begin: int, end: int, file: BinaryIO) -> bytes:
     """Copy a stretch; return the last of what was copied."""
     data = b""
-    while begin < end and (block := os.pread(source, min(_BLOCK, end - begin), begin)):
+    while begin < end and (block := source.pread(min(_BLOCK, end - begin), begin)):
         file.write(block)
         begin, data = begin + len(block), block
     return data

@@ -30,6 +30,8 @@ class Gap(NamedTuple):
     seconds: float | None
     #: What was the matter, in words for a person; strangers' text is in it.
     what: str
+    #: What was recorded there is not there any more.
+    is_hole: bool = False
 
     @property
     def sentence(self) -> str:

@@ -9,20 +9,27 @@ Rules kept here:
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import ipaddress
 import itertools
 import math
+import os
 import re
+from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from reclog.engine.sources.dial import sender_name
+from reclog.engine.stores import pieces
 from reclog.engine.stores.index.reader import IndexReader, Run
 from reclog.engine.system.address import named_address
 
-from ..recordings.recording import Recording
+from ..recordings.recording import Recording, number
 from . import lines
 from .gaps import moment
+from .text import Part, Text
 
 #: Later than any line (ms).
 _NEVER = 1 << 60
@@ -30,6 +37,10 @@ _NEVER = 1 << 60
 _FAR = 64 * 1024
 #: Lines in which a file without an index has to have a stamp, if it has any.
 _SOON = 200
+#: Indexes of pieces that are kept.
+_KEPT = 64
+#: Seconds by which a piece may have ended before what is in it came, besides what is known of another clock.
+_SLACK = 60
 #: Senders whose words are remembered.
 _MOST = 4096
 _STAMP = re.compile(
@@ -53,7 +64,8 @@ class Known:
 
     def __init__(self, recording: Recording) -> None:
         self._folder, self._file = str(recording.folder), recording.file
-        self._index = IndexReader(self._folder, self._file)
+        self._readers: OrderedDict[Part, IndexReader] = OrderedDict()
+        self._slack = 1000 * _SLACK + number(recording.counters.get("clock_ahead_ms"))
         given = recording.facts.get("names")
         self._names = {
             sender_name(address): name
@@ -72,40 +84,56 @@ class Known:
         """Return `senders`, names or addresses, as lines have them."""
         return frozenset(self._names.get(sender_name(one), one) for one in senders)
 
-    def walk(self, begin: int, end: int) -> Walk:
+    def walk(self, text: Text, begin: int, end: int) -> Walk:
         """Return what tells of ascending lines in [begin, end)."""
-        return Walk(self, IndexReader(self._folder, self._file), begin, end)
+        return Walk(self, text, begin, end)
 
-    def seek(self, fd: int, time: float, size: int) -> int:
-        """Return the offset before which all known lines came before `time`; `fd` is the file."""
-        if self.indexed():
-            return min(
-                self._index.seek(_NEVER if time == math.inf else math.ceil(round(time * 1000, 3))), size
-            )
-        return self._bisect(fd, time, size)
+    def seek(self, text: Text, time: float) -> int:
+        """Return the offset before which all known lines came before `time`."""
+        if known := self.indexed(text):
+            return known if time == math.inf else self._seek(text, math.ceil(round(time * 1000, 3)), known)
+        return self._bisect(text, time)
 
-    def indexed(self) -> int:
+    def indexed(self, text: Text) -> int:
         """Return up to which offset the index knows; 0 if there is none."""
-        return self._index.seek(_NEVER)
+        for part in reversed([*text.parts(0, text.end + 1)]):
+            if known := self._reader(part).seek(_NEVER):
+                return min(part.begin + known, text.end)
+        return 0
 
-    def tells(self, fd: int, size: int) -> bool:
+    def tells(self, text: Text) -> bool:
         """Tell whether the time of any line is known."""
-        return self.indexed() > 0 or self._stamped(fd, 0, size) is not None
+        return self.indexed(text) > 0 or self._stamped(text, 0, text.end) is not None
 
-    def senders(self) -> dict[str, int]:
+    def senders(self, text: Text) -> dict[str, int]:
         """Return the bytes of each sender, as far as the index knows them."""
         found: dict[str, int] = {}
-        for address, size in self._index.senders().items():
-            name = self._names.get(address, address)
-            found[name] = found.get(name, 0) + size
+        for part in text.parts(0, text.end + 1):
+            said = self._reader(part).senders() if part.piece is None else self._said(part)
+            for address, size in said.items():
+                name = self._names.get(address, address)
+                found[name] = found.get(name, 0) + size
         return found
 
-    def timeline(self, begin_ms: int, end_ms: int, buckets: int, size: int) -> list[dict[str, int]]:
+    def first(self, text: Text, offset: int) -> float | None:
+        """Return when what stands at `offset`, or soon behind it, came; None if that is unknown."""
+        some = itertools.islice(self.runs(text, offset, text.end), 2)
+        return next((run.ms / 1000 for run in some if run.ms is not None), None)
+
+    def runs(self, text: Text, begin: int, end: int) -> Iterator[Run]:
+        """Yield what covers [begin, end), as far as it is there."""
+        for part in text.parts(begin, end):
+            first, last = max(begin, part.begin), min(end, part.end)
+            for run in self._reader(part).runs(first - part.begin, last - part.begin):
+                yield run._replace(begin=run.begin + part.begin, end=run.end + part.begin)
+
+    def timeline(self, text: Text, begin_ms: int, end_ms: int, buckets: int) -> list[dict[str, int]]:
         """Return the bytes of each sender in each of `buckets` equal stretches of time."""
         found: list[dict[str, int]] = [{} for _ in range(buckets)]
         length = max(1, end_ms - begin_ms)
-        begin, end = self._index.seek(begin_ms), self._index.seek(end_ms)
-        for run in self._index.runs(min(begin, size), min(end, size)):
+        known = self.indexed(text)
+        begin, end = self._seek(text, begin_ms, known), self._seek(text, end_ms, known)
+        for run in self.runs(text, begin, end):
             if run.ms is not None and begin_ms <= run.ms < end_ms:
                 bucket = found[(run.ms - begin_ms) * buckets // length]
                 who = self.name(run.sender) or ""
@@ -126,9 +154,41 @@ class Known:
         sender = self._meant[word]
         return Told(time, sender, found.end() if self._is_stamped or sender else 0)
 
-    def may_be_stamped(self) -> bool:
+    def may_be_stamped(self, text: Text) -> bool:
         """Tell whether stamps in the text are believed where the index tells nothing."""
-        return self._is_stamped or not self.indexed()
+        return self._is_stamped or not self.indexed(text)
+
+    def _seek(self, text: Text, ms: int, known: int) -> int:
+        """Return as `seek` does, by the index, which knows up to `known`."""
+        parts = [*text.parts(0, text.end + 1)]
+        # Pieces end one after the other, and what is in them came before: not all need be asked.
+        early = ms - self._slack
+        first = bisect_left(parts, early, key=lambda part: part.piece.ended if part.piece else _NEVER)
+        for part in parts[first:]:
+            if self._reader(part).latest_ms() >= ms:
+                return min(part.begin + self._reader(part).seek(ms), text.end)
+        return known
+
+    def _reader(self, part: Part) -> IndexReader:
+        """Return what tells of a part."""
+        key = part if part.piece else part._replace(end=0)
+        if key not in self._readers:
+            folder, size = self._folder, None
+            if part.piece:
+                folder, size = pieces.index_folder(self._folder, part.piece), part.piece.size
+            self._readers[key] = IndexReader(folder, self._file, inode=part.inode, size=size)
+        self._readers.move_to_end(key)
+        if len(self._readers) > _KEPT:
+            self._readers.popitem(last=False)
+        return self._readers[key]
+
+    def _said(self, part: Part) -> dict[str, int]:
+        """Return the bytes of each sender in a piece."""
+        assert part.piece
+        folder = pieces.index_folder(self._folder, part.piece)
+        with contextlib.suppress(OSError):
+            return _said(folder, os.stat(folder).st_mtime_ns, part)
+        return {}
 
     def _sender(self, word: str) -> str | None:
         """Return who is meant by the word behind a time: a sender without its port."""
@@ -140,27 +200,28 @@ class Known:
                 return (word or None) if self._is_stamped else None
         return host
 
-    def _stamped(self, fd: int, begin: int, end: int) -> tuple[lines.Raw, float] | None:
+    def _stamped(self, text: Text, begin: int, end: int) -> tuple[lines.Raw, float] | None:
         """Return the first line that has a stamp, of some that begin in [begin, end), and its time."""
-        for raw in itertools.islice(lines.forward(fd, lines.next_line(fd, begin, end), end), _SOON):
+        for raw in itertools.islice(lines.forward(text, lines.next_line(text, begin, end), end), _SOON):
             time = self.stamp(raw.text).time
             if time is not None:
                 return raw, time
         return None
 
-    def _bisect(self, fd: int, time: float, size: int) -> int:
+    def _bisect(self, text: Text, time: float) -> int:
         """Return as `seek` does, by stamps: they ascend, or it is not known where."""
-        if self._stamped(fd, 0, size) is None:
+        low, high = text.begin, text.end
+        size = high
+        if self._stamped(text, low, size) is None:
             return size
-        low, high = 0, size
         while high - low > lines.BLOCK:
             middle = (low + high) // 2
-            found = self._stamped(fd, middle, high)
+            found = self._stamped(text, middle, high)
             if found is not None and found[1] < time:
                 low = found[0].end
             else:
                 high = middle
-        for raw in lines.forward(fd, lines.next_line(fd, low, size), size):
+        for raw in lines.forward(text, lines.next_line(text, low, size), size):
             told = self.stamp(raw.text).time
             if told is not None and told >= time:
                 return raw.offset
@@ -170,11 +231,11 @@ class Known:
 class Walk:
     """What is known of lines, one behind the other."""
 
-    def __init__(self, known: Known, index: IndexReader, begin: int, end: int) -> None:
-        self._known, self._index, self._end = known, index, end
+    def __init__(self, known: Known, text: Text, begin: int, end: int) -> None:
+        self._known, self._text, self._end = known, text, end
         self._runs: Iterator[Run] = iter(())
         self._run = Run(begin, begin, None, None)
-        self._believes = known.may_be_stamped()
+        self._believes = known.may_be_stamped(text)
 
     def of(self, raw: lines.Raw) -> Told:
         """Return what is known of a line behind the last one."""
@@ -190,7 +251,7 @@ class Walk:
 
     def _next(self, offset: int) -> Run:
         if offset - self._run.end > _FAR or self._run.begin == self._run.end:
-            self._runs = self._index.runs(offset, max(self._end, offset + 1))
+            self._runs = self._known.runs(self._text, offset, max(self._end, offset + 1))
         for run in self._runs:
             if run.end > offset:
                 return run
@@ -198,6 +259,12 @@ class Walk:
 
 
 _UNKNOWN = Told(None, None, 0)
+
+
+@functools.lru_cache(maxsize=4096)
+def _said(folder: str, version: int, part: Part) -> dict[str, int]:
+    """Return the bytes of each sender in a piece: once it is all there its index does not change."""
+    return IndexReader(folder, "", inode=part.inode, size=part.end - part.begin).senders()
 
 
 def _named(word: object) -> tuple[str, str]:

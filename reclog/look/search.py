@@ -3,8 +3,9 @@
 Rules kept here:
 
 - An expression is one of Python's, of bytes, without flags. ripgrep gets those that both read alike.
-- It is searched by a process of its own, which reads the file itself, and prints where lines begin. The
-  offset of the open file is one for both: it tells how far that has come, and that it does not come on.
+- It is searched by a process of its own, which prints where lines begin. What is one plain file it reads
+  itself: the offset of the open file is one for both, and tells how far that has come, and that it does not
+  come on. What stands in several, or is compressed, it is given.
 - Nothing waits for ever: who asks says how long, and a block that takes `PATIENCE` is the end. Nothing grows:
   the process has a bound on its memory, and where ripgrep fails for that, or does not take the expression,
   the other goes on.
@@ -22,13 +23,15 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 
 from ..errors import TooLongError, UsageError
 from . import matcher
-from .lines import LONGEST
+from .lines import BLOCK, LONGEST
+from .text import Text
 
 #: Seconds after which a search that has not come on is given up.
 PATIENCE = 5.0
@@ -74,18 +77,18 @@ def for_ripgrep(expression: str) -> str:
     return flag + "".join("\\{" if piece == "{" else piece for piece in pieces)
 
 
-def offsets(fd: int, expression: str, begin: int, end: int, within: float | None = None) -> Iterator[int]:
+def offsets(text: Text, expression: str, begin: int, end: int, within: float | None = None) -> Iterator[int]:
     """Yield where each line begins, in [begin, end), that an expression is in; `begin` is where one begins.
 
-    The offset of the open file `fd` is ours meanwhile; `within` is in seconds. Raises UsageError, and
-    TooLongError.
+    It ends at a hole. The offset of an open file is ours meanwhile; `within` is in seconds.
+    Raises UsageError, and TooLongError.
     """
     compiled(expression)
     until = float("inf") if within is None else time.monotonic() + within
     last = -1
     for command, told in _commands(expression):
-        with _started(command, told, fd, begin) as process:
-            for offset in _printed(process, fd, begin, end, until):
+        with _given(text, begin, end) as (fd, reached), _started(command, told, fd) as process:
+            for offset in _printed(process, reached, begin, end, until):
                 if offset > last:
                     yield offset
                     begin = last = offset
@@ -135,11 +138,41 @@ def _ripgrep() -> str | None:
 
 
 @contextlib.contextmanager
-def _started(
-    command: Callable[[int], list[str]], told: bytes, fd: int, begin: int
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Have a process search the file from `begin` on; it is gone at the end."""
-    os.lseek(fd, begin, os.SEEK_SET)
+def _given(text: Text, begin: int, end: int) -> Iterator[tuple[int, Callable[[], int]]]:
+    """Have a descriptor from which [begin, end) can be read, and how far that was."""
+    plain = text.descriptor(begin, end)
+    if plain is not None:
+        fd, first = plain
+        os.lseek(fd, begin - first, os.SEEK_SET)
+        yield fd, lambda: first + os.lseek(fd, 0, os.SEEK_CUR)
+        return
+    reading, writing = os.pipe()
+    reached = begin
+
+    def give() -> None:
+        nonlocal reached
+        with contextlib.suppress(BrokenPipeError), open(writing, "wb", buffering=0) as pipe:
+            while reached < end:
+                data = memoryview(text.pread(min(BLOCK, end - reached), reached))
+                if not data:
+                    text.lacks(reached)
+                    return
+                while data:
+                    written = pipe.write(data)
+                    data, reached = data[written:], reached + written
+
+    giver = threading.Thread(target=give, daemon=True)
+    giver.start()
+    try:
+        yield reading, lambda: reached
+    finally:
+        os.close(reading)
+        giver.join()
+
+
+@contextlib.contextmanager
+def _started(command: Callable[[int], list[str]], told: bytes, fd: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a process search what it reads from `fd`; it is gone at the end."""
     given, giving = os.pipe()
     try:
         os.write(giving, told)  # a pipe holds more
@@ -166,7 +199,9 @@ def _started(
         process.stdout.close()
 
 
-def _printed(process: subprocess.Popen[bytes], fd: int, begin: int, end: int, until: float) -> Iterator[int]:
+def _printed(
+    process: subprocess.Popen[bytes], reached: Callable[[], int], begin: int, end: int, until: float
+) -> Iterator[int]:
     """Yield the offsets that it prints, until one is not before `end`, or it has come so far."""
     assert process.stdout is not None
     out = process.stdout.fileno()
@@ -185,11 +220,11 @@ def _printed(process: subprocess.Popen[bytes], fd: int, begin: int, end: int, un
             waited, pause = 0.0, 0.001
         else:
             waited, pause = waited + pause, min(2 * pause, _LOOK_EVERY)
-        before, place = place, os.lseek(fd, 0, os.SEEK_CUR)
+        before, place = place, reached()
         if place > end + _BUFFER:
             return
         if place != before:
             waited = 0.0
         if waited > PATIENCE or time.monotonic() > until:
-            reached = max(begin, min(place - _BUFFER, end))
-            raise TooLongError(f"The search takes too long: it has come to byte {reached}.", reached)
+            come = max(begin, min(place - _BUFFER, end))
+            raise TooLongError(f"The search takes too long: it has come to byte {come}.", come)

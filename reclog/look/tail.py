@@ -60,12 +60,12 @@ def not_known(histories: Sequence[History], question: Question) -> Iterator[str]
     if question == dataclasses.replace(question, since=None, until=None, senders=frozenset()):
         return
     for history in histories:
-        name, there, senders = history.recording.name, history.size, history.senders()
+        name, there, senders = history.recording.name, history.length, history.senders()
         left = there - sum(senders.values())
         if there and not history.is_dated():
             nothing = "nothing tells when its lines came or who said them"
             yield f"{name}: {nothing}: --since and --sender find none."
-        elif question.senders and left > 0 and not history.known.may_be_stamped():
+        elif question.senders and left > 0 and not history.may_be_stamped():
             yield f"{name}: of {size(left)} it is not known who said them; --sender leaves those out."
         for asked in sorted(history.known.called(question.senders) - {*senders} if senders else ()):
             yield f"{name}: nobody called {asked} has said anything yet."
@@ -75,8 +75,8 @@ def _await_index(histories: Sequence[History]) -> None:
     """Give the indexes of what runs the moment that they are behind."""
     until = time.monotonic() + INDEXED_WITHIN
     for history in histories:
-        there = history.size
-        while 0 < history.known.indexed() < there and history.recording.is_alive():
+        there = history.end
+        while 0 < history.indexed() < there and history.recording.is_alive():
             if time.monotonic() >= until:
                 return
             time.sleep(INDEXED_WITHIN / 10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from reclog.errors import ReclogError
 
-from ..query import Gap, History, Line
+from ..query import History, Line, Question
 from . import asked, live, search, shelf, stretch
 from .guard import Guard, Keys
 
@@ -87,7 +86,9 @@ def application(books: shelf.Shelf, keys: Keys, is_over: Callable[[], bool] = la
         told, question = history(request), asked.question(request.query_params)
         name = re.sub(r"[^A-Za-z0-9._-]", "_", told.recording.name)[:100]
         headers = {"Content-Disposition": f'attachment; filename="{name}.log"'}
-        sent = _as_sent(os.open(told.file, os.O_RDONLY | os.O_CLOEXEC), told.forward(question, 0))
+        with told.opened():
+            pass  # what can't be read is said before an answer begins
+        sent = _as_sent(told, question)
         return StreamingResponse(sent, media_type="application/octet-stream", headers=headers)
 
     def page(request: Request) -> Response:
@@ -127,24 +128,22 @@ def sentences(answer: Answer) -> Answer:
     return told
 
 
-def _as_sent(fd: int, lines: Iterator[Line | Gap]) -> Iterator[bytes]:
-    """Yield the bytes of lines of a file, which is closed then."""
+def _as_sent(told: History, question: Question) -> Iterator[bytes]:
+    """Yield the bytes of the lines that are meant."""
     part = bytearray()
-    try:
-        for line in lines:
+    with told.opened() as text:
+        for line in told.read(text, question, 0):
             if not isinstance(line, Line):
                 continue
             part += line.text
             at = line.offset + len(line.text)
-            while at < line.end and (rest := os.pread(fd, min(_PART, line.end - at), at)):
+            while at < line.end and (rest := text.pread(min(_PART, line.end - at), at)):
                 part += rest  # its newline, or what is too long to be had at once
                 at += len(rest)
                 if len(part) >= _PART:
                     yield bytes(part)
                     part.clear()
         yield bytes(part)
-    finally:
-        os.close(fd)
 
 
 def _json(value: Any, status: int = 200) -> JSONResponse:

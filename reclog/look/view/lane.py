@@ -34,7 +34,7 @@ class Lane:
     def until(self, count: int) -> dict[str, Any]:
         """Return the first `count` stretches, as far as the time is enough. Raises OSError."""
         with self._lock:
-            size = self._history.size
+            size = self._history.end
             if size < self._size:
                 self._counted.clear()  # the file is another one
             elif size > self._size:

@@ -49,7 +49,7 @@ class Followed:
 
     def news(self) -> dict[str, Any] | None:
         """Return what there is since the last call; None if nothing. Raises as History.forward."""
-        size = self._history.size
+        size = self._history.end
         if size == self._size:
             return None
         anew = size < self._size or size < self._at
@@ -60,7 +60,7 @@ class Followed:
             found = stretch.onward(self._history, self._question, self._at, MOST_LINES)
             skipped = not found["done"]
         if skipped:
-            indexed = self._history.known.indexed()
+            indexed = self._history.indexed()
             end = indexed if max(0, size - _FAR) < indexed < size else None
             found = stretch.back(self._history, self._question, end, MOST_LINES)
         untold = stretch.first_untold(self._history, found["items"])

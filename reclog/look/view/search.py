@@ -18,8 +18,8 @@ _PARTS = 2000
 
 def found(history: History, question: Question, begin: int, within: float = WITHIN) -> dict[str, Any]:
     """Return the matches from `begin` on, as far as the time is enough. Raises as History.matches."""
-    size = history.size
-    part = max(1, size // _PARTS)
+    first, size = history.reach
+    part = max(1, (size - first) // _PARTS)
     marks: list[tuple[int, int | None]] = []
     count, to, last = 0, begin, -1
     until = time.monotonic() + within

@@ -87,7 +87,7 @@ def about(history: History) -> dict[str, Any]:
     ends = onward(history, Question(), 0, _FEW)["items"], back(history, Question(), None, _FEW)["items"]
     begins, lasts = ([one["t"] for one in items if "end" in one and one["t"] is not None] for items in ends)
     return {
-        "size": history.size,
+        "size": history.end,
         "senders": senders[:MOST_SENDERS],
         "others": max(0, len(senders) - MOST_SENDERS),
         "gaps": [shown(gap) for gap in gaps],

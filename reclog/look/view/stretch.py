@@ -9,7 +9,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -32,7 +31,7 @@ def onward(
     history: History, question: Question, begin: int, count: int, within: float = WITHIN
 ) -> dict[str, Any]:
     """Return up to `count` lines that begin at `begin` or behind it. Raises as History.matches."""
-    size, to = history.size, 0
+    size, to = history.end, 0
     lines: list[Line] = []
     try:
         for line in history.matches(question, begin, size, within):
@@ -54,13 +53,13 @@ def onward(
 
 def back(history: History, question: Question, end: int | None, count: int) -> dict[str, Any]:
     """Return the last `count` lines that begin before `end` (the file's end). Raises as History.matches."""
-    size = history.size
+    first, size = history.reach
     end = size if end is None else min(end, size)
     at, step = end, _STEP if not question.grep else _STEP * 64
     lines: deque[Line] = deque()
     until = time.monotonic() + WITHIN
-    while at > 0 and len(lines) < count:
-        start = max(0, at - step)
+    while at > first and len(lines) < count:
+        start = max(first, at - step)
         found = deque(history.matches(question, start, at, PATIENCE), count - len(lines))
         lines.extendleft(reversed(found))
         at, step = start, min(4 * step, _LARGEST_STEP)
@@ -68,6 +67,7 @@ def back(history: History, question: Question, end: int | None, count: int) -> d
             break
     if len(lines) == count:
         at = lines[0].offset
+    at = 0 if at <= first else at  # before what is there one need not ask
     answer = _answer(_with_gaps(history, lines, at, end + (end == size)), at, end, size, end == size)
     if end == size:
         untold = first_untold(history, answer["items"])
@@ -85,8 +85,8 @@ def _before_unfinished(history: History, lines: Sequence[Line], to: int) -> int:
     """Return `to`, or where the line that ends there begins if it has no newline yet."""
     if not lines or lines[-1].end != to:
         return to
-    with open(history.file, "rb") as file:
-        return to if os.pread(file.fileno(), 1, to - 1) in (b"\n", b"") else lines[-1].offset
+    with history.opened() as text:
+        return to if text.pread(1, to - 1) in (b"\n", b"") else lines[-1].offset
 
 
 def first_untold(history: History, items: Sequence[dict[str, Any]]) -> int | None:
@@ -96,7 +96,7 @@ def first_untold(history: History, items: Sequence[dict[str, Any]]) -> int | Non
     """
     if not items or items[-1]["t"] is not None:
         return None
-    indexed = history.known.indexed()
+    indexed = history.indexed()
     return next((item["at"] for item in items if item["t"] is None and item["at"] >= indexed > 0), None)
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from recordings import THEN, events, recorded
+from recordings import THEN, events, recorded, set_aside
 
 from reclog.engine.records.events import timestamp
 from reclog.engine.stores.index.format import Run
@@ -87,14 +87,15 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # What nobody knows behind the last that is known may have come since.
-@example((b"ab\nab", [Run(0, 2, THEN, None), Run(2, 4, None, None)]), Question(since=THEN / 1000 + 2), 0)
-@given(histories(), questions, st.integers(0, 14))
-def test_forward_and_back_are_as_the_reference(
-    told: tuple[bytes, list[Run]], question: Question, count: int
+@example((b"ab\nab", [Run(0, 2, THEN, None), Run(2, 4, None, None)]), Question(since=THEN / 1000 + 2), 0, [])
+@given(histories(), questions, st.integers(0, 14), st.lists(st.integers(1, 40), max_size=5, unique=True))
+def test_forward_and_back_are_as_the_reference_however_it_is_cut(
+    told: tuple[bytes, list[Run]], question: Question, count: int, cuts: list[int]
 ) -> None:
     data, runs = told
     with tempfile.TemporaryDirectory() as folder:
         history = recorded(Path(folder), data, runs, names=["10.0.0.2=two"])
+        set_aside(history, sorted(cut for cut in cuts if cut <= len(data)), runs)
         wanted = reference(data, runs, question)
         assert [*history.forward(question, 0)] == wanted
         assert [*history.matches(question, 0, len(data), 10.0)] == wanted
@@ -149,13 +150,18 @@ def test_an_expression_means_the_same_to_whatever_searches(
         b"ab\nabc\r\naab\r\n\n\xffb\0c\nxaabx\nAB\na{1}\nreclog probe 0123456789abcdef\n\xc3\xa9\n" * 40
         + b"ab"
     )
-    history = recorded(folder, data, [Run(0, 1500, THEN, "10.0.0.1")], names=["10.0.0.2=two"])
+    runs = [Run(0, 1500, THEN, "10.0.0.1")]
+    history = recorded(folder, data, runs, names=["10.0.0.2=two"])
     question = Question(grep=expression, until=THEN / 1000 + 1)
-    wanted = reference(data, [Run(0, 1500, THEN, "10.0.0.1")], question)
+    wanted = reference(data, runs, question)
     assert wanted
-    assert [*history.forward(question, 0)] == wanted
-    assert history.back(question, len(data), 3) == wanted[-3:]
-    assert [*history.matches(question, 60, 1200, 10.0)] == [one for one in wanted if 60 <= one.offset < 1200]
+    for cuts in ([], [99, 100, 1000, 1301]):
+        set_aside(history, cuts, runs)
+        assert [*history.forward(question, 0)] == wanted
+        assert history.back(question, len(data), 3) == wanted[-3:]
+        assert [*history.matches(question, 60, 1200, 10.0)] == [
+            one for one in wanted if 60 <= one.offset < 1200
+        ]
 
 
 # -- times and senders that the file itself tells ------------------------------------------------------
@@ -284,7 +290,7 @@ def test_an_expression_that_takes_for_ever_is_given_up(
     assert given_up.value.reached == 0
     monkeypatch.setattr(search, "PATIENCE", 60.0)
     with pytest.raises(TooLongError):
-        list(history.matches(Question(grep=expression), 4, history.size, 0.05))
+        list(history.matches(Question(grep=expression), 4, history.end, 0.05))
 
 
 def test_where_ripgrep_fails_python_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +343,7 @@ def test_a_line_without_an_end_takes_no_memory() -> None:
 def test_time_is_a_bound_without_an_expression_too(folder: Path) -> None:
     history = recorded(folder, b"a\n" * 1000)
     with pytest.raises(TooLongError) as late:
-        list(history.matches(Question(), 0, history.size, -1.0))
+        list(history.matches(Question(), 0, history.end, -1.0))
     assert late.value.reached == 0
 
 
@@ -382,7 +388,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_on(folder: Path) -> No
 def test_a_file_that_is_not_there_is_an_error(folder: Path) -> None:
     history = recorded(folder, b"")
     os.unlink(history.file)
-    assert (history.size, history.is_dated()) == (0, False)
+    assert (history.end, history.is_dated()) == (0, False)
     with pytest.raises(FileNotFoundError):
         history.back(Question(), 0, 1)
 

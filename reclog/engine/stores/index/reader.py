@@ -75,9 +75,17 @@ class _Blocks:
 class IndexReader:
     """The index of one recorded file."""
 
-    def __init__(self, folder: str, file: str, disk: Disk = DISK) -> None:
-        """`folder` is the recording's; if there is no index of `file`, all is unknown."""
+    def __init__(
+        self, folder: str, file: str, disk: Disk = DISK, inode: int = 0, size: int | None = None
+    ) -> None:
+        """`folder` is the recording's; if there is no index of `file`, all is unknown.
+
+        With `inode` it is that of the file which had that. With `size` the file had so many bytes, is not
+        changed any more, and not looked at: it may be compressed by now.
+        """
         self._disk = disk
+        self._inode = inode
+        self._fixed = size
         self._folder = folder
         self._file = file
         self._forget(b"", -1)
@@ -111,6 +119,11 @@ class IndexReader:
                     return run.begin
         return min(self._end_of_known(), max(0, self._size))
 
+    def latest_ms(self) -> int:
+        """Return when the latest came of all that is known; 0 if nothing is."""
+        self._look()
+        return max([*self._blocks.largest[-1:], *(one.head.largest_ms for one in self._latest)], default=0)
+
     def senders(self) -> Dict[str, int]:
         """Return the senders' addresses, and how many bytes each said; of very many, those that said most."""
         self._look()
@@ -135,15 +148,21 @@ class IndexReader:
 
     def _look(self) -> None:
         """See what was written since the last look."""
-        try:
-            now = self._disk.stat(self._file)
-        except (OSError, ValueError):
-            self._forget(b"", -1)
-            return
-        mine = whose(now.st_ino)
-        if mine != self._whose or now.st_size < self._size:
-            self._forget(mine, now.st_size)
-        self._size = now.st_size
+        inode, size = self._inode, self._fixed
+        if size is None:
+            try:
+                now = self._disk.stat(self._file)
+            except (OSError, ValueError):
+                self._forget(b"", -1)
+                return
+            if inode not in (0, now.st_ino):
+                self._forget(b"", -1)
+                return
+            inode, size = now.st_ino, now.st_size
+        mine = whose(inode)
+        if mine != self._whose or size < self._size:
+            self._forget(mine, size)
+        self._size = size
         self._look_at_latest()
         blocks = self._blocks
         for head, position in heads_in(self._read(HEADS, WHOSE_SIZE + len(blocks) * PLACED_SIZE)):
@@ -238,6 +257,8 @@ class IndexReader:
 
     def _is_there(self, head: Head) -> bool:
         """Tell whether the text that a block is about is in the file."""
+        if self._fixed is not None:
+            return head.last <= self._fixed
         try:
             fd = self._disk.open(self._file, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
