@@ -70,7 +70,7 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
     )
     recording = registry.new(_name(settings), {**config.to_json(), "kind": "local", "host": None})
     forget_the_oldest(registry)
-    begin = recording.size
+    begin = recording.end
     process, answer = launch("recorder", recording)
     if not answer.get("ready"):
         recording.clean(began=False)

@@ -48,7 +48,7 @@ def words(foreground: bool) -> Callable[[str], None]:
 
 
 def stay_with(recording: Recording, process: subprocess.Popen[bytes], begin: int, over: bool) -> None:
-    """Show what comes behind the file's byte `begin` until a daemon ends; Ctrl-C, TERM and HUP stop it.
+    """Show what comes behind the recording offset `begin` until a daemon ends; Ctrl-C, TERM and HUP stop it.
 
     If it is `over` with the daemon nothing of it is left in the registry then. Raises ReclogError if it ended
     without being told to, or could not bring in all that was sent.

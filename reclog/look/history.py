@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import textwrap
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reclog.engine.records import names
+from reclog.engine.stores import pieces
 
 from ..console import counted, size, visible
 from ..recordings.logs import all_events, first_event
@@ -17,7 +19,7 @@ from .gaps import gaps_of
 from .table import cut
 
 #: The columns where nobody's terminal is to be fitted.
-COLUMNS = ("name", "state", "began", "ended", "lines", "size", "gaps", "file")
+COLUMNS = ("name", "state", "began", "ended", "lines", "size", "pieces", "gaps", "file")
 _INDENT = "    "
 #: Characters of a time, to the minute and to the second.
 _MINUTE, _SECOND = 16, 19
@@ -40,7 +42,9 @@ def describe(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
             "ended": (one.fact("ended") if one.is_past else "") or None,
             # Of the last run; nobody counts those of a raw recording.
             "lines": None if one.counters.get("lines", 0) is None else one.count("lines"),
-            "bytes": _bytes_of(one.file),
+            "pieces": len(pieces.pieces(str(one.folder))),
+            # Of its file and its pieces, as they are on disk.
+            "bytes": bytes_of(one),
             "gaps": len(gaps_of(one.folder)),
             "events": str(one.folder / names.EVENTS),
             "holes": str(one.folder / names.HOLES),
@@ -62,7 +66,7 @@ def fitted(one: Mapping[str, Any], width: int) -> list[str]:
     if one["lines"] is not None:
         ran_before = (one["began"] or "")[:_SECOND] < (one["started"] or "")[:_SECOND]
         said.append(counted(one["lines"], "line") + (" in its last run" if ran_before else ""))
-    said.append(_size(one["bytes"]))
+    said.append(_size(one["bytes"]) + (f" with {counted(one['pieces'], 'piece')}" if one["pieces"] else ""))
     said += [counted(one["gaps"], "gap")] if one["gaps"] else []
     return [f"{name}  {cut(one['file'], max(12, width - len(name) - 2))}", *_wrapped(", ".join(said), width)]
 
@@ -114,11 +118,17 @@ def _time_of(facts: Mapping[str, Any]) -> str:
     return time if isinstance(time, str) else ""
 
 
+def bytes_of(recording: Recording) -> int | None:
+    """Return the bytes of a recording's file and its pieces on disk; None if none of them is there."""
+    there = (pieces.path_of(recording.file, one) for one in pieces.pieces(str(recording.folder)))
+    sizes = [size for size in map(_bytes_of, [recording.file, *there]) if size is not None]
+    return sum(sizes) if sizes else None
+
+
 def _bytes_of(file: str) -> int | None:
-    try:
+    with contextlib.suppress(OSError):
         return os.stat(file).st_size
-    except OSError:
-        return None
+    return None
 
 
 def _size(count: int | None) -> str:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from reclog.engine.system.address import parse_network, reachable, with_port
 
@@ -225,15 +225,16 @@ def find_line(file: str, needle: bytes, start: int, within: float) -> float | No
     None if it was not within `within` seconds.
     """
     until = time.monotonic() + within
-    at, inode = start, 0
-    while True:
-        try:
-            with open(file, "rb") as recorded:
-                now = os.fstat(recorded.fileno())
-                # A file that is smaller than it was has been truncated, another one replaced: read all of it.
-                if now.st_size < at or inode not in (0, now.st_ino):
+    at = start
+    with contextlib.ExitStack() as opened:
+        recorded: BinaryIO | None = None
+        while True:
+            with contextlib.suppress(OSError):  # not there yet, or not for us to read
+                recorded = recorded or opened.enter_context(open(file, "rb"))
+                # Asked first: what was set aside, or renamed, is then read to its end before the next one is.
+                now, is_left = os.fstat(recorded.fileno()), not _has_name(recorded, file)
+                if now.st_size < at:  # it was truncated
                     at = 0
-                inode = now.st_ino
                 recorded.seek(at)
                 begin = b""  # of the needle, perhaps
                 while data := recorded.read(_BLOCK):
@@ -243,11 +244,21 @@ def find_line(file: str, needle: bytes, start: int, within: float) -> float | No
                     if time.monotonic() >= until:
                         break
                 at = max(recorded.tell() - len(needle), min(at, start))
-        except OSError:
-            pass  # not there yet, or not for us to read: the caller says that nothing was found
-        if time.monotonic() >= until:
-            return None
-        time.sleep(0.002)
+                if is_left:
+                    recorded, at = None, 0
+                    opened.close()
+                    continue
+            if time.monotonic() >= until:
+                return None
+            time.sleep(0.002)
+
+
+def _has_name(recorded: BinaryIO, file: str) -> bool:
+    """Tell whether no other file is called `file`."""
+    try:
+        return os.path.samestat(os.fstat(recorded.fileno()), os.stat(file))
+    except FileNotFoundError:
+        return True
 
 
 def size_of(file: str) -> int:

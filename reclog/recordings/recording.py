@@ -13,6 +13,7 @@ from typing import Any
 from reclog.engine.daemons.asking import Reached, ask
 from reclog.engine.records import names, past
 from reclog.engine.records.jsonfile import clear_unfinished, read_json
+from reclog.engine.stores import pieces
 from reclog.engine.system.identity import Identity, boot_id
 
 from ..errors import StateError
@@ -75,11 +76,12 @@ class Recording:
         return "" if "\0" in file else file
 
     @property
-    def size(self) -> int:
-        """Bytes of the recorded file now; 0 if there is none."""
+    def end(self) -> int:
+        """The recording offset of the next byte, behind its pieces and its file."""
+        base = pieces.base(str(self.folder))
         with contextlib.suppress(OSError):
-            return os.stat(self.file).st_size
-        return 0
+            return base + os.stat(self.file).st_size
+        return base
 
     @property
     def port(self) -> int:

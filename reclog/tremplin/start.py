@@ -116,7 +116,7 @@ def _open(
                 port_local = local_port(settings)
             told = _collector_config(host, settings, registry, recording, way, relay, config, port_local[0])
             write_json(str(recording.folder / CONFIG), told)
-            begin = Recording(recording.folder).size
+            begin = Recording(recording.folder).end
             try:
                 process, lag = start_collector(recording)
                 break

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from typing import Any
 
 from ...console import visible
 from ...recordings.registry import Recording, Registry
+from ..history import bytes_of
 from ..query import Gap, History, Question
 from .asked import WrongQuestionError
 from .lane import Lane
@@ -74,7 +73,7 @@ class Shelf:
                 "live": one.is_alive(),
                 "file": visible(one.file),
                 "host": visible(one.host),
-                "size": _size(one.file),
+                "size": bytes_of(one) or 0,
             }
             for one in self.recordings().values()
         ]
@@ -94,9 +93,3 @@ def about(history: History) -> dict[str, Any]:
         "begin": begins[0] if begins else None,
         "end": lasts[-1] if lasts else None,
     }
-
-
-def _size(file: str) -> int:
-    with contextlib.suppress(OSError):
-        return os.stat(file).st_size
-    return 0

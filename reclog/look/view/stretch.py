@@ -31,7 +31,7 @@ def onward(
     history: History, question: Question, begin: int, count: int, within: float = WITHIN
 ) -> dict[str, Any]:
     """Return up to `count` lines that begin at `begin` or behind it. Raises as History.matches."""
-    size, to = history.end, 0
+    (first, size), to = history.reach, 0
     lines: list[Line] = []
     try:
         for line in history.matches(question, begin, size, within):
@@ -48,7 +48,7 @@ def onward(
                 raise
             return onward(history, question, begin, count, PATIENCE)
     items = _with_gaps(history, lines, begin, to)
-    return _answer(items, begin, _before_unfinished(history, lines, to), size, to >= size)
+    return _answer(items, begin, _before_unfinished(history, lines, to), (first, size), to >= size)
 
 
 def back(history: History, question: Question, end: int | None, count: int) -> dict[str, Any]:
@@ -68,7 +68,8 @@ def back(history: History, question: Question, end: int | None, count: int) -> d
     if len(lines) == count:
         at = lines[0].offset
     at = 0 if at <= first else at  # before what is there one need not ask
-    answer = _answer(_with_gaps(history, lines, at, end + (end == size)), at, end, size, end == size)
+    items = _with_gaps(history, lines, at, end + (end == size))
+    answer = _answer(items, at, end, (first, size), end == size)
     if end == size:
         untold = first_untold(history, answer["items"])
         answer["to"] = _before_unfinished(history, lines, end) if untold is None else untold
@@ -100,8 +101,9 @@ def first_untold(history: History, items: Sequence[dict[str, Any]]) -> int | Non
     return next((item["at"] for item in items if item["t"] is None and item["at"] >= indexed > 0), None)
 
 
-def _answer(items: list[Item], begin: int, to: int, size: int, done: bool) -> dict[str, Any]:
-    return {"items": [shown(item) for item in items], "from": begin, "to": to, "size": size, "done": done}
+def _answer(items: list[Item], begin: int, to: int, reach: tuple[int, int], done: bool) -> dict[str, Any]:
+    told = {"from": begin, "to": to, "first": reach[0], "size": reach[1], "done": done}
+    return {"items": [shown(item) for item in items], **told}
 
 
 def shown(item: Item, longest: int = spans.SHOWN) -> dict[str, Any]:

@@ -55,6 +55,24 @@ def test_a_file_that_was_truncated_is_read_whole(tmp_path: Path) -> None:
     assert find_line(str(file), b"nonce", 1000, 0.0) is not None
 
 
+def test_a_line_is_found_that_was_set_aside_or_comes_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file.log"
+    file.write_bytes(b"before\n")
+
+    def rotated(last: bytes, first: bytes) -> None:
+        with file.open("ab") as more:
+            more.write(last)
+        file.rename(file.with_suffix(".1"))
+        file.write_bytes(first)
+
+    acts = iter([lambda: rotated(b"x\n", b"y\n"), lambda: rotated(b"nonce\n", b"z\n")])
+    monkeypatch.setattr("reclog.look.probe.time.sleep", lambda _: next(acts, lambda: None)())
+    assert find_line(str(file), b"nonce", 7, 10.0) is not None
+    assert next(acts, None) is None  # it was not there before
+
+
 def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file.log"
     monkeypatch.setattr("reclog.look.probe.time.sleep", lambda _: file.write_bytes(b"nonce\n"))

@@ -17,7 +17,10 @@ from reclog.engine.stores.index.format import Run
 from reclog.engine.stores.pieces import Journal, Piece, path_of
 from reclog.look import lines
 from reclog.look.following import Following
+from reclog.look.history import describe
 from reclog.look.query import Gap, History, Line, Question
+from reclog.look.view import stretch
+from reclog.look.view.live import Followed
 
 DATA = b"one 1\ntwo 2\nthree 3\nfour 4\nfive 5\n"
 CUTS = [6, 12, 20, 27]
@@ -205,6 +208,27 @@ def test_who_follows_is_told_of_what_was_removed_before_he_saw_it(rotated: Rotat
     assert rotated.new() == ["-- 6 B removed by --keep", "four"]
     rotated.say("five")
     assert rotated.new() == ["five"]
+
+
+def test_the_page_follows_over_a_rotation_and_scrolls_back_to_what_is_there(rotated: Rotated) -> None:
+    page = Followed(rotated.history, Question(), 0)
+    seen = []
+    for word in ("one", "two", "three", "four"):
+        rotated.say(word)
+        seen.append(page.news())
+        rotated.rotate()
+    assert [item["p"] for news in seen if news for item in news["items"]] == [
+        ["one"],
+        ["two"],
+        ["three"],
+        ["four"],
+    ]
+    assert not any(news["anew"] or news["skipped"] for news in seen if news)
+    rotated.journal.hold_from(8)
+    told = stretch.back(rotated.history, Question(), 14, 200)
+    assert (told["from"], told["first"], told["size"]) == (0, 8, 19)
+    assert [item.get("gap") or item["p"] for item in told["items"]] == ["8 B removed by --keep", ["three"]]
+    assert (page.news(), describe([rotated.history.recording])[0]["pieces"]) == (None, 2)
 
 
 def test_somebody_elses_rename_is_read_to_its_end_as_ever(rotated: Rotated) -> None:

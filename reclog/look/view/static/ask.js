@@ -24,7 +24,8 @@
  * @property {(Line|Gap)[]} items
  * @property {number} from
  * @property {number} to everything in [from, to) has been looked at
- * @property {number} size of the file
+ * @property {number} first where the oldest byte is that is there
+ * @property {number} size where the next byte will be
  * @property {boolean} done whether that is to its end
  */
 

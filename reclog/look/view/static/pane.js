@@ -39,7 +39,7 @@ export class Pane {
     this.items = [];
     this.from = 0;
     this.to = 0;
-    this.size = 0;
+    this.first = this.size = 0;
     this.done = true;
     this.following = false;
     /** @type {number|null} offset of the line that was gone to */
@@ -52,7 +52,7 @@ export class Pane {
     this.rows = new Rows(`Lines of ${name}`);
     this.list = this.rows.element;
     this.rail = new Rail(name, (part) => {
-      void (part > 0.999 ? this.end() : this.goto(Math.floor(part * this.size))).then(() => around.moved(this, true));
+      void (part > 0.999 ? this.end() : this.goto(Math.floor(this.first + part * (this.size - this.first)))).then(() => around.moved(this, true));
     });
     this.element = element('section', 'pane');
     this.element.setAttribute('aria-label', name);
@@ -135,8 +135,7 @@ export class Pane {
     // What was there already is told again once it is whole, or more is known of it.
     while (this.items.length && this.items[this.items.length - 1].at >= news.from) this.items.pop();
     this.items.push(...news.items);
-    this.to = news.to;
-    this.size = news.size;
+    Object.assign(this, { to: news.to, first: news.first, size: news.size });
     this._trim(true);
     if (this.items.length) this.say('');
     this._draw(null);
@@ -187,11 +186,12 @@ export class Pane {
       this.to = found.to;
       this.done = found.done;
     }
-    this.size = found.size;
+    Object.assign(this, { first: found.first, size: found.size });
     if (!above || !this.following) this._trim(!above);
     this._draw(anchor);
     if (!this.items.length) {
-      this.say(`Looking for lines \u2026 ${Math.round(100 * (above ? 1 - this.from / this.size : this.to / this.size))} %`);
+      const part = ((above ? this.from : this.to) - this.first) / Math.max(1, this.size - this.first);
+      this.say(`Looking for lines \u2026 ${Math.round(100 * Math.max(0, above ? 1 - part : part))} %`);
     }
   }
 
@@ -205,9 +205,9 @@ export class Pane {
   }
 
   /** @param {Stretch} found @param {AbortSignal} signal @param {{at: number, top: number}|null} [anchor] */
-  _take({ items, from, to, size: bytes, done }, signal, anchor = null) {
+  _take({ items, from, to, first, size: bytes, done }, signal, anchor = null) {
     if (signal.aborted) return;
-    Object.assign(this, { items, from, to, size: bytes, done });
+    Object.assign(this, { items, from, to, first, size: bytes, done });
     this.open.clear();
     this._draw(anchor);
   }
@@ -267,10 +267,11 @@ export class Pane {
   /** Show where in the file this is. */
   _place() {
     const [first, last] = this.rows.seen() ?? [];
-    const held = first && last ? ('end' in last ? last.end : last.at) - first.at : this.size;
-    const room = this.size - held;
-    const words = this.following ? `following \u00b7 ${size(this.size)}` : `${size(first?.at ?? 0)} of ${size(this.size)}`;
-    this.rail.show(this.following || room <= 0 ? 1 : Math.min(1, (first?.at ?? 0) / room), held / Math.max(1, this.size), words);
+    const all = this.size - this.first, at = Math.max(0, (first?.at ?? 0) - this.first);
+    const held = first && last ? ('end' in last ? last.end : last.at) - first.at : all;
+    const room = all - held;
+    const words = this.following ? `following \u00b7 ${size(all)}` : `${size(at)} of ${size(all)}`;
+    this.rail.show(this.following || room <= 0 ? 1 : Math.min(1, at / room), held / Math.max(1, all), words);
     this.where.textContent = words;
   }
 
