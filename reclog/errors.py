@@ -23,6 +23,10 @@ class AlreadyRecordedError(ReclogError):
     """Another recording writes to the file."""
 
 
+class NameTakenError(ReclogError):
+    """Another recording is called so."""
+
+
 class PortBusyError(ReclogError):
     """Somebody else listens on the port."""
 

@@ -31,6 +31,12 @@ from .tasks import (
     view,
 )
 
+#: The tasks on this machine, and those for a host.
+HERE = (
+    *(local.local, tremplin.tremplin, status.status, tail.tail, view.view, export.export, agent.agent),
+    *(history.history, probe.prove, kill.kill),
+)
+THERE = (tremplin.tremplin, tremplin.kill_there)
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.
 _FABRICS = (
     Argument(names=("hosts", "H"), help="Hosts to record through: reclog -H user@host tremplin."),
@@ -76,9 +82,7 @@ def main() -> None:
         if any(word.startswith(("-H", "--hosts")) for word in sys.argv[1:]):
             _through_fabric(called)
         else:
-            start = (local.local, tremplin.tremplin)
-            look = (status.status, tail.tail, view.view, export.export, agent.agent, history.history)
-            _OnThisMachine(namespace=_configured(*start, *look, probe.prove, kill.kill), **called).run()
+            _OnThisMachine(namespace=_configured(*HERE), **called).run()
 
 
 def _through_fabric(called: dict[str, Any]) -> None:
@@ -93,7 +97,7 @@ def _through_fabric(called: dict[str, Any]) -> None:
             edge.check_hosts(sys.argv)
 
     classes: dict[str, Any] = {"executor_class": fabric.Executor, "config_class": fabric.Config}
-    _Fab(namespace=_configured(tremplin.tremplin, tremplin.kill_there), **called, **classes).run()
+    _Fab(namespace=_configured(*THERE), **called, **classes).run()
 
 
 def _configured(*bodies: Any) -> Collection:

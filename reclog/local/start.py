@@ -13,6 +13,7 @@ from reclog.engine.daemons.config import RecorderConfig
 
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
 from ..recordings.again import dials, entrances, stop_command
+from ..recordings.called import recognised
 from ..recordings.change import apply, changes, kept, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.launch import launch
@@ -52,6 +53,7 @@ def start_local(settings: LocalSettings, registry: Registry) -> Started:
 
 
 def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
+    settings = recognised(settings, registry, "local")
     settings = settled(settings, registry, f"local-{settings.port}")
     for other in registry.here():
         if other.kind == "local" and _is_meant(other, settings):
@@ -68,7 +70,8 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
     config = RecorderConfig.from_json(
         {**dataclasses.asdict(settings), **(shown.fields if shown else {}), "foreground_of": front}
     )
-    recording = registry.new(_name(settings), {**config.to_json(), "kind": "local", "host": None})
+    told = {**config.to_json(), "kind": "local", "host": None, "called": settings.called}
+    recording = registry.new(_name(settings), told)
     forget_the_oldest(registry)
     begin = recording.end
     process, answer = launch("recorder", recording)
@@ -80,7 +83,9 @@ def _start_alone(settings: LocalSettings, registry: Registry) -> Started:
 
 
 def _is_meant(other: Recording, settings: LocalSettings) -> bool:
-    """Tell whether what is asked for is that recording: by its port, a device that it dials, or its file."""
+    """Tell whether what is asked for is that recording: by name, port, a dialled device, or file."""
+    if settings.called == other.name:
+        return True
     if settings.port and other.port == settings.port:
         return True
     if set(settings.dial) & set(dials(other)):

@@ -36,6 +36,8 @@ def again_command(recording: Recording) -> str:
 
 def stop_command(recording: Recording) -> str:
     """Return the command that stops a recording."""
+    if recording.is_called:
+        return inv("kill", recording.name)
     if recording.host:
         return inv("kill", "--host", recording.host)
     if recording.port:
@@ -76,7 +78,7 @@ def ports_words(port_remote_in: Any, port_remote_out: Any) -> list[str]:
 def _local(recording: Recording) -> str:
     port = ["--port", str(recording.port)] if recording.port else []
     dial = [word for address in dials(recording) for word in ("--from", address)]
-    return inv("local", *port, *dial, "--file", recording.file)
+    return inv("local", *port, *dial, "--file", recording.file, *_called(recording))
 
 
 def _tremplin(recording: Recording) -> str:
@@ -86,4 +88,8 @@ def _tremplin(recording: Recording) -> str:
     except UsageError:  # its state was lost
         where = ["-H", recording.host]
     ports = ports_words(recording.port, facts.get("port_remote_out"))
-    return fab(*where, "tremplin", "--file", recording.file, *ports)
+    return fab(*where, "tremplin", "--file", recording.file, *ports, *_called(recording))
+
+
+def _called(recording: Recording) -> list[str]:
+    return ["--as", recording.name] if recording.is_called else []

@@ -38,7 +38,7 @@ def changes(running: Recording, settings: S) -> dict[str, Any]:
     wanted, differs = {}, []
     for name in settings.said:
         value = getattr(settings, name, None)
-        runs = running.facts.get(name, DEFAULTS[name])
+        runs = running.name if name == "called" else running.facts.get(name, DEFAULTS[name])
         if value in (None, runs) or name in _CHANGES_NOTHING or (name, value) == ("listener", "auto"):
             continue
         if name == "file" and is_file_of(running, value):
@@ -77,7 +77,7 @@ def kept(settings: S, facts: Mapping[str, Any], but: Collection[str] = ()) -> S:
     for field in dataclasses.fields(settings):
         name, value = field.name, facts.get(field.name)
         meant = _GOES_WITH.get(name, name)
-        if meant not in DEFAULTS or meant in (*settings.said, *_CHANGES_NOTHING, *but):
+        if meant not in DEFAULTS or meant in (*settings.said, *_CHANGES_NOTHING, "called", *but):
             continue
         if type(value) is type(getattr(settings, name)) and is_right(name, value):
             there[name] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,11 @@ from ..errors import UsageError
 
 #: Seconds of the longest wait that can be asked for: 11 days. A socket's timeout takes 24.
 LONGEST = 1_000_000
+#: What a word after a command is, and no recording's name.
+COMMANDS = (
+    *("local", "tremplin", "kill", "test-connection", "status", "tail", "view", "export", "history", "agent"),
+    *("boot", "publish", "subscribe", "completion"),
+)
 #: What may be asked for: a kind of listener, or the best that can do it.
 LISTENERS = ("auto", *KINDS)
 
@@ -33,6 +39,20 @@ def port_number(word: Any, option: str = "--port") -> int:
     if not 1 <= port <= 65535:
         raise UsageError(f"{option} {_said(word)} is no port: give a number from 1 to 65535.")
     return port
+
+
+def called(word: Any) -> str:
+    """Return what a recording is to be called; empty if `word` is. Raises UsageError."""
+    text = str(word)
+    if text in COMMANDS:
+        raise UsageError(f"--as {text} is the name of a command: give another one.")
+    # A folder of the registry, which hides none; never an option, nor a word with a meaning to a shell.
+    if text and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", text):
+        raise UsageError(
+            f"--as {_said(word)} can't be a name: give at most 40 letters, digits, dots, _ and -, no sign "
+            "first."
+        )
+    return text
 
 
 def file_path(word: Any, option: str = "--file", what: str = "the file to record to") -> str:

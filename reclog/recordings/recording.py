@@ -66,6 +66,11 @@ class Recording:
         return "tremplin" if self.facts.get("kind") == "tremplin" else "local"
 
     @property
+    def is_called(self) -> bool:
+        """Whether its name was given to it, by `--as`."""
+        return self.fact("called") == self.name
+
+    @property
     def file(self) -> str:
         """The recorded file, absolute; empty if unknown."""
         file = self.fact("file")

@@ -16,7 +16,8 @@ import platformdirs
 from reclog.engine.records import names
 from reclog.engine.records.jsonfile import write_json
 
-from ..errors import StateError
+from ..errors import NameTakenError, StateError
+from ..words import inv
 from .recording import Recording as Recording
 from .recording import has, is_file_of, word_of
 
@@ -104,20 +105,36 @@ class Registry:
     def new(self, name: str, config: Mapping[str, Any]) -> Recording:
         """Make the folder of a new recording; `name` gets a number if it is taken. Raises StateError.
 
-        A file that was recorded before has one, with its index: that is taken up.
+        A file that was recorded before has one, with its index: that is taken up, and is called as it was.
+        What the config says that it is called is its name. Raises NameTakenError where another one has that.
         """
         self.make()
         try:
             with self.names_settled():
-                folder = self._place(name, word_of(config.get("file")))
+                file, called = word_of(config.get("file")), word_of(config.get("called"))
+                own = next((one for one in self.past() if file and is_file_of(one, file)), None)
+                called = called or (own.name if own is not None and own.is_called else "")
+                folder = self._called(called, own) if called else self._place(name, own)
                 folder.mkdir(mode=0o700, exist_ok=True)
-                write_json(str(folder / names.CONFIG), {**config, "name": folder.name})
+                told = {**config, "name": folder.name, "called": called}
+                write_json(str(folder / names.CONFIG), told)
         except OSError as error:
             raise self._unusable(error) from error
         return Recording(folder)
 
-    def _place(self, name: str, file: str) -> Path:
-        own = next((one for one in self.past() if file and is_file_of(one, file)), None)
+    def _called(self, name: str, own: Recording | None) -> Path:
+        folder = self.folder / name
+        if own is not None and own.name == name:
+            return folder
+        if has(folder, names.CONFIG, names.PAST) or Recording(folder).is_locked():
+            other = Recording(folder)
+            free = f", or `{inv('history', '--forget', name)}`" if other.is_past else ""
+            raise NameTakenError(
+                f"{name} is the recording of {other.file}: give another name with --as{free}."
+            )
+        return own.folder.rename(folder) if own is not None else folder
+
+    def _place(self, name: str, own: Recording | None) -> Path:
         if own is not None and re.fullmatch(rf"{re.escape(name)}(-\d+)?", own.name):
             return own.folder
         number = 1

@@ -15,6 +15,7 @@ from ..errors import UsageError
 from .checks import (
     address,
     byte_size,
+    called,
     count,
     dialled,
     file_path,
@@ -35,6 +36,7 @@ from .checks import (
 DEFAULTS: dict[str, Any] = {
     "port": 55514,
     "file": "file.log",
+    "called": "",
     "bind": None,
     "listener": "auto",
     "framing": "auto",
@@ -66,7 +68,7 @@ DEFAULTS: dict[str, Any] = {
     "take_over": False,
 }
 #: Those that are not called as their options are, which are words of Python's, or of a recording.
-OPTIONS = {"dial": "from", "names": "name"}
+OPTIONS = {"called": "as", "dial": "from", "names": "name"}
 #: All addresses of this machine, and of a tremplin: there both families, as far as it has them.
 BIND_HERE, BIND_THERE = "0.0.0.0", "::"
 #: What datagrams can't have. Where it is asked for they are off, and --udp beside it is wrong.
@@ -81,6 +83,8 @@ class Settings:
 
     #: Absolute.
     file: str
+    #: Empty: by its port, and its host.
+    called: str
     #: Of this machine, or of the tremplin.
     bind: str
     listener: str
@@ -159,10 +163,11 @@ def resolve_tremplin(
 ) -> TremplinSettings:
     """Return the settings of `fab tremplin` for `host`, one of `hosts`. Raises UsageError."""
     words = merged(flags, config)
-    file = str(words["file"])
-    if hosts > 1 and "{host}" not in file:
-        raise UsageError("--file needs {host} in it for several hosts, as logs/{host}.log: one file each.")
-    words["file"] = file.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))
+    for name, option, example in (("file", "--file", "logs/{host}.log"), ("called", "--as", "{host}")):
+        word = str(words[name])
+        if hosts > 1 and word and "{host}" not in word:
+            raise UsageError(f"{option} needs {{host}} in it for several hosts, as {example}: one for each.")
+        words[name] = word.replace("{host}", re.sub(r"[^A-Za-z0-9.-]", "_", host))
     given, out = words["port_local"] is not None, words["port_remote_out"]
     # socat checks networks where it listens to IPv4 alone.
     everywhere = BIND_HERE if words["listener"] == "socat" and networks(words["allow"]) else BIND_THERE
@@ -193,6 +198,7 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str, udp:
     """
     return {
         "file": file_path(words["file"]),
+        "called": called(words["called"]),
         "bind": address(words["bind"] if words["bind"] is not None else everywhere),
         "listener": listener(words["listener"]),
         "framing": framing(words["framing"]),

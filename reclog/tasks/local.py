@@ -44,6 +44,7 @@ def local(
     c: Context,
     port: Any = None,
     file: Any = None,
+    as_: Any = None,
     bind: Any = None,
     listener: Any = None,
     framing: Any = None,

@@ -12,6 +12,7 @@ ASKED = {
 #: What `inv local` and `fab tremplin` have, each in one row of 80 columns (docs/options.md says more); a task
 #: says itself what differs there.
 SHARED = {
+    "as": "Call it so: every command takes its name.",
     "framing": "auto: newline, NUL or count; lines: newlines only.",
     "stamp": "Begin each line with its time (UTC) and sender.",
     "no-stamp": "Undo --stamp.",

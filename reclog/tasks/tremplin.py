@@ -49,6 +49,7 @@ def tremplin(
     port_remote_out: Any = None,
     port_local: Any = None,
     file: Any = None,
+    as_: Any = None,
     bind: Any = None,
     listener: Any = None,
     framing: Any = None,

@@ -19,6 +19,7 @@ from reclog.engine.stores.file import RecordedFile
 from ..console import size
 from ..errors import AlreadyRecordedError, ForbiddenError, LinesStayError, ReclogError
 from ..recordings.again import entrances
+from ..recordings.called import recognised, refuse_another
 from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.past import forget_the_oldest
@@ -61,6 +62,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
     unless something was sent there meanwhile (LinesStayError).
     """
     host = resolve(target)
+    settings = recognised(settings, registry, "tremplin", host.login)
     with registry.one_at_a_time(_name(host, settings)):
         settings = settled(settings, registry, _name(host, settings))
         recording = _own_recording(host, settings, registry)
@@ -68,6 +70,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
             _take_up(recording, settings, say)
             return Opened(Recording(recording.folder), None)  # as it is by now
         if recording is not None:
+            refuse_another(settings, recording)
             settings = kept(settings, recording.facts, but=["listener"])
         check_rotation(settings)
         _refuse_recorded_file(settings.file, registry, recording)
@@ -165,6 +168,7 @@ def _collector_config(
     return {
         **told,
         "name": recording.name,
+        "called": recording.fact("called"),
         "kind": "tremplin",
         "host": alias,
         "login": host.login,
@@ -190,7 +194,7 @@ def _new_recording(
 ) -> Recording:
     """Make the recording's folder; it goes again if the call fails, unless the relay has lines for it."""
     begun = {"host": host.target.host, "port": settings.port_remote_in, "file": settings.file}
-    facts = {"kind": "tremplin", "starting": True, "login": host.login, **begun}
+    facts = {"kind": "tremplin", "starting": True, "login": host.login, "called": settings.called, **begun}
     recording = registry.new(_name(host, settings), facts)
     forget_the_oldest(registry)
 

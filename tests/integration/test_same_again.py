@@ -6,7 +6,7 @@ import contextlib
 import socket
 
 import psutil
-from bench import BIN, Home, wait_until
+from bench import BIN, Home, daemon_in, wait_until
 
 ADDRESS = "127.0.0.1"
 
@@ -63,6 +63,27 @@ def test_what_can_not_change_is_said_and_nothing_does(home: Home) -> None:
     before.resume()
     assert not recording.events("settings changed")
     assert recording.daemon == before
+
+
+def test_a_name_is_all_that_is_said_again(home: Home) -> None:
+    recording = home.local("--as", "kitchen", "--listener", "builtin")
+    named = f"kitchen: 0.0.0.0:{recording.port} (builtin) -> {recording.file}\n"
+    done = home.inv("local", "--as", "kitchen", "--stamp")
+    assert (named in done.stdout, "Changed: --stamp" in done.stdout) == (True, True), done.stderr
+    assert "Stop: inv kill kitchen\n" in done.stdout
+    assert "runs with --as kitchen, and that" in again(home, recording.port, "--as", "den", status=1)
+    other = home.to_be()
+    done = home.inv("local", "--as", "kitchen", "--port", str(other.port), "--file", str(other.file))
+    assert (done.returncode, f"kitchen runs with --port {recording.port}, --file" in done.stderr) == (1, True)
+    for words in (["test-connection"], ["status"], ["tail", "--no-follow"], ["history"], ["kill"]):
+        done = home.inv(*words, "kitchen")
+        assert (done.returncode, done.stderr) == (0, ""), words
+    assert home.inv("kill", "kitchen").returncode == 1
+    done = home.inv("local", "--as", "kitchen", "--listener", "builtin")
+    assert named in done.stdout, done.stderr
+    daemon_in(home.recordings / "kitchen").kill()
+    wait_until(lambda: recording.status()["state"] == "dead")
+    assert named in home.inv("local", "--as", "kitchen", "--listener", "builtin").stdout
 
 
 def test_a_socat_is_told_when_it_starts(home: Home) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 
-from bench import wait_until
+from bench import events_in, wait_until
 from tremplin_bench import Tremplin, TremplinRecording
 
 
@@ -56,7 +56,14 @@ def test_a_relay_changes_while_it_runs_and_its_next_start_knows(trem: Tremplin) 
 
 
 def test_what_a_relay_can_not_change_is_said(trem: Tremplin) -> None:
-    recording = trem.open("--bind", "127.0.0.1", "--max-per-address", "9")
+    recording = trem.open("--bind", "127.0.0.1", "--max-per-address", "9", "--as", "{host}.kitchen")
+    name = f"{recording.status()['host']}.kitchen"
+    assert recording.status()["name"] == name
+    done = trem.fab("tremplin", "--as", name)
+    assert done.returncode == 0, done.stderr
+    assert f"Stop: inv kill {name}\n" in done.stdout
+    done = recording.again("--as", "den")
+    assert (done.returncode, f"{name} runs with --as {name}, and that" in done.stderr) == (1, True)
     done = recording.again("--bind", "::", "--stamp")
     assert done.returncode == 1
     assert "runs with --bind 127.0.0.1, and that does not change while it runs: `inv kill" in done.stderr
@@ -67,4 +74,4 @@ def test_what_a_relay_can_not_change_is_said(trem: Tremplin) -> None:
     assert "is not changed (" in done.stderr
     assert "it does not answer" in done.stderr
     relay.resume()
-    assert not recording.events("settings changed")
+    assert not events_in(recording.folder.with_name(name), "settings changed")

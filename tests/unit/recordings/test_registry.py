@@ -38,7 +38,7 @@ def test_an_empty_registry(registry: Registry) -> None:
 def test_a_new_recording_is_private(registry: Registry) -> None:
     recording = registry.new("local-1", {"port": 1, "file": "/x"})
     assert recording.name == "local-1"
-    assert recording.facts == {"port": 1, "file": "/x", "name": "local-1"}
+    assert recording.facts == {"port": 1, "file": "/x", "name": "local-1", "called": ""}
     for folder in (recording.folder, registry.folder, registry.root):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
     assert stat.S_IMODE((recording.folder / "config.json").stat().st_mode) == 0o600
