@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
-from bench import ROOT, Home, wait_until
+from bench import ROOT, Home, Running, wait_until
 
 README = (ROOT / "README.md").read_text()
 START, SENDERS, OPTIONS = (
@@ -28,9 +30,12 @@ def test_the_two_commands_are_the_ones_that_are_run() -> None:
     assert [FIRST.startswith(text.strip()) for text in snippets("sh", START)] == [True]
 
 
-def test_every_snippet_is_run_by_a_test_here() -> None:
-    languages = set(re.findall(r"^```(\w+)$", HOW, re.MULTILINE))
-    assert languages == {"sh", "bash", "python", "yaml", "cpp", "console"}
+#: Languages of snippets that tests run; and of those that none can, or that show a dialogue.
+RUN, NOT_RUN = {"sh", "bash", "python", "js", "c"}, {"yaml", "ini", "text", "cpp", "console"}
+
+
+def test_every_snippet_that_can_run_is_run() -> None:
+    assert set(re.findall(r"^```(\w+)$", HOW, re.MULTILINE)) == RUN | NOT_RUN
 
 
 @pytest.mark.parametrize("page", [README, START], ids=["README", "start"])
@@ -57,13 +62,70 @@ def test_bash_snippet(home: Home, script: str) -> None:
         assert all(text.encode() in recording.read() for text in said)
 
 
-@pytest.mark.parametrize("number", range(len(snippets("python"))))
-def test_python_snippet(home: Home, number: int) -> None:
-    recording = home.local()
-    done = home.run(sys.executable, "-c", snippets("python")[number].replace("55514", str(recording.port)))
+def says(home: Home, recording: Running, *command: str) -> None:
+    """Have a program say its hello to a recording."""
+    done = home.run(*command)
     assert done.returncode == 0, done.stderr
     wait_until(lambda: recording.read().endswith(b"\n"))
     assert b"hello from" in recording.read()
+
+
+@pytest.mark.parametrize("script", snippets("python"))
+def test_python_snippet(home: Home, script: str) -> None:
+    recording = home.local()
+    says(home, recording, sys.executable, "-c", script.replace("55514", str(recording.port)))
+
+
+@pytest.mark.parametrize(
+    ("program", "script"),
+    [
+        (str(Path(sys.executable).parent / "micropython"), snippets("python", SENDERS)[-1]),
+        ("node", snippets("js", SENDERS)[0]),
+    ],
+    ids=["MicroPython", "Node"],
+)
+def test_snippet_of_another_language(home: Home, program: str, script: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not here")
+    recording = home.local()
+    file = home.path / "snippet"
+    file.write_text(script.replace("55514", str(recording.port)))
+    says(home, recording, program, str(file))
+    assert recording.read() in (b"hello from MicroPython\n", b"hello from Node\n")
+
+
+#: What ESP-IDF has and this machine has not, and a firmware that logs in two pieces.
+ESP_IDF = """
+typedef int (*vprintf_like_t)(const char *, va_list);
+static vprintf_like_t log_vprintf = vprintf;
+vprintf_like_t esp_log_set_vprintf(vprintf_like_t new) { log_vprintf = new; return vprintf; }
+static void say(const char *format, ...) {
+    va_list words;
+    va_start(words, format), log_vprintf(format, words), va_end(words);
+}
+"""
+FIRMWARE = """
+int main(void) {
+    log_by_network();
+    say("I (%d) ", 42), say("%s: hello from %s\\n", "app", "ESP-IDF");
+    return 0;
+}
+"""
+
+
+def test_the_snippet_for_esp_idf(home: Home) -> None:
+    recording = home.local()
+    text = (
+        snippets("c", SENDERS)[0].replace("55514", str(recording.port)).replace("192.168.1.10", "127.0.0.1")
+    )
+    sockets = "#include <arpa/inet.h>\n#include <sys/socket.h>\n#include <unistd.h>"
+    text = text.replace('#include "esp_log.h"', ESP_IDF).replace('#include "lwip/sockets.h"', sockets)
+    (home.path / "firmware.c").write_text(text + FIRMWARE)
+    built = str(home.path / "firmware")
+    done = home.run("cc", "-Wall", "-Wextra", "-Werror", "-o", built, str(home.path / "firmware.c"))
+    assert done.returncode == 0, done.stderr
+    says(home, recording, built)
+    assert recording.read() == b"I (42) app: hello from ESP-IDF\n"
 
 
 def test_every_link_leads_somewhere() -> None:
