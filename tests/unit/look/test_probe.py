@@ -67,10 +67,10 @@ def test_a_line_is_found_that_was_set_aside_or_comes_behind(
         file.rename(file.with_suffix(".1"))
         file.write_bytes(first)
 
-    acts = iter([lambda: rotated(b"x\n", b"y\n"), lambda: rotated(b"nonce\n", b"z\n")])
-    monkeypatch.setattr("reclog.look.probe.time.sleep", lambda _: next(acts, lambda: None)())
+    texts = iter([(b"x\n", b"y\n"), (b"nonce\n", b"z\n")])
+    monkeypatch.setattr("reclog.look.probe.time.sleep", lambda _: rotated(*next(texts)))
     assert find_line(str(file), b"nonce", 7, 10.0) is not None
-    assert next(acts, None) is None  # it was not there before
+    assert next(texts, None) is None  # it was not there before
 
 
 def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
