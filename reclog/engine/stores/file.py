@@ -5,9 +5,6 @@ Rules kept here:
 - Text added is written once, in order. What a write cut short is completed, not repeated.
 - Before each batch the file is looked at by name: renamed or removed, a new one is opened; changed by
   somebody else, the next line begins on a line of its own. Nobody's text is overwritten (O_APPEND).
-- A file has one writer: the lock is flock(2) on the file itself, so it ends with the process.
-  A device has none.
-- It is opened through no link that a stranger made, whatever was put in its place since the last look.
 """
 
 from __future__ import annotations
@@ -21,8 +18,8 @@ from typing import Any, Callable, Hashable
 from ..errors import FileTaken, FileUnusable
 from ..records.events import Say
 from ..system.disk import DISK, Disk
-from ..system.locks import lock_holder
 from .index.writer import IndexWriter
+from .opening import ends_inside_line, is_recordable, lock, open_recorded, why_not
 from .store import PausingStore
 
 #: Bytes of one write at most.
@@ -65,14 +62,14 @@ class RecordedFile(PausingStore):
     def open(self) -> int:
         """Open the file and become its only writer; its descriptor. Raises FileUnusable, FileTaken."""
         try:
-            fd = _open(self._disk, self.path)
+            fd = open_recorded(self._disk, self.path)
         except OSError as error:
-            raise FileUnusable(_why_not(self.path, error)) from error
-        if not _recordable(self._disk.fstat(fd).st_mode):
+            raise FileUnusable(why_not(self.path, error)) from error
+        if not is_recordable(self._disk.fstat(fd).st_mode):
             self._disk.close(fd)
             raise FileUnusable(f"{self.path} is not a regular file: name another with --file.")
         try:
-            _lock(self._disk, fd)
+            lock(self._disk, fd)
         except BlockingIOError as error:
             self._disk.close(fd)
             raise FileTaken(
@@ -171,11 +168,11 @@ class RecordedFile(PausingStore):
             self._touched = False
 
     def _reopen(self, how: str) -> None:
-        fd = _open(self._disk, self.path)
+        fd = open_recorded(self._disk, self.path)
         try:
-            if not _recordable(self._disk.fstat(fd).st_mode):
+            if not is_recordable(self._disk.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file any more")
-            _lock(self._disk, fd)
+            lock(self._disk, fd)
             self._leaving(self._fd)
         except OSError:
             self._disk.close(fd)
@@ -204,54 +201,4 @@ class RecordedFile(PausingStore):
 
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""
-        self.batch.restart(self._regular and _ends_inside_line(self._disk, self._fd, self._size))
-
-
-def _open(disk: Disk, path: str) -> int:
-    # O_NONBLOCK: opening a FIFO that nobody reads must not hang before we can refuse it.
-    flags = os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
-    try:
-        return disk.open(path, flags | os.O_RDWR)
-    except PermissionError:
-        return disk.open(path, flags | os.O_WRONLY)
-
-
-def _recordable(mode: int) -> bool:
-    return stat.S_ISREG(mode) or stat.S_ISCHR(mode)
-
-
-def _lock(disk: Disk, fd: int) -> None:
-    file = disk.fstat(fd)
-    if not stat.S_ISREG(file.st_mode):
-        return  # a device has room for all
-    try:
-        disk.lock(fd)
-    except BlockingIOError as error:
-        raise BlockingIOError(error.errno, f"locked by {lock_holder(file)}") from error
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
-            raise  # some network file systems know no locks: there the registry alone refuses
-
-
-def _ends_inside_line(disk: Disk, fd: int, size: int) -> bool:
-    if size == 0:
-        return False
-    try:
-        return disk.pread(fd, 1, size - 1) != b"\n"
-    except OSError:
-        return True  # write-only for us: a newline too many beats two lines in one
-
-
-def _why_not(path: str, error: OSError) -> str:
-    folder = os.path.dirname(path) or "."
-    if error.errno == errno.EISDIR:
-        return f"{path} is a directory: name a file in it with --file."
-    if error.errno == errno.ENXIO:
-        return f"{path} is not a regular file: name another with --file."
-    if error.errno == errno.ENOENT:
-        return f"The folder {folder} does not exist: make it (mkdir -p) or name another file with --file."
-    if error.errno == errno.ENOTDIR:
-        return f"{folder} is not a folder: name another file with --file."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{path} is not writable for you ({error.strerror}): name another file with --file."
-    return f"{path} can't be opened ({error.strerror}): name another file with --file."
+        self.batch.restart(self._regular and ends_inside_line(self._disk, self._fd, self._size))
