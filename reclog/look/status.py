@@ -69,6 +69,11 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "udp": recording.counters.get("udp") is True and alive,
                 "datagrams": recording.count("datagrams"),
                 "datagrams_dropped": recording.count("datagrams_dropped"),
+                # What was set aside of the file, and when that is done next, by the clock and by its bytes.
+                "pieces": recording.count("pieces"),
+                "pieces_bytes": recording.count("pieces_bytes"),
+                "rotates_at": _known(recording, "rotates_at", float, int) if alive else None,
+                "rotates_at_bytes": _known(recording, "rotates_at_bytes", int) if alive else None,
                 "bind": recording.bind or None,
                 "events": str(recording.folder / names.EVENTS),
                 "holes": str(recording.folder / names.HOLES),

@@ -413,12 +413,33 @@ class SimDisk(Disk):
             raise _error(errno.ENOENT, path)
         if by in self.folders:
             raise _error(errno.EISDIR, path)
-        assert self._folder_of(by) is folder, "names move within a folder only"
         if path == by:
             return
         death = self._before()
-        folder.change(Naming(os.path.basename(by), inode, before=name))
+        other = self._folder_of(by)
+        if other is folder:
+            folder.change(Naming(os.path.basename(by), inode, before=name))
+        else:  # a power cut may leave one, both or none: nothing counts on more
+            other.change(Naming(os.path.basename(by), inode))
+            folder.change(Naming(name, None))
+        for opened in self._opened.values():
+            if opened.inode is inode and opened.path == path:
+                opened.path = by
         self._after(death)
+
+    def link(self, path: str, by: str) -> None:
+        self._alive()
+        inode = self.find(path)
+        if inode is None:
+            raise _error(errno.ENOENT, path)
+        if self.find(by) is not None:
+            raise _error(errno.EEXIST, by)
+        death = self._before()
+        self._folder_of(by).change(Naming(os.path.basename(by), inode))
+        self._after(death)
+
+    def be_like(self, fd: int, other: int) -> None:
+        self._alive()
 
     def unlink(self, path: str) -> None:
         self._alive()

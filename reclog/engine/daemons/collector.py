@@ -39,8 +39,8 @@ class Collector:
         self.loop = daemon.loop
         self.say = daemon.log.say
         self.take_over = config.take_over
-        outlet = OUTLETS[config.outlet]
-        self.outlet = outlet(daemon.loop, config.file, daemon.folder, self.say, daemon.disk)
+        outlet, rotating = OUTLETS[config.outlet], config.set_aside.rotating
+        self.outlet = outlet(daemon.loop, config.file, daemon.folder, self.say, daemon.disk, rotating)
         #: The spool's end, as far as we were told.
         self.end = 0
         self.remote = Remote()
@@ -62,7 +62,7 @@ class Collector:
         self.acks = Acks(self.loop, self.outlet, daemon.disk, self.say, self._send, self._retry)
         self._look_timer = self.loop.timer(self._look)
         self._retry_timer = self.loop.timer(self._retry)
-        daemon.show(self._changes, self._facts)
+        daemon.show(self._changes, self._facts, self._adopt)
 
     def run(self) -> None:
         """Start, collect until told to end or until all is here, leave. Raises EngineError."""
@@ -261,6 +261,9 @@ class Collector:
             self.disconnected(f"silent for {_now() - self._heard_at:.1f} s")
             self.tunnel.make_anew()  # it is dead; ssh itself would notice later
         self.tunnel.look()
+
+    def _adopt(self, config: CollectorConfig) -> None:
+        self.outlet.rotate_as(config.set_aside.rotating)
 
     def _changes(self) -> object:
         outlet = self.outlet

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..stores.file import RecordedFile
-from ..stores.index.writer import IndexWriter
+from ..stores.rotated import RotatedFile
 from .config import RecorderConfig
 from .daemon import Daemon
 from .entrance import DRAIN_WITHIN, Entrance
@@ -18,10 +17,11 @@ class Recorder:
         self.daemon = daemon
         self.loop = daemon.loop
         self.config = config
-        index = IndexWriter(self.loop, daemon.folder, daemon.log.say, daemon.disk)
-        self.sink = RecordedFile(config.file, daemon.log.say, daemon.disk, index=index)
+        self.sink = RotatedFile(
+            self.loop, config.file, daemon.folder, daemon.log.say, config.set_aside.rotating, daemon.disk
+        )
         self.entrance = Entrance(self.loop, self.sink, config.listening, daemon.folder, daemon.log)
-        daemon.show(self._changes, self._facts, lambda config: self.entrance.adopt(config.listening))
+        daemon.show(self._changes, self._facts, self._adopt)
 
     def run(self) -> None:
         """Start, record until told to stop, drain, leave. Raises EngineError if it can't start."""
@@ -58,8 +58,12 @@ class Recorder:
         )
         self.sink.close()
 
+    def _adopt(self, config: RecorderConfig) -> None:
+        self.entrance.adopt(config.listening)
+        self.sink.rotate_as(config.set_aside.rotating)
+
     def _changes(self) -> object:
-        return self.sink.batch.bytes, self.sink.paused, self.entrance.changes()
+        return self.sink.batch.bytes, self.sink.base, self.sink.paused, self.entrance.changes()
 
     def _facts(self) -> dict[str, Any]:
         reason = self.sink.paused or self.entrance.down

@@ -12,16 +12,17 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from typing import Any
+import time
+from typing import Any, Callable, Hashable
 
 from ..errors import FileUnusable
 from ..feed.protocol import FeedError
 from ..records.events import Say
 from ..records.jsonfile import read_json, write_json
 from ..records.names import CHECKPOINT
-from ..stores.file import RecordedFile
 from ..stores.index.format import Run
-from ..stores.index.writer import IndexWriter
+from ..stores.rotated import RotatedFile
+from ..stores.rotation import NOT_AT_ALL, Rotating
 from ..system.disk import DISK, Disk
 from ..system.loop import Loop
 from .arrivals import Arrivals, notes
@@ -33,11 +34,20 @@ from .outlet import Settling
 class Landing:
     """One file that is given the bytes of a spool, in order, from an offset on: an `Outlet`."""
 
-    def __init__(self, loop: Loop, path: str, folder: str, say: Say, disk: Disk = DISK) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        path: str,
+        folder: str,
+        say: Say,
+        disk: Disk = DISK,
+        rotating: Rotating = NOT_AT_ALL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Checkpoint and index are kept in `folder`; `say` is told what happens to `path`."""
         self.path = path
-        self._index = IndexWriter(loop, folder, say, disk)
-        self.file = RecordedFile(path, say, disk, self._leaving, self._touched, self._index)
+        self.file = RotatedFile(loop, path, folder, say, rotating, disk, self._leaving, self._touched, clock)
+        self._index = self.file.index
         self.spool = ""
         self.offset = 0
         self.settled = 0
@@ -80,6 +90,10 @@ class Landing:
             self._read_checkpoint()
         except OSError as error:
             raise FileUnusable(f"{self.file.path} can't be read ({error.strerror}).") from error
+
+    def rotate_as(self, rotating: Rotating) -> None:
+        """Have the file cut so from now on."""
+        self.file.rotate_as(rotating)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -126,11 +140,11 @@ class Landing:
             self._end_comparing()
             if goes_on:
                 self.file.go_on(self._who)
-            elif other or comparer.matched != self.file.size:
+            if other or (not goes_on and comparer.matched != self.file.size):
                 # Ours does not go on right behind what the checkpoint covers. Killed before the next one, we
                 # would not find it again, and write all twice: so one is saved before anything is written.
                 self._generation += 1
-                self.file.touch()
+                self.file.touch(self._who if goes_on else None)
                 if not other:
                     there = self.file.size - comparer.matched
                     self._say("file changed", how="added to while nobody recorded", bytes=there)
@@ -171,11 +185,11 @@ class Landing:
         self._generation += 1
         self._disk.fdatasync(fd)
 
-    def _touched(self) -> None:
-        # Somebody touched the file: what we wrote so far is behind us, wherever it is now.
+    def _touched(self, goes_on: Hashable) -> None:
+        # Not as we left it: what we wrote so far is behind us, wherever it is now.
         self._generation += 1
         if self.spool and self._comparer is None:
-            settling = self._settling(inside=False)
+            settling = self._settling(inside=goes_on == self._who)
             settling.sync()
             settling.end()
 
@@ -225,7 +239,8 @@ class Landing:
         if not path:
             self._say("file changed", how="truncated or replaced while nobody recorded", offset=saved.offset)
             return
-        same = path == self.file.path
+        goes_on = self.file.goes_on_from(path)
+        same = path == self.file.path or goes_on
         if not same:
             self._say("file changed", how="renamed while nobody recorded", now=path)
         fd = self._compared_fd = self._disk.open(path, os.O_RDONLY)
@@ -233,6 +248,7 @@ class Landing:
         self._comparer = Comparer(
             lambda position, count: self._disk.pread(fd, count, position), saved.size, same, saved.inside
         )
+        self.file.uncut = True
 
     def _comparing_own(self) -> bool:
         """Tell whether the file compared is the one that is appended to."""
@@ -254,6 +270,7 @@ class Landing:
     def _end_comparing(self) -> None:
         self._comparer = None
         self._undecided = []
+        self.file.uncut = False
         if self._compared_fd >= 0:
             self._disk.close(self._compared_fd)
             self._compared_fd = -1

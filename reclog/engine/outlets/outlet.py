@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple, Protocol
 
+from ..stores.rotation import Rotating
+
 
 class Settling(NamedTuple):
     """What an outlet has by now, on its way to be there for good: `sync`, then `end`."""
@@ -38,6 +40,9 @@ class Outlet(Protocol):
 
     def open(self) -> None:
         """Be ready, and know where to go on. Raises EngineError."""
+
+    def rotate_as(self, rotating: Rotating) -> None:
+        """Have what it fills cut so from now on, as far as that can be."""
 
     def close(self) -> None:
         """Let go of what it fills."""

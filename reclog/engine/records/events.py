@@ -19,6 +19,8 @@ from typing import Any, Callable
 
 #: States an event with its facts, as `EventLog.say` does: what whoever has something to state is handed.
 Say = Callable[..., None]
+#: What whoever sends much causes: said by those who know no better, it is mentioned.
+AT_WILL = frozenset({"rotated"})
 
 
 class EventLog:
@@ -36,7 +38,7 @@ class EventLog:
     def say(self, event: str, **facts: Any) -> None:
         """Log `event` with its facts; times and lengths in seconds, sizes in bytes."""
         line = _line(event, facts)
-        if self.holes is not None:
+        if self.holes is not None and event not in AT_WILL:
             self.holes.append(line)
         self.events.append(line)
         self.pay()

@@ -35,12 +35,12 @@ class RecordedFile(PausingStore):
         say: Say,
         disk: Disk = DISK,
         leaving: Callable[[int], None] = lambda fd: None,
-        touched: Callable[[], None] = lambda: None,
+        touched: Callable[[Hashable], None] = lambda goes_on: None,
         index: IndexWriter | None = None,
     ) -> None:
         """`leaving` is called with the descriptor of a file that was renamed or removed, before it is closed;
-        `touched` when somebody else has changed the file, before anything is written behind that. `index` is
-        told what was written.
+        `touched` when the file is not as we left it, before anything is written behind that, with whoever
+        goes on with the half line at its end. `index` is told what was written.
         """
         super().__init__(say)
         self.path = path
@@ -56,8 +56,9 @@ class RecordedFile(PausingStore):
         self._regular = True
         #: Whether the folder was synced since the file was opened: it may be we who made it.
         self.named = False
-        # Whether somebody has touched the file, and nobody was told yet.
+        # Whether the file is not as we left it, and nobody was told yet; who goes on at its end.
         self._touched = False
+        self._goes_on: Hashable = None
 
     def open(self) -> int:
         """Open the file and become its only writer; its descriptor. Raises FileUnusable, FileTaken."""
@@ -107,9 +108,12 @@ class RecordedFile(PausingStore):
             except PermissionError:
                 pass  # a folder that we may use, and not read
 
-    def touch(self) -> None:
-        """Have it told that the file was touched before anything more is written."""
-        self._touched = True
+    def touch(self, goes_on: Hashable = None) -> None:
+        """Have it told that the file was touched before anything more is written.
+
+        Who `goes_on` does so with the half line at its end.
+        """
+        self._touched, self._goes_on = True, goes_on
 
     def go_on(self, who: Hashable) -> None:
         """Take the half line at the file's end for one of `who`."""
@@ -159,12 +163,16 @@ class RecordedFile(PausingStore):
             how = "truncated" if now.st_size < self._size else "added to"
             self._say("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
             self._size = now.st_size
-            self._touched = True
+            self.touch()
             if self._index is not None:
                 self._index.touched()
             self._begin_anew()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have it told that the file was touched: if that fails nothing is written, and it is tried again."""
         if self._touched:
-            self._on_touched()  # if that fails nothing is written, and it is tried again
+            self._on_touched(self._goes_on)
             self._touched = False
 
     def _reopen(self, how: str) -> None:
@@ -182,7 +190,7 @@ class RecordedFile(PausingStore):
         except OSError:
             pass
         self._say("file reopened", how=how)
-        self._touched = True
+        self.touch()
         self._take_up(fd)
 
     def _take_up(self, fd: int) -> None:

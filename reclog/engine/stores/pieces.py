@@ -74,7 +74,7 @@ def base(folder: str, disk: Disk = DISK) -> int:
 
 def path_of(file: str, piece: Piece, disk: Disk = DISK) -> str:
     """Return where a piece of the recorded `file` is, plain or compressed; empty if it is gone."""
-    plain = os.path.join(os.path.dirname(file), piece.name)
+    plain = beside(os.path.realpath(file), piece)
     try:
         if disk.stat(plain).st_size >= piece.size:
             return plain
@@ -85,6 +85,11 @@ def path_of(file: str, piece: Piece, disk: Disk = DISK) -> str:
     except OSError:
         return ""
     return f"{plain}.gz"
+
+
+def beside(file: str, piece: Piece) -> str:
+    """Return where a piece is while it is plain: beside the recorded `file`, itself and no link to it."""
+    return os.path.join(os.path.dirname(file), piece.name)
 
 
 def index_folder(folder: str, piece: Piece) -> str:
@@ -119,19 +124,17 @@ def read(folder: str, disk: Disk = DISK) -> Listed:
 
 def is_made(listed: Listed, disk: Disk = DISK) -> bool:
     """Tell whether what is pending is a piece: the recorded file is another by now."""
-    piece = listed.pending
-    if piece is None:
+    if listed.pending is None:
         return False
     try:
-        if disk.stat(listed.file).st_ino == piece.inode:
-            return False
-    except (OSError, ValueError):
-        pass  # where there are no links, there is a moment without a file
-    try:
-        beside = os.path.join(os.path.dirname(listed.file), piece.name)
-        return disk.stat(beside).st_ino == piece.inode
+        there = disk.stat(beside(listed.file, listed.pending))
     except (OSError, ValueError):
         return False
+    try:
+        now = disk.stat(listed.file)
+    except OSError:
+        return True  # where there are no links there is a moment without a file
+    return (there.st_dev, there.st_ino) != (now.st_dev, now.st_ino)
 
 
 class Journal:

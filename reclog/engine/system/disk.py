@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from typing import List, Union
 
 from .links import open_trusted
@@ -60,6 +61,20 @@ class Disk:
     def replace(self, path: str, by: str) -> None:
         """Give the file at `path` the name `by`, in the place of what had it."""
         os.replace(path, by)
+
+    def link(self, path: str, by: str) -> None:
+        """Give the file at `path` the name `by`, too."""
+        os.link(path, by, follow_symlinks=False)
+
+    def be_like(self, fd: int, other: int) -> None:
+        """Give the open file the mode of another, and the owner as far as we may."""
+        now, wanted = os.fstat(fd), os.fstat(other)
+        if (now.st_uid, now.st_gid) != (wanted.st_uid, wanted.st_gid):
+            try:
+                os.fchown(fd, wanted.st_uid, wanted.st_gid)
+            except PermissionError:
+                pass
+        os.fchmod(fd, stat.S_IMODE(wanted.st_mode))
 
     def unlink(self, path: str) -> None:
         os.unlink(path)

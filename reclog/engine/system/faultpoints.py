@@ -8,10 +8,10 @@ that reaches it renames the file (so it happens once) and does what the file say
     fail ERRNO     the operation fails: `fail EIO`, `fail ENOSPC`
     short BYTES    a write takes only so many bytes
 
-A point is `<what>.<before|after>-<operation>`: the operations (write, truncate, sync, create, replace,
-delete) on what they are done to (`file`, `index`, `segment`, `folder`, or a state file's name, as
-`spool.json`), and the acks that a collector sends and a relay takes: `ack.before-send`, `ack.after-send`,
-`ack.before-take`, `ack.after-take`.
+A point is `<what>.<before|after>-<operation>`: the operations (write, truncate, sync, create, link, replace,
+delete) on what they are done to (`file`, the `new` one that takes its place, a `piece`, the `journal` of
+these, `index`, `segment`, `folder`, or a state file's name, as `spool.json`), and the acks that a collector
+sends and a relay takes: `ack.before-send`, `ack.after-send`, `ack.before-take`, `ack.after-take`.
 Without the variable a daemon has the plain disk, so that the points cost nothing.
 """
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 from typing import Dict
 
@@ -90,9 +91,16 @@ class FaultyDisk(Disk):
         super().fdatasync(fd)
         self.reach(f"{self._names[fd]}.after-sync")
 
+    def link(self, path: str, by: str) -> None:
+        self.reach(f"{_what(by)}.before-link")
+        super().link(path, by)
+        self.reach(f"{_what(by)}.after-link")
+
     def replace(self, path: str, by: str) -> None:
         self.reach(f"{_what(by)}.before-replace")
         super().replace(path, by)
+        # What is open of a new file is the file's from now on.
+        self._names = {fd: _what(by) if name == "new" else name for fd, name in self._names.items()}
         self.reach(f"{_what(by)}.after-replace")
 
     def unlink(self, path: str) -> None:
@@ -109,6 +117,10 @@ def disk() -> Disk:
 
 def _what(path: str) -> str:
     name = os.path.basename(path)
+    if re.search(r"\.\d{8}T\d{6}\.\d{3}Z", name):
+        return "new" if name.endswith(".new") else "piece"
+    if name == "journal":
+        return name
     if name.startswith("index."):
         return "index"
     if name.endswith(".seg"):

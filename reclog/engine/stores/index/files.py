@@ -79,3 +79,20 @@ def is_there(head: Head, fd: int, disk: Disk = DISK) -> bool:
 def path_of(folder: str, name: str) -> str:
     """Return the path of one of them."""
     return os.path.join(folder, name)
+
+
+def set_aside(folder: str, to: str, inode: int, disk: Disk = DISK) -> None:
+    """Move the index of the file with that inode to a folder, as far as it is there. Raises OSError."""
+    for name in NAMES:
+        path = path_of(folder, name)
+        try:
+            fd = disk.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            mine = disk.pread(fd, WHOSE_SIZE, 0) == whose(inode)
+        finally:
+            disk.close(fd)
+        if mine:
+            disk.makedirs(to)
+            disk.replace(path, path_of(to, name))

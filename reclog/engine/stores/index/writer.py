@@ -112,9 +112,11 @@ class IndexWriter:
         if told and self._fds:
             self._attempt(lambda: self._write(told))
 
-    def close(self) -> None:
-        """Write what was told, and let go of the files."""
+    def close(self, pack: bool = False) -> None:
+        """Write what was told, in blocks with `pack`, as nothing more will be; let go of the files."""
         self.flush()
+        if pack and self._fds and len(self._open):
+            self._attempt(self._pack)
         self._close()
 
     # -- inside ---------------------------------------------------------------------------------

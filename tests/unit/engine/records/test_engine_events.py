@@ -167,3 +167,12 @@ def test_now_is_now() -> None:
     seen = datetime.strptime(timestamp(), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
     after = datetime.now(timezone.utc).timestamp()
     assert before - 0.001 <= seen <= after
+
+
+def test_what_much_sending_causes_washes_no_hole_away(tmp_path: Path) -> None:
+    events, holes = tmp_path / "events.log", tmp_path / "holes.log"
+    log = EventLog(str(events), str(holes))
+    log.say("gap", bytes=1)
+    log.say("rotated", piece="file.20261126T041500.123Z.log")
+    assert [event["event"] for event in events_in(events)] == ["gap", "rotated"]
+    assert [event["event"] for event in events_in(holes)] == ["gap"]

@@ -316,7 +316,7 @@ def test_who_feeds_it_is_told_before_anything_is_written_behind_a_change(path: P
         str(path),
         Said(),
         leaving=lambda fd: told.append(("leaving", os.fstat(fd).st_size)),
-        touched=lambda: told.append(("touched", path.stat().st_size)),
+        touched=lambda goes_on: told.append(("touched", path.stat().st_size)),
     )
     recorded.open()
     write(recorded, 1, b"line\n")

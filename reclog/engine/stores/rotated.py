@@ -1,0 +1,291 @@
+"""The recorded file, set aside as a piece when that is due: what it held stays, and it goes on in a new one.
+
+Rules kept here (each was paid for by an experiment):
+
+- Cut after a write that leaves nothing queued. What the file holds is synced first, most of it beside the
+  loop.
+- The new file is there, like the old one and locked, before the old one has its piece's name too (link(2)).
+  Then it takes the recorded one's name (rename(2)): there is no moment without a file. Where a file system
+  has no links there is one, and whatever ends in it is mended at the next start.
+- The index of a piece goes with it. Whoever keeps a checkpoint has one of the new file before anything is
+  written to that, and only then is the piece noted as one: nothing else may become of it before.
+- What fails is stated once and tried again; meanwhile the file goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from typing import Any, Callable, Hashable
+
+from ..records.events import Say
+from ..system.aside import Aside
+from ..system.disk import DISK, Disk
+from ..system.loop import Loop
+from .file import RecordedFile
+from .index.files import set_aside
+from .index.writer import IndexWriter
+from .opening import lock, open_recorded
+from .pieces import Journal, Piece, beside, index_folder, is_made
+from .rotation import NEVER, Plan, Rotating
+
+#: Seconds between two looks at the clock at most, so that one that was set is noticed; and after which what
+#: failed is tried again.
+LOOK_EVERY, AGAIN = 60.0, 10.0
+#: What link(2) says where there are none, or not of this file.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+class RotatedFile(RecordedFile):
+    """Append to one file, and cut it in time."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        path: str,
+        folder: str,
+        say: Say,
+        rotating: Rotating,
+        disk: Disk = DISK,
+        leaving: Callable[[int], None] = lambda fd: None,
+        touched: Callable[[Hashable], None] = lambda goes_on: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`folder` is the recording's: it has index and journal. `clock` gives seconds of the epoch."""
+        self.index = IndexWriter(loop, folder, say, disk)
+        super().__init__(path, say, disk, leaving, touched, self.index)
+        self.journal = Journal(folder, disk)
+        #: Set while the file must stay as it is: somebody compares it.
+        self.uncut = False
+        self._folder = folder
+        self._rotating = rotating
+        self._plan = Plan(rotating, 0.0)
+        # Bytes from which on there may be something to do: all that a write costs where nothing is.
+        self._least = NEVER
+        self._clock = clock
+        self._now = loop.now
+        self._timer = loop.timer(self._look_at_clock)
+        self._aside = Aside(loop)
+        self._synced = self._failing = False
+
+    def open(self) -> int:
+        """Open the file, once what a kill has interrupted is mended. Raises FileUnusable, FileTaken."""
+        try:
+            self._mend()
+        except OSError:
+            pass  # before the next piece it is tried again
+        return super().open()
+
+    @property
+    def base(self) -> int:
+        """The recording offset of the file's first byte."""
+        return self.journal.listed.base
+
+    def rotate_as(self, rotating: Rotating) -> None:
+        """Be cut so from now on."""
+        self._rotating = rotating
+        self._plan_anew()
+
+    def goes_on_from(self, path: str) -> bool:
+        """Tell whether the file, in which nothing is yet, goes on where the one at `path` was cut."""
+        pending, place = self.journal.listed.pending, self.journal.listed.file
+        return pending is not None and path == beside(place, pending) and not self._size
+
+    def close(self) -> None:
+        """Let go of the file; what is still queued is given up."""
+        self.uncut = True
+        self._timer.off()
+        self._aside.wait()
+        super().close()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `status` shows of it, and of its pieces."""
+        pieces, base = self.journal.listed.pieces, self.journal.listed.base
+        return {
+            **super().facts(),
+            "pieces": len(pieces),
+            "pieces_bytes": base - pieces[0].begin if pieces else 0,
+            "rotates_at": self._plan.until or None,
+            "rotates_at_bytes": self._rotating.bytes or None,
+        }
+
+    # -- when -----------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        super()._write()
+        if self._size >= self._least:
+            self._consider()
+
+    def _take_up(self, fd: int) -> None:
+        super()._take_up(fd)
+        self._plan_anew()
+
+    def _plan_anew(self) -> None:
+        now, written = self._clock(), self._disk.fstat(self._fd).st_mtime
+        self._plan = Plan(self._rotating, min(written, now) if self._size else now)
+        self._synced = False
+        self._set(now)
+        if self._size >= self._least:
+            self._timer.at(self._now())
+
+    def _set(self, now: float) -> None:
+        self._plan.look(self._size, now)
+        self._least = self._plan.least(now) if self._regular else NEVER
+        self._timer.off()
+        if self._plan.until:
+            wait = self._plan.until - now
+            self._timer.at(self._now() + (wait if 0 < wait < LOOK_EVERY else LOOK_EVERY))
+
+    def _look_at_clock(self) -> None:
+        self._set(self._clock())
+        if self._size >= self._least:
+            self._consider()
+
+    def _consider(self) -> None:
+        """Cut the file if it is to be cut, and can be."""
+        now, batch = self._clock(), self.batch
+        if self.uncut or batch.queued or self._aside.busy:
+            return
+        if not self._plan.is_due(self._size, now, batch.open_by is not None):
+            return
+        if not self._synced:
+            fd = self._fd
+            self._aside.start(lambda: self._disk.fdatasync(fd), self._synced_aside)
+            return
+        try:
+            self._cut(now)
+            self._failing = False
+        except OSError as error:
+            self._failed(error)
+
+    def _synced_aside(self, error: OSError | None) -> None:
+        self._synced = error is None
+        if error is None:
+            self._consider()
+        else:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        if not self._failing:
+            self._say("not rotated", reason=error.strerror or str(error))
+        self._failing = True
+        self._synced = False
+        self._least = NEVER
+        self._timer.at(self._now() + AGAIN)
+
+    # -- how ------------------------------------------------------------------------------------
+
+    def _cut(self, now: float) -> None:
+        """Set the file aside and go on in a new one. Raises OSError; then it goes on as it is by now."""
+        self._mend()
+        self._tell()
+        if self.journal.listed.pending is not None:
+            self.journal.made()
+        path, old = os.path.realpath(self.path), self._fd
+        piece = self._next(path, now)
+        self.journal.begin(piece, path)
+        try:
+            fd = self._replace(path, piece)
+        except OSError:
+            self._mend()
+            raise
+        self.index.close(pack=True)
+        self._set_index_aside(piece)
+        self._say("rotated", piece=piece.name, bytes=piece.size, begin=piece.begin)
+        goes_on = self.batch.open_by
+        self._take_up(fd)
+        self._disk.close(old)
+        self.batch.open_by = goes_on  # a line that had to be cut goes on
+        try:
+            self._disk.sync(os.path.dirname(path))
+            self.named = True
+        except OSError:
+            pass  # whoever needs it there syncs it
+        self.touch(goes_on)
+        try:
+            self._tell()
+        except OSError:
+            pass  # it is tried again before anything is written
+
+    def _next(self, path: str, now: float) -> Piece:
+        """Return the piece that the file is to be: its name sorts behind the others', and is nobody's."""
+        listed, inode = self.journal.listed, self._disk.fstat(self._fd).st_ino
+        root, ending = os.path.splitext(os.path.basename(path))
+        ended = max(int(now * 1000), listed.pieces[-1].ended + 1 if listed.pieces else 0)
+        while True:
+            moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ended // 1000))
+            piece = Piece(
+                f"{root}.{moment}.{ended % 1000:03}Z{ending}", listed.base, self._size, ended, inode
+            )
+            place = beside(path, piece)
+            if not self._is_there(place) and not self._is_there(f"{place}.gz"):
+                return piece
+            ended += 1
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._disk.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _replace(self, path: str, piece: Piece) -> int:
+        """Give the file the piece's name, and a new one its own; return the descriptor of that."""
+        disk, place = self._disk, beside(path, piece)
+        new = f"{place}.new"
+        fd = open_recorded(disk, new)
+        try:
+            disk.be_like(fd, self._fd)
+            lock(disk, fd)
+            self._leaving(self._fd)
+            disk.fdatasync(self._fd)
+            if disk.stat(path).st_ino != piece.inode or disk.fstat(self._fd).st_size != piece.size:
+                raise OSError(errno.EBUSY, "somebody else has changed the file")
+            try:
+                disk.link(path, place)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                disk.replace(path, place)
+            if disk.stat(place).st_ino != piece.inode:
+                raise OSError(errno.EBUSY, "somebody else has replaced the file")
+            disk.replace(new, path)
+        except OSError:
+            disk.close(fd)
+            raise
+        return fd
+
+    def _mend(self) -> None:
+        """Have what is pending be a piece, or nothing, whatever it was interrupted by. Raises OSError."""
+        listed = self.journal.listed
+        if listed.pending is None:
+            return
+        place = beside(listed.file, listed.pending)
+        self._remove(f"{place}.new")
+        if is_made(listed, self._disk):
+            self._set_index_aside(listed.pending)
+            self.touch()
+        else:
+            self._remove(place)
+            self.journal.not_made()
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._disk.unlink(path)
+        except FileNotFoundError:
+            pass
+
+    def _set_index_aside(self, piece: Piece) -> None:
+        try:
+            set_aside(self._folder, index_folder(self._folder, piece), piece.inode, self._disk)
+        except OSError:
+            pass  # then it is unknown who said it
+
+    def _tell(self) -> None:
+        super()._tell()
+        if is_made(self.journal.listed, self._disk):
+            try:
+                self.journal.made()
+            except OSError:
+                pass  # before the next piece it is tried again
