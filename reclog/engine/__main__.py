@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("role", nargs="?", choices=ROLES, help="with start: which daemon")
     parser.add_argument("--folder", required=True, help="the daemon's folder, with its config.json")
     parser.add_argument("--ready-fd", type=int, default=-1, help="where to say that it is ready")
-    parser.add_argument("--again", action="store_true", help="nobody waits: be patient with a busy port")
+    parser.add_argument("--again", action="store_true", help="nobody waits: be patient, and be as before")
     parser.add_argument("--version", action="version", version=__version__)
     words = parser.parse_args()
     os.umask(0o077)
@@ -46,7 +46,7 @@ def main() -> int:
         return ask(folder)
     from reclog.engine.daemons.daemon import Daemon
 
-    return run(words.verb, Daemon(folder, words.ready_fd, words.again))
+    return run(words.verb, Daemon(folder, words.ready_fd, words.again, words.verb))
 
 
 def start(role: str, folder: str, again: bool) -> int:
@@ -105,13 +105,13 @@ ROLES: dict[str, Callable[[Daemon], Any]] = {"recorder": _recorder, "relay": _re
 
 
 def run(role: str, daemon: Daemon) -> int:
-    """Be the daemon until it ends."""
+    """Be the daemon until it ends; 2 where starting it again is of no use."""
     try:
         daemon.lock()
         ROLES[role](daemon).run()
     except EngineError as error:
         daemon.failed(error.cause, str(error))
-        return 1
+        return 2 if error.is_final else 1
     daemon.leave()
     return 0
 

@@ -8,6 +8,8 @@ class EngineError(Exception):
 
     #: A word for programs; the tasks look it up to say more than the engine can know.
     cause = "engine"
+    #: Whether trying again is of no use, until a person has seen to it.
+    is_final = False
 
 
 class FileUnusable(EngineError):

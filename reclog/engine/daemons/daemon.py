@@ -14,7 +14,7 @@ from ..records import past
 from ..records.counters import CountersFile, Facts
 from ..records.events import EventLog, timestamp
 from ..records.jsonfile import clear_unfinished, read_json, write_json
-from ..records.names import CONFIG, CONTROL, COUNTERS, EVENTS, HOLES, LOCK, STATE
+from ..records.names import BOOT, CONFIG, CONTROL, COUNTERS, EVENTS, HOLES, LOCK, STATE
 from ..system.faultpoints import disk
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
@@ -30,12 +30,14 @@ class FolderTaken(EngineError):
     """Another daemon runs with the same folder."""
 
     cause = "folder-taken"
+    is_final = True
 
 
 class ConfigUnusable(EngineError):
     """What the daemon was told makes no sense."""
 
     cause = "config"
+    is_final = True
 
 
 class Daemon:
@@ -45,8 +47,9 @@ class Daemon:
     does), `counters.json`, `events.log`, `holes.log` and `lock`.
     """
 
-    def __init__(self, folder: str, ready_fd: int = -1, again: bool = False) -> None:
+    def __init__(self, folder: str, ready_fd: int = -1, again: bool = False, role: str = "") -> None:
         self.folder = folder
+        self._role = role
         #: Started again by a program, so that nobody reads an error: it is patient where it can be.
         self.again = again
         self.disk = disk()
@@ -76,12 +79,24 @@ class Daemon:
         """Return what it is to do. Raises ConfigUnusable."""
         path = self.path(CONFIG)
         try:
-            self._told = read_json(path)
+            self._told = self._read_told(path)
             self._config = config = kind.from_json(self._told)
             return config
         except (OSError, ValueError) as error:
             said = " ".join(str(error).split())[:200]
             raise ConfigUnusable(f"{path} can't be used ({said}): start the recording anew.") from error
+
+    def _read_told(self, path: str) -> dict[str, Any]:
+        if not self.again:
+            return read_json(path)
+        try:
+            told = read_json(path)
+        except (OSError, ValueError):  # it ended as it should; or the power went as this was written
+            told = read_json(self.path(BOOT))
+            self._unsaved[CONFIG] = told
+        for name in past.ONCE:
+            told.pop(name, None)
+        return told
 
     def path(self, name: str) -> str:
         """Return the path of a file of this daemon's folder."""
@@ -128,7 +143,8 @@ class Daemon:
     def announce(self, **facts: Any) -> None:
         """Write who runs and what: from now on others can find this daemon."""
         identity = Identity.of(os.getpid())
-        self._state = {**self._told, **facts, "identity": identity._asdict(), "started": timestamp()}
+        who = {"role": self._role, "identity": identity._asdict(), "started": timestamp()}
+        self._state = {**self._told, **facts, **who}
         self._unsaved[STATE] = self._state
         self._save()
         try:
@@ -203,6 +219,7 @@ class Daemon:
         if config and not self.keep_state and self._told.get("file"):  # a relay is no recording
             counters = {**self._counters(), **self._last_word}
             past.keep(self.folder, self._state, counters, timestamp(), self.disk)
+            past.keep_for_boot(self.folder, self._told, self.disk)
         for name in () if self.keep_state else (STATE, COUNTERS, *config, LOCK):
             try:
                 os.unlink(self.path(name))

@@ -42,6 +42,7 @@ class Refused(EngineError):
     """The relay knows us and does not let us have its spool."""
 
     cause = "refused"
+    is_final = True
 
 
 class OtherVersion(FeedError):

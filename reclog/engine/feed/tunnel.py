@@ -53,6 +53,7 @@ class Outdated(EngineError):
     """The relay is of another version of reclog."""
 
     cause = "version"
+    is_final = True
 
 
 class User(Protocol):

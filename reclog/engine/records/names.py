@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: What to do, by whoever started the daemon.
 CONFIG = "config.json"
+#: What it is started with at boot, where it comes back then.
+BOOT = "boot.json"
 #: Who runs, while it does.
 STATE = "state.json"
 #: The UNIX socket where the daemon is asked itself.

@@ -16,10 +16,12 @@ from typing import Any, Mapping
 
 from ..system.disk import DISK, Disk
 from .jsonfile import write_json
-from .names import CONFIG, PAST, STATE
+from .names import BOOT, CONFIG, PAST, STATE
 
 #: What is of no use once it has ended, and what nobody else is to know.
 _GONE = {"identity", "secret", "token", "ssh_command", "start_command", "relay_folder", "foreground_of"}
+#: What was asked for once, by whoever stood before it.
+ONCE = ("foreground_of", "take_over", "relay_listens")
 
 
 def keep(
@@ -36,3 +38,13 @@ def keep(
                 return
             except OSError:
                 pass  # it was never written, or nothing works there
+
+
+def keep_for_boot(folder: str, told: Mapping[str, Any], disk: Disk = DISK) -> None:
+    """Keep what a recording was told, its secrets too, if it comes back at boot; as far as there is room."""
+    path = os.path.join(folder, BOOT)
+    if os.path.exists(path):
+        try:
+            write_json(path, dict(told), disk=disk)
+        except OSError:
+            pass  # there is no room: it comes back as it was before
