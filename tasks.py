@@ -5,6 +5,7 @@ from invoke.collection import Collection
 from reclog.tasks import (
     agent,
     bench,
+    boot,
     config_file,
     docs,
     edge,
@@ -29,6 +30,7 @@ ns = Collection(
     history.history,
     probe.prove,
     kill.kill,
+    boot.boot,
     Collection("dev", bench.bench, docs.docs, faults.faults),
 )
 ns.configure(config_file.KNOWN)

@@ -71,6 +71,10 @@ class NotOursError(RelayError):
     """Another machine has the relay."""
 
 
+class BootError(ReclogError):
+    """Something can't be started at boot, or be kept from it."""
+
+
 class NotDrainedError(ReclogError):
     """Stopped, but something that senders had sent could not be recorded."""
 

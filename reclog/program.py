@@ -17,6 +17,7 @@ from .console import for_whoever_reads
 from .engine import __version__
 from .tasks import (
     agent,
+    boot,
     config_file,
     edge,
     export,
@@ -34,7 +35,7 @@ from .tasks import (
 #: The tasks on this machine, and those for a host.
 HERE = (
     *(local.local, tremplin.tremplin, status.status, tail.tail, view.view, export.export, agent.agent),
-    *(history.history, probe.prove, kill.kill),
+    *(history.history, probe.prove, kill.kill, boot.boot),
 )
 THERE = (tremplin.tremplin, tremplin.kill_there)
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.

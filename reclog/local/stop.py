@@ -11,6 +11,7 @@ import psutil
 from reclog.engine.daemons.entrance import DRAIN_WITHIN
 from reclog.engine.records.events import timestamp
 
+from ..boot.here import hold
 from ..errors import StateError
 from ..recordings.processes import Family, end, exact, marked
 from ..recordings.recording import Recording
@@ -24,9 +25,14 @@ END_WITHIN = DRAIN_WITHIN + 3.0
 def stop_local(recordings: Sequence[Recording], registry: Registry, say: Callable[[str], None]) -> list[str]:
     """Stop those of `recordings` that are on this machine; `say` how, return what went wrong."""
     problems = []
-    for one in stop([one for one in recordings if one.kind == "local"], registry):
+    here = [one for one in recordings if one.kind == "local"]
+    stopped = stop(here, registry)
+    comes_back = hold(here)  # before anything else is done: one that had to be killed is started anew
+    for one in stopped:
         say(one.sentence)
         problems += one.problems
+    for sentence in comes_back:
+        say(sentence)
     return problems
 
 

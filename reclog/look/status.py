@@ -11,6 +11,7 @@ from typing import Any
 from reclog.engine.daemons.asking import Reached
 from reclog.engine.records import names
 
+from ..boot.here import comes_back
 from ..recordings.again import goes_on
 from ..recordings.processes import marked
 from ..recordings.registry import Recording, Registry
@@ -75,6 +76,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "rotates_at": _known(recording, "rotates_at", float, int) if alive else None,
                 "rotates_at_bytes": _known(recording, "rotates_at_bytes", int) if alive else None,
                 "bind": recording.bind or None,
+                "boot": comes_back(recording),
                 "events": str(recording.folder / names.EVENTS),
                 "holes": str(recording.folder / names.HOLES),
             }

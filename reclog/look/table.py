@@ -23,18 +23,18 @@ Described = Mapping[str, Any]
 #: The columns where nobody's terminal is to be fitted.
 ALL = (
     *("name", "state", "file", "port", "listener", "senders", "heard", "lines/s", "lag", "gaps"),
-    *("lines", "size", "last line"),
+    *("lines", "size", "boot", "last line"),
 )
 #: Those of a terminal. The last one there is room for is given what the others leave.
 _ORDER = (
     *("name", "state", "heard", "lines/s", "lag", "gaps", "lines", "size", "senders", "port", "listener"),
-    *("file", "last line"),
+    *("boot", "file", "last line"),
 )
 #: Those that are left out where no recording has any, and all in the order in which they make room.
-_IF_ANY = ("lag", "gaps")
+_IF_ANY = ("lag", "gaps", "boot")
 _LEAVE = (
-    *("last line", "listener", "port", "senders", "size", "lines", "file", "lag", "gaps", "lines/s", "heard"),
-    *("state",),
+    *("last line", "listener", "port", "senders", "size", "lines", "file", "boot", "lag", "gaps", "lines/s"),
+    *("heard", "state"),
 )
 _NUMBERS = ("lines/s", "lag", "lines", "size", "senders")
 #: Cells between two columns, and the least that those of any length are cut to.
@@ -182,5 +182,6 @@ _CELLS: dict[str, Callable[[Described], str]] = {
     "gaps": _gaps,
     "lines": lambda one: "-" if one["lines"] is None else str(one["lines"]),
     "size": lambda one: size(one["bytes"]),
+    "boot": lambda one: "yes" if one["boot"] else "-",
     "last line": lambda one: (one["last_line"] or "")[:60],
 }

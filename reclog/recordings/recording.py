@@ -183,6 +183,8 @@ class Recording:
         """
         if began:
             self._keep()
+            with contextlib.suppress(OSError, ValueError):
+                past.keep_for_boot(str(self.folder), read_json(str(self.folder / names.CONFIG)))
         left = None
         for name in names.ONLY_WHILE_IT_RUNS:
             path = self.folder / name

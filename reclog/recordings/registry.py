@@ -141,7 +141,7 @@ class Registry:
         while True:
             folder = self.folder / (name if number == 1 else f"{name}-{number}")
             if own is not None and not os.path.lexists(folder):
-                return own.folder.rename(folder)
+                return _moved(own.folder, folder)
             taken = has(folder, names.CONFIG, names.PAST) or Recording(folder).is_locked()
             if own is None and not taken:
                 return folder
@@ -161,6 +161,14 @@ class Registry:
         what = "make room there" if full else "make it yours (chown, chmod u+rwx)"
         other = f"{what}, or set XDG_STATE_HOME to one that {'has room' if full else 'is'}."
         return StateError(f"The state directory {self.root} can't be used ({error.strerror}): {other}")
+
+
+def _moved(folder: Path, to: Path) -> Path:
+    """Give a folder another name; what started it at boot knows the first one alone."""
+    folder.rename(to)
+    with contextlib.suppress(FileNotFoundError):
+        (to / names.BOOT).unlink()
+    return to
 
 
 @contextlib.contextmanager

@@ -55,11 +55,12 @@ MAY_IMPORT = {
     "engine/feed": {"engine/stores", "engine/sources", "engine/records", "engine/system"},
     "engine/outlets": {"engine/feed", "engine/stores", "engine/records", "engine/system"},
     "recordings": set(),
-    "look": {"recordings"},
-    "local": {"recordings"},
-    "tremplin": {"recordings", "look"},
+    "boot": {"recordings"},
+    "look": {"recordings", "boot"},
+    "local": {"recordings", "boot"},
+    "tremplin": {"recordings", "boot", "look"},
     "stream": {"recordings", "look"},
-    "tasks": {"recordings", "look", "local", "tremplin", "stream"},
+    "tasks": {"recordings", "boot", "look", "local", "tremplin", "stream"},
 }
 #: The modules that stand beside the folders and import none of them.
 BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout", "reclog.words"}

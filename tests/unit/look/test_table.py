@@ -29,6 +29,7 @@ def described(number: int, **facts: Any) -> dict[str, Any]:
         "last_gap_at": None,
         "clock_ahead_ms": None,
         "clock_within_ms": None,
+        "boot": False,
         "senders": 12,
         "last_line": "\x1b[31mred " + "x" * 50,
         "heard_at": time.time() - 7300,

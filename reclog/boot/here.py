@@ -1,0 +1,161 @@
+"""Recordings of this machine that come back at boot: each as it was told to be when it last ran.
+
+Rules kept here:
+
+- Whatever is in the registry, and runs, can come back: by the role that its daemon says it has.
+- A recording comes back while its unit is enabled and its folder holds `boot.json`: either can be taken away
+  alone, and nothing starts. Without systemd the unit is a line of the user's crontab, theirs to add.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from reclog.engine.records.jsonfile import read_json, write_json
+from reclog.engine.records.names import BOOT, CONFIG, MARK, SSH_CONFIG
+from reclog.engine.records.past import ONCE
+
+from ..errors import BootError
+from ..recordings.again import dials
+from ..recordings.recording import Recording
+from ..recordings.registry import Registry
+from ..words import inv
+from . import crontab, systemd
+from .units import Unit, unit, unit_name
+
+
+def comes_back(recording: Recording) -> bool:
+    """Tell whether a recording starts at boot."""
+    return (recording.folder / BOOT).exists() and (
+        systemd.is_enabled(unit_name(recording.name)) or not systemd.is_here()
+    )
+
+
+def have(recording: Recording) -> str:
+    """Have a recording that runs start at boot; return its unit's name. Raises BootError."""
+    new = _unit(recording)
+    before = systemd.text(new.name)
+    if before and _folder_in(before) not in ("", str(recording.folder)):
+        raise BootError(
+            f"{systemd.path(new.name)} is another state folder's: `{inv('boot', '--off')}` there removes it."
+        )
+    try:
+        systemd.enable(new)
+        _prepare(recording)
+    except OSError as error:
+        raise BootError(f"{error.filename} can't be written ({error.strerror}): make it yours.") from error
+    except systemd.SystemdError as error:
+        raise BootError(
+            f"Your own systemd does not do it ({error}): `loginctl enable-linger {systemd.user()}` has it "
+            "run, as root where that is refused; then this again."
+        ) from error
+    return new.name
+
+
+def off(recording: Recording) -> None:
+    """Have a recording start at boot no more; what runs goes on. Raises BootError."""
+    _take_away(unit_name(recording.name), recording.folder)
+
+
+def sweep(registry: Registry) -> None:
+    """Take units away whose recording has gone, or has got another folder. Raises BootError."""
+    for name in systemd.ours():
+        folder = Path(_folder_in(systemd.text(name)))
+        if folder.parent == registry.folder and not (folder / BOOT).exists():
+            _take_away(name, folder)
+
+
+def hold(recordings: Sequence[Recording]) -> list[str]:
+    """See that recordings which were stopped are not started again before the next boot.
+
+    Return a sentence for each that is then.
+    """
+    by_unit = {unit_name(one.name): one for one in recordings}
+    there = [name for name in by_unit if os.path.exists(systemd.path(name))]
+    if there:
+        with contextlib.suppress(systemd.SystemdError):  # without it there is nothing that starts them
+            systemd.stop(there)
+    for name in there:
+        if not comes_back(by_unit[name]):
+            off(by_unit[name])
+    return [
+        f"{one.name} starts again at boot: `{inv('boot', one.name, '--off')}` ends that."
+        for one in filter(comes_back, recordings)
+    ]
+
+
+def reboot_line(recording: Recording) -> str:
+    """Return the line of a crontab that starts a recording at boot, which can then. Raises BootError."""
+    try:
+        _prepare(recording)
+    except OSError as error:
+        raise BootError(f"{error.filename} can't be written ({error.strerror}): make it yours.") from error
+    start = [*_program(), "start", _role(recording), "--folder", str(recording.folder), "--again"]
+    return crontab.reboot_line(start, recording.name)
+
+
+def _prepare(recording: Recording) -> None:
+    """Have a recording be started at boot as it is now. Raises OSError."""
+    told = recording.facts
+    with contextlib.suppress(OSError, ValueError):
+        told = read_json(str(recording.folder / CONFIG))
+    kept = {name: value for name, value in told.items() if name not in ONCE}
+    write_json(str(recording.folder / BOOT), kept, sync=True)
+
+
+def _unit(recording: Recording) -> Unit:
+    folder = str(recording.folder)
+    command = [*_program(), _role(recording), "--folder", folder, "--again"]
+    # What it starts are the programs that it started from here.
+    environment = {MARK: folder, "PATH": os.environ.get("PATH", os.defpath)}
+    try:
+        return unit(recording.name, command, folder, BOOT, environment, sandboxed=not _runs_others(recording))
+    except ValueError as error:
+        raise BootError(f"{recording.name} can't be started by systemd: {error}.") from error
+
+
+def _role(recording: Recording) -> str:
+    role = recording.fact("role")
+    if not role:
+        raise BootError(
+            f"{recording.name} was started by an older reclog: stop it, start it again, then this."
+        )
+    return role
+
+
+def _program() -> list[str]:
+    """Return the argv that runs the engine as it is installed, also once that was upgraded."""
+    command = [sys.executable, "-I", "-m", "reclog.engine"]
+    if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode:
+        raise BootError(f"reclog is not installed for {sys.executable}: install it there, then this again.")
+    return command
+
+
+def _runs_others(recording: Recording) -> bool:
+    """Tell whether it runs programs of the user's: they may do what a daemon of ours never does."""
+    with contextlib.suppress(OSError):
+        if "proxycommand" in (recording.folder / SSH_CONFIG).read_text("utf-8", "replace"):
+            return True
+    return bool(dials(recording))
+
+
+def _take_away(name: str, folder: Path) -> None:
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (folder / BOOT).unlink()
+        systemd.remove(name)
+    except OSError as error:
+        raise BootError(
+            f"{error.filename} can't be removed ({error.strerror}): remove it by hand."
+        ) from error
+
+
+def _folder_in(text: str) -> str:
+    """Return the folder that a unit of ours is about."""
+    lines = (line.partition("=") for line in text.splitlines())
+    return next((value.replace("%%", "%") for key, _, value in lines if key == "WorkingDirectory"), "")
