@@ -181,7 +181,7 @@ source here {{ unix-dgram("{path}"); }};
     return Forwarder(command, {**debs.environment(tree), "SYSLOGNG_PREFIX": str(tree / "usr")}, path)
 
 
-#: By their names in the README's table.
+#: By their names in the table of docs/senders.md.
 SENDERS: dict[str, Sender] = {
     "bash, `/dev/tcp`": bash,
     "netcat": netcat,
