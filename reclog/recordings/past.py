@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..errors import ReclogError
 from ..words import inv
+from . import token
 from .recording import Recording
 from .registry import Registry
 
@@ -24,7 +25,7 @@ _FORGOTTEN = ".forgotten-"
 
 
 def forget(recording: Recording, registry: Registry) -> None:
-    """Remove what is known of a recording that has ended; its file stays. Raises ReclogError."""
+    """Remove what is known of one that has ended, its token, too; its file stays. Raises ReclogError."""
     try:
         with registry.names_settled():
             now = Recording(recording.folder)
@@ -35,6 +36,7 @@ def forget(recording: Recording, registry: Registry) -> None:
                 if Path(os.path.realpath(file)).is_relative_to(folder):
                     raise ReclogError(f"{now.name} is kept: {file} is in its folder. Move that out of there.")
             _sweep(registry)
+            token.forgotten(registry, now.name)
             now.folder.rename(registry.folder / f"{_FORGOTTEN}{now.name}")
             _sweep(registry)
     except OSError as error:

@@ -66,6 +66,11 @@ def text_of(asked: str, registry: Registry) -> str:
     return ""
 
 
+def forgotten(registry: Registry, name: str) -> None:
+    """Remove the token of the recording `name`, if it has one. Raises OSError."""
+    (_folder(registry) / name).unlink(missing_ok=True)
+
+
 def told(recording: Recording, registry: Registry, host: str) -> list[str]:
     """Return the token that senders have to say to `host`, and how they do; empty if none is asked for."""
     asked, port = recording.fact("token"), recording.port

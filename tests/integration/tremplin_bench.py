@@ -205,7 +205,9 @@ def tremplin(
     try:
         yield bench
         said = home.kill_all()
-        if said:  # a crowded machine may answer too late: then it says so, and the same again sees to the rest
+        if (
+            said
+        ):  # a crowded machine may answer too late: then it says so, and the same again sees to the rest
             print(said)
             said = home.kill_all()
         # What is being removed there may take a moment longer than the command that asked for it.

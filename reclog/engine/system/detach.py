@@ -12,6 +12,8 @@ from typing import Any, Sequence
 
 #: Seconds within which a daemon must say that it works: its own patience with a port is 3 s.
 READY_WITHIN = 15.0
+#: Bytes of what daemons of before have printed, at most, beside what the next one does.
+OUTPUT_MOST = 1024 * 1024
 
 
 def detached(
@@ -25,6 +27,8 @@ def detached(
     reading, writing = os.pipe()
     out = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
+        if os.fstat(out).st_size > OUTPUT_MOST:
+            os.ftruncate(out, 0)
         process = subprocess.Popen(
             [*command, "--ready-fd", str(writing)],
             cwd=cwd,

@@ -184,9 +184,13 @@ def test_a_name_is_found_or_said_to_be_none(registry: Registry, file: Path) -> N
 
 
 def test_to_forget_touches_no_recorded_file(registry: Registry, file: Path) -> None:
+    token = registry.root / "tokens" / "local-1"
+    token.parent.mkdir(parents=True)
+    token.write_text('{"token": "secret"}')
     past.forget(ended(registry, file), registry)
     assert registry.known() == []
     assert list(registry.folder.iterdir()) == []
+    assert not token.exists()
     assert file.read_text() == "said\n"
     inside = registry.folder / "local-1"
     inside.mkdir()
