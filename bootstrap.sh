@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make .venv with reclog in it. `sh bootstrap.sh view` adds what `inv view` needs, `sh bootstrap.sh agent` what
-# `inv agent` does, `sh bootstrap.sh docs` what makes a site of docs/; `sh bootstrap.sh tests` what the tests need;
-# `sh bootstrap.sh bench` that and what the benchmark needs.
+# `inv agent` does, `sh bootstrap.sh nats` what `inv publish` does, `sh bootstrap.sh docs` what makes a site of
+# docs/; `sh bootstrap.sh tests` what the tests need; `sh bootstrap.sh bench` that and what the benchmark needs.
 # Debian packages are installed only where something is missing that can't be done without; and socat, which
 # listens best, where that needs no question.
 set -eu
@@ -23,7 +23,7 @@ need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="${missing:+$missing }python3-venv"
 tests=
 case "${1:-}" in
-    view | agent | docs) what=".[$1]" ;;
+    view | agent | docs | nats) what=".[$1]" ;;
     tests) what='.[dev]' tests=yes ;;
     bench) what='.[dev,bench]' tests=yes ;;
     *) what=. ;;

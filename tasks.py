@@ -14,7 +14,9 @@ from reclog.tasks import (
     history,
     kill,
     local,
+    nats,
     probe,
+    publish,
     status,
     tail,
     view,
@@ -29,9 +31,10 @@ ns = Collection(
     agent.agent,
     history.history,
     probe.prove,
+    publish.publish,
     kill.kill,
     boot.boot,
-    Collection("dev", bench.bench, docs.docs, faults.faults),
+    Collection("dev", bench.bench, docs.docs, faults.faults, nats.nats),
 )
 ns.configure(config_file.KNOWN)
 edge.check_inv(ns, __file__)

@@ -19,11 +19,11 @@ class NoCheckoutError(ReclogError):
 
 
 def run_beside(program: str, words: Sequence[str]) -> int:
-    """Run the folder `program` of the repository; return its exit status. Raises NoCheckoutError."""
-    folder = ROOT / program
-    if not (folder / "__main__.py").exists():
+    """Run a program of the repository, a folder or a file; return its exit status. Raises NoCheckoutError."""
+    path = ROOT / program
+    if not (path / "__main__.py").exists() and not path.is_file():
         raise NoCheckoutError(f"{program} is not here: run this in a clone of the repository.")
-    return _run([sys.executable, str(folder), *words])
+    return _run([sys.executable, str(path), *words])
 
 
 def run_site(*words: str) -> int:

@@ -26,6 +26,7 @@ from .tasks import (
     local,
     names,
     probe,
+    publish,
     status,
     tail,
     tremplin,
@@ -35,7 +36,7 @@ from .tasks import (
 #: The tasks on this machine, and those for a host.
 HERE = (
     *(local.local, tremplin.tremplin, status.status, tail.tail, view.view, export.export, agent.agent),
-    *(history.history, probe.prove, kill.kill, boot.boot),
+    *(history.history, probe.prove, publish.publish, kill.kill, boot.boot),
 )
 THERE = (tremplin.tremplin, tremplin.kill_there)
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.

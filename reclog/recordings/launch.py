@@ -8,18 +8,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import reclog.engine
+import reclog
 from reclog.engine.records.names import MARK, OUTPUT
 from reclog.engine.system.detach import READY_WITHIN, detached
 
 from ..errors import StartError
 from .registry import Recording
 
+#: Where a role is to be found, if that is not the engine.
+PROGRAMS = {"publisher": "stream"}
+
 
 def daemon_command(role: str, folder: Path) -> list[str]:
     """Return the argv of a daemon; `-I` keeps the caller's PYTHON* variables and folder out of it."""
-    engine = os.path.dirname(os.path.abspath(reclog.engine.__file__))
-    return [sys.executable, "-I", engine, role, "--folder", str(folder)]
+    program = os.path.join(os.path.dirname(os.path.abspath(reclog.__file__)), PROGRAMS.get(role, "engine"))
+    return [sys.executable, "-I", program, role, "--folder", str(folder)]
 
 
 def launch(

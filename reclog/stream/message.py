@@ -113,6 +113,15 @@ def largest(max_payload: int) -> int:
     return max(1, min(LARGEST, max_payload // 2))
 
 
+def fit(data: bytes, most: int, whole: bool) -> int:
+    """Return how many bytes of `data` are a message of `most` at most: up to a line's end where there is one.
+
+    Nothing where there is none, as half a line may go on; `whole`: it does not, or is waited for no more.
+    """
+    end = data.rfind(b"\n", 0, most) + 1
+    return end or (min(len(data), most) if whole or len(data) >= most else 0)
+
+
 def encode(identity: Identity, begin: int, payload: bytes, runs: Sequence[Run]) -> dict[str, str]:
     """Return the headers of a message. Raises TooManyRuns.
 

@@ -11,7 +11,9 @@ from reclog.console import counted, note, say
 from reclog.errors import NotDrainedError
 from reclog.local.stop import stop_local, stop_strays
 from reclog.recordings.choice import meant
-from reclog.recordings.registry import Registry
+from reclog.recordings.registry import Recording, Registry
+from reclog.stream.publishers import Publishers, taken_out
+from reclog.stream.publishers import stop as stop_publishers
 from reclog.tremplin.stop import stop_tremplins
 
 from .edge import sentences
@@ -40,19 +42,31 @@ def kill(
 ) -> None:
     """Stop all recordings, here and on every tremplin, and keep what was sent.
 
+    A publisher goes last, or by its name, and brings what is in the files.
+
     Brings in what senders have sent, then ends each recorder, relay and tunnel,
     all that they started, and no other process. What could not be recorded (a
     full disk, a tremplin out of reach) is said, and the exit status is then 1.
     """
-    registry = Registry()
-    with registry.alone():
-        recordings = meant(list(registry.here()), recording or (), port, host, file)
-        problems = stop_local(recordings, registry, say)
-    problems += stop_tremplins(recordings, registry, discard, say)
-    strays = stop_strays(registry) if not recording and (port, host, file) == (None, None, None) else 0
+    registry, those = Registry(), Publishers()
+    everything = not recording and (port, host, file) == (None, None, None)
+    publishers, names = taken_out(recording or (), those)
+    problems: list[str] = []
+    recordings: list[Recording] = []
+    if names or not publishers:
+        with registry.alone():
+            recordings = meant(list(registry.here()), names, port, host, file)
+            problems += stop_local(recordings, registry, say)
+        problems += stop_tremplins(recordings, registry, discard, say)
+    with those.alone():
+        said, left = stop_publishers(list(those.here()) if everything else publishers, those)
+    for sentence in said:
+        say(sentence)
+    problems += left
+    strays = stop_strays(registry) + stop_strays(those) if everything else 0
     if strays:
         note(f"Stopped what had lost its state: {counted(strays, 'process', 'processes')}.")
-    if not recordings and not strays:
+    if not recordings and not said and not strays:
         say("Nothing to stop: no recording runs.")
     if problems:
         raise NotDrainedError("\n".join(problems))

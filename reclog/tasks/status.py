@@ -20,6 +20,9 @@ from reclog.look.watch import LOOK_EVERY
 from reclog.look.watch import watch as keep_looking
 from reclog.recordings.choice import meant
 from reclog.recordings.registry import Recording, Registry
+from reclog.stream.publishers import Publishers, taken_out
+from reclog.stream.publishers import describe as told_of
+from reclog.stream.publishers import sentences as as_sentences
 from reclog.words import inv
 
 from .edge import sentences
@@ -56,38 +59,44 @@ def status(c: Context, recording: Any = None, json: bool = False, watch: bool = 
 
 
 def _print(names: Sequence[str], width: int) -> None:
-    recordings, described = _look(names)
+    recordings, described, publishers = _look(names)
     for hint in hints(recordings):
         note(hint)
     if described and width:
         print("\n".join(fitted(described, width)))
     elif described:
         print_table(ALL, everything(described))
-    else:
+    elif not publishers:
         print(_nothing())
+    for one in as_sentences(publishers):
+        note(one)
 
 
 def _print_json(names: Sequence[str], again: bool) -> None:
     try:
-        print(json_module.dumps(_look(names)[1], indent=None if again else 2), flush=True)
+        _, described, publishers = _look(names)
+        print(json_module.dumps([*described, *publishers], indent=None if again else 2), flush=True)
         while again:
             time.sleep(LOOK_EVERY)
-            print(json_module.dumps(_look(names)[1]), flush=True)
+            _, described, publishers = _look(names)
+            print(json_module.dumps([*described, *publishers]), flush=True)
     except KeyboardInterrupt:
         sys.stdout.flush()  # the way to end it
 
 
 def _screen(names: Sequence[str], width: int) -> list[str]:
-    recordings, described = _look(names)
+    recordings, described, publishers = _look(names)
     lines = fitted(described, width) if described else [sentence(_nothing(), width)]
-    return [*lines, *(sentence(hint, width) for hint in hints(recordings))]
+    return [*lines, *(sentence(one, width) for one in (*hints(recordings), *as_sentences(publishers)))]
 
 
-def _look(names: Sequence[str]) -> tuple[list[Recording], list[dict[str, Any]]]:
-    """Return those of that name, or all, and what is told of those that are here."""
-    registry = Registry()
-    recordings = meant(registry.recordings(), names)
-    return recordings, describe([one for one in recordings if not one.is_elsewhere()], registry)
+def _look(names: Sequence[str]) -> tuple[list[Recording], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return those of that name, or all, what is told of those that are here, and of publishers."""
+    registry, those = Registry(), Publishers()
+    publishers, others = taken_out(names, those)
+    recordings = meant(registry.recordings(), others) if others or not names else []
+    here = [one for one in recordings if not one.is_elsewhere()]
+    return recordings, describe(here, registry), told_of(publishers if names else list(those.here()))
 
 
 def _nothing() -> str:

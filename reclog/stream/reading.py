@@ -1,0 +1,170 @@
+"""What of a recording is to be published next: whole lines that have settled in the file, from one offset on.
+
+Rules kept here:
+
+- What is published is in the file, and was for a tenth of a second: the index follows it by half of that.
+  Half a line waits until it is ended, or for 2 s.
+- With each read the bytes before it are read again: where they are not what was published, the file is
+  another line of bytes, and has another identity, which is on disk before a message has it.
+- What was let go of before it was published is a gap, and stated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+
+from reclog.engine.records.events import Say
+from reclog.engine.stores.index.reader import Run
+
+from .message import Identity, fit
+from .place import KNOWN, Kept, Place, another, is_there
+from .text import Growing
+
+#: Seconds that bytes are in the file before they are published, and that half a line waits.
+SETTLED, HALF = 0.1, 2.0
+#: Seconds that a file which lost its name is read, as its recorder may not have noticed yet.
+LEFT = 1.0
+#: Seconds between two times that where it is gets kept.
+KEEP = 2.0
+
+
+class Reading:
+    """A recording, from where its publisher goes on."""
+
+    def __init__(self, folder: str, file: str, say: Say, clock: Callable[[], float] = time.monotonic) -> None:
+        """`folder` is the recording's."""
+        self._folder = folder
+        self._say, self._clock = say, clock
+        self.text = Growing(folder, file)
+        #: What is kept of it; None until there is something.
+        self.kept = Kept.read(folder)
+        #: Where it stands, once it does.
+        self.offset = self.kept.end if self.kept is not None else 0
+        self.placed = False
+        #: Nothing comes any more: half a line is a line.
+        self.ending = False
+        self.gaps = 0
+        self._identity = Identity("", 0)
+        self._tail = b""
+        # What was there at the last two looks; since when half a line, or a file without its name, is.
+        self._seen = self._settled = 0
+        self._seen_at = self._half_since = self._left_since = self._kept_at = 0.0
+
+    @property
+    def identity(self) -> Identity:
+        """What it is now."""
+        return self._identity
+
+    @property
+    def lag(self) -> int:
+        """Bytes that are in the recording, and not published."""
+        return max(0, self.text.end - max(self.offset, 0 if self.placed else self.text.begin()))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is ending, and all of it was told."""
+        return self.ending and not self.text.replaced
+
+    def stand(self, at: Place, sequence: int, created: str) -> None:
+        """Go on there; `sequence` is the subject's last, in a stream made at `created`. Raises OSError."""
+        kept = self.kept
+        self._identity, self.offset, self._tail = at.identity, at.offset, at.tail[-KNOWN:]
+        self._half_since = 0.0
+        if kept is None or kept.identity != at.identity:
+            self.kept = Kept(at.identity, at.offset, at.offset, sequence, created)
+            self._keep(sync=True)
+        else:
+            self.kept = dataclasses.replace(kept, sequence=sequence, created=created)
+        self.placed = True
+        if not is_there(at, self.text):
+            self._begin_another(at)
+
+    def sent(self, payload: bytes, sequence: int) -> None:
+        """Take note that this was published next."""
+        assert self.kept is not None
+        self.offset += len(payload)
+        self._tail = payload[-KNOWN:] if len(payload) >= KNOWN else (self._tail + payload)[-KNOWN:]
+        self._half_since = 0.0
+        self.kept = dataclasses.replace(self.kept, sequence=sequence)
+        if self._clock() - self._kept_at >= KEEP:
+            self._keep()
+
+    def next(self, most: int) -> bytes:
+        """Return what the next message holds; nothing if it is not here yet. Raises OSError."""
+        text, now = self.text, self._clock()
+        text.look()
+        if now - self._seen_at >= SETTLED:
+            self._settled, self._seen, self._seen_at = self._seen, text.end, now
+        begin = text.begin(self.offset)
+        if begin > self.offset:
+            self.gaps += 1
+            self._say(
+                "gap", offset=self.offset, bytes=begin - self.offset, why="removed before it was published"
+            )
+            self.offset, self._tail = begin, b""
+        if text.replaced and self.offset >= text.end and self._is_left(now):
+            text.take_up()
+            self._compare()
+            return b""
+        last = self.offset < text.base or text.replaced or self.ending  # nothing comes behind that
+        end = text.end if last else min(text.end, self._settled)
+        if end <= self.offset <= text.end:
+            return b""
+        before = self._tail[max(0, len(self._tail) - max(0, self.offset - text.base)) :]
+        data = text.read(self.offset - len(before), len(before) + min(most, max(0, end - self.offset)))
+        if self.offset > text.end or not data.startswith(before):
+            self._compare()
+            return b""
+        data = data[len(before) :]
+        size = fit(data, most, last or (self._half_since > 0 and now - self._half_since >= HALF))
+        if data and not size and not self._half_since:
+            self._half_since = now
+        return data[:size]
+
+    def runs(self, payload: bytes) -> list[Run]:
+        """Return who said what of what comes next, and when."""
+        return self.text.runs(self.offset, self.offset + len(payload))
+
+    def close(self) -> None:
+        """Keep where it is, and let go of the file."""
+        if self.placed:
+            self._keep()
+        self.text.close()
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _compare(self) -> None:
+        """See whether the file is still what was published of it."""
+        at = Place(self._identity, self.offset, self._tail)
+        if not is_there(at, self.text):
+            self._begin_another(at)
+
+    def _begin_another(self, before: Place) -> None:
+        assert self.kept is not None
+        at = another(before, self.kept, self.text)
+        self.gaps += 1
+        self._say(at.event, identity=str(at.identity), published=before.offset, offset=at.offset)
+        self._settled = self._seen = 0
+        self.stand(at, self.kept.sequence, self.kept.created)
+
+    def _keep(self, sync: bool = False) -> None:
+        """Keep where it is. Raises OSError if that is to be on disk, and can't be."""
+        text, kept = self.text, self.kept
+        assert kept is not None
+        head = kept.head if kept.base == text.base and len(kept.head) == KNOWN else b""
+        head = head or text.read(text.base, max(0, min(KNOWN, self.offset - text.base)))
+        self.kept = dataclasses.replace(kept, end=self.offset, head=head, base=text.base, tail=self._tail)
+        self._kept_at = self._clock()
+        with contextlib.nullcontext() if sync else contextlib.suppress(OSError):
+            self.kept.write(self._folder, sync)
+
+    def _is_left(self, now: float) -> bool:
+        """Tell whether a file that lost its name had time for what its recorder still wrote."""
+        self._left_since = self._left_since or now
+        if now - self._left_since < LEFT and not self.ending:
+            return False
+        self._left_since = 0.0
+        return True

@@ -1,0 +1,82 @@
+"""`publish`: hand recordings on to a stream."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from reclog.checkout import install_command
+from reclog.console import note, say
+from reclog.errors import ReclogError
+from reclog.recordings.registry import Registry
+from reclog.words import inv
+
+from .edge import sentences
+from .names import HELP
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["to", "recording"],
+    help={
+        "to": "A server, as nats://host:4222 or tls://host; again.",
+        "recording": HELP,
+        "stream": "The stream's name (default reclog); it is made.",
+        "machine": "First part of the subjects (default: this host).",
+        "max-bytes": "Bytes of a stream that is made (default: no limit).",
+        "any-stream": "Take a stream whose settings lose messages, too.",
+        "creds": "Who we are: a credentials file of NATS.",
+        "nkey": "Who we are: a file with an nkey's seed.",
+        "login": "Who we are: a file with USER:PASSWORD.",
+        "ca": "Who signed the server's certificate (PEM).",
+        "cert": "Our certificate, where it asks for one (PEM).",
+        "key": "Its key (PEM).",
+    },
+)
+@sentences
+def publish(
+    c: Context,
+    to: Any = None,
+    recording: Any = None,
+    stream: Any = None,
+    machine: Any = None,
+    max_bytes: Any = None,
+    any_stream: bool = False,
+    creds: Any = None,
+    nkey: Any = None,
+    login: Any = None,
+    ca: Any = None,
+    cert: Any = None,
+    key: Any = None,
+) -> None:
+    """Hand recordings on to NATS JetStream: all that run, or those that are named.
+
+    Starts a publisher in the background, behind the recordings and never in their
+    way, and returns once it has the stream. A line is in there once, whatever is
+    killed; `status` says how far it is, `kill` brings what is left and stops it.
+    A login can be in RECLOG_NATS_LOGIN, too. docs/publish.md says more.
+    """
+    if importlib.util.find_spec("nats") is None:
+        raise ReclogError(f"NATS needs what is not installed here: `{install_command('nats')}` brings it.")
+    from reclog.stream.asked import asked  # here: it takes a while to import
+    from reclog.stream.publishers import Publishers, describe, start
+
+    registry = Registry()
+    words = {
+        "recordings": recording,
+        "stream": stream,
+        "machine": machine,
+        "max_bytes": max_bytes,
+        "any_stream": any_stream,
+    }
+    files = {"creds": creds, "nkey": nkey, "login": login, "ca": ca, "cert": cert, "key": key}
+    started = start(asked(to or (), files, words, registry), Publishers())
+    for sentence in started.notes:
+        note(sentence)
+    one = describe([started.publisher])[0]
+    how = "publishes already" if started.ran else "publishes"
+    say(f"{one['name']} {how}: {', '.join(lane['subject'] for lane in one['recordings']) or 'what will run'}")
+    say(f"Follow: {inv('status')}   Stop: {inv('kill', one['name'])}")
