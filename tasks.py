@@ -18,6 +18,7 @@ from reclog.tasks import (
     probe,
     publish,
     status,
+    subscribe,
     tail,
     view,
 )
@@ -32,6 +33,7 @@ ns = Collection(
     history.history,
     probe.prove,
     publish.publish,
+    subscribe.subscribe,
     kill.kill,
     boot.boot,
     Collection("dev", bench.bench, docs.docs, faults.faults, nats.nats),

@@ -28,6 +28,7 @@ from .tasks import (
     probe,
     publish,
     status,
+    subscribe,
     tail,
     tremplin,
     view,
@@ -36,7 +37,7 @@ from .tasks import (
 #: The tasks on this machine, and those for a host.
 HERE = (
     *(local.local, tremplin.tremplin, status.status, tail.tail, view.view, export.export, agent.agent),
-    *(history.history, probe.prove, publish.publish, kill.kill, boot.boot),
+    *(history.history, probe.prove, publish.publish, subscribe.subscribe, kill.kill, boot.boot),
 )
 THERE = (tremplin.tremplin, tremplin.kill_there)
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.

@@ -25,7 +25,7 @@ END_WITHIN = DRAIN_WITHIN + 3.0
 def stop_local(recordings: Sequence[Recording], registry: Registry, say: Callable[[str], None]) -> list[str]:
     """Stop those of `recordings` that are on this machine; `say` how, return what went wrong."""
     problems = []
-    here = [one for one in recordings if one.kind == "local"]
+    here = [one for one in recordings if one.kind != "tremplin"]
     stopped = stop(here, registry)
     comes_back = hold(here)  # before anything else is done: one that had to be killed is started anew
     for one in stopped:
@@ -52,7 +52,12 @@ def stop(recordings: Sequence[Recording], registry: Registry) -> list[Stopped]:
     forced = {process.pid for process in end([d for _, d, _ in ends if d is not None], END_WITHIN)}
     for _, _, family in ends:
         end(family, term_within=1.0)
-    return [_report(r, d, d is not None and d.pid in forced, w.facts()) for (r, d, _), w in zip(ends, words)]
+    several = any(one.fact("files") for one in recordings)
+    left = [one for one in registry.recordings() if one.of] if several else []
+    return [
+        _report(r, d, d is not None and d.pid in forced, w.facts(), [one for one in left if one.of == r.name])
+        for (r, d, _), w in zip(ends, words)
+    ]
 
 
 def strays(registry: Registry) -> dict[Path, Family]:
@@ -72,11 +77,17 @@ def stop_strays(registry: Registry) -> int:
 
 
 def _report(
-    recording: Recording, daemon: psutil.Process | None, forced: bool, facts: dict[str, Any]
+    recording: Recording,
+    daemon: psutil.Process | None,
+    forced: bool,
+    facts: dict[str, Any],
+    of: Sequence[Recording],
 ) -> Stopped:
     stopped = Stopped.told(recording, facts, was_dead=daemon is None, forced=forced)
     try:
         recording.clean()
+        for one in of:  # a subscriber that was killed has left them
+            one.clean()
     except StateError as error:  # the others are to be stopped, too
         stopped.left_over = str(error)
     return stopped

@@ -140,6 +140,12 @@ def _dropped(told: _Told, when: float, facts: Facts) -> None:
     told.at(moment(facts.get("since")) or when, f"{words} dropped")
 
 
+def _not_taken(told: _Told, when: float, facts: Facts) -> None:
+    number = facts.get("messages")
+    words = counted(number, "message") if type(number) is int else "messages"
+    told.at(when, f"{words} not taken ({facts.get('last')})")
+
+
 def _changed(told: _Told, when: float, facts: Facts) -> None:
     if str(facts.get("how")).startswith("truncated"):  # a file that is renamed is there
         told.at(when, f"the file was {facts['how']}")
@@ -168,6 +174,13 @@ _HEARD: dict[str, Callable[[_Told, float, Facts], None]] = {
     "resumed": _ended("pause", "paused_seconds"),
     "disconnected": _began("relay", "not connected to the relay, which keeps the lines: {why}"),
     "connected": _ended("relay", "away_seconds"),
+    "stream lost": _began("stream", "not connected to the stream, which keeps the lines: {why}"),
+    "stream reached": _ended("stream", "away_seconds"),
+    "stream reset": lambda told, when, facts: told.at(
+        when, f"the stream lost what it had: {facts.get('reason')}"
+    ),
+    "another recording": lambda told, when, _: told.at(when, "what is published is another recording"),
+    "messages not taken": _not_taken,
     "listener died": _began("listener", "the listener died"),
     "listener restarted": _ended("listener", "seconds"),
     "listener taken over": _ended("listener", "seconds"),

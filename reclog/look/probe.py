@@ -80,6 +80,12 @@ class Secured:
 ASKS = "ok; no line sent, as --tls-clients asks for a certificate that is not ours"
 
 
+def probe_nothing(recording: Recording, within: float) -> list[Hop]:
+    """Return what is to be said of a recording that nothing can be sent to."""
+    remark = "nothing is sent: what it records, others publish"
+    return [] if recording.of else [Hop(recording.name, recording.fact("subject"), 0.0, remark=remark)]
+
+
 def probe_local(recording: Recording, timeout: float) -> list[Hop]:
     """Try each hop of a local recording, up to the first broken one; `timeout` seconds a hop."""
     name, port = recording.name, recording.port

@@ -26,12 +26,13 @@ def dials(recording: Recording) -> list[str]:
 def entrances(recording: Recording) -> str:
     """Return where what it records comes from, for a person to read."""
     port = [f"port {recording.port}"] if recording.port else []
-    return ", ".join([*port, *dials(recording)]) or "no port"
+    subject = [recording.fact("subject")] if recording.fact("subject") else []
+    return ", ".join([*port, *dials(recording), *subject]) or "no port"
 
 
 def again_command(recording: Recording) -> str:
     """Return the command that takes a recording up again."""
-    return {"local": _local, "tremplin": _tremplin}[recording.kind](recording)
+    return {"local": _local, "tremplin": _tremplin, "subscriber": _subscriber}[recording.kind](recording)
 
 
 def stop_command(recording: Recording) -> str:
@@ -42,6 +43,8 @@ def stop_command(recording: Recording) -> str:
         return inv("kill", "--host", recording.host)
     if recording.port:
         return inv("kill", "--port", str(recording.port))
+    if recording.kind == "subscriber":
+        return inv("kill", recording.of or recording.name)
     return inv("kill", "--file", recording.file) if recording.file else inv("kill")
 
 
@@ -79,6 +82,17 @@ def _local(recording: Recording) -> str:
     port = ["--port", str(recording.port)] if recording.port else []
     dial = [word for address in dials(recording) for word in ("--from", address)]
     return inv("local", *port, *dial, "--file", recording.file, *_called(recording))
+
+
+def _subscriber(recording: Recording) -> str:
+    words = recording.facts.get("servers")
+    servers = (
+        [word for server in words if isinstance(server, str) for word in ("--from", server)]
+        if (isinstance(words, list))
+        else []
+    )
+    files = recording.fact("files") or recording.file
+    return inv("subscribe", *servers, "--subject", recording.fact("subject"), "--file", files)
 
 
 def _tremplin(recording: Recording) -> str:

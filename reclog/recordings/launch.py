@@ -16,7 +16,7 @@ from ..errors import StartError
 from .registry import Recording
 
 #: Where a role is to be found, if that is not the engine.
-PROGRAMS = {"publisher": "stream"}
+PROGRAMS = {"publisher": "stream", "subscriber": "stream"}
 
 
 def daemon_command(role: str, folder: Path) -> list[str]:

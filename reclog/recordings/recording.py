@@ -20,6 +20,10 @@ from ..errors import StateError
 from .logs import last_event
 from .processes import is_suspended
 
+KINDS = ("local", "tremplin", "subscriber")
+#: What a recording of a kind goes on from, when it begins again after it was stopped.
+_GOES_ON_FROM = {"subscriber": {names.CHECKPOINT}}
+
 
 class Recording:
     """One folder of the registry, as it was when it was read."""
@@ -62,8 +66,14 @@ class Recording:
 
     @property
     def kind(self) -> str:
-        """`local` or `tremplin`."""
-        return "tremplin" if self.facts.get("kind") == "tremplin" else "local"
+        """One of `KINDS`."""
+        kind = self.facts.get("kind")
+        return kind if kind in KINDS else "local"
+
+    @property
+    def of(self) -> str:
+        """The subscriber that has this among its files, and is its daemon; empty if it is nobody's."""
+        return self.fact("of")
 
     @property
     def is_called(self) -> bool:
@@ -186,7 +196,7 @@ class Recording:
             with contextlib.suppress(OSError, ValueError):
                 past.keep_for_boot(str(self.folder), read_json(str(self.folder / names.CONFIG)))
         left = None
-        for name in names.ONLY_WHILE_IT_RUNS:
+        for name in set(names.ONLY_WHILE_IT_RUNS) - _GOES_ON_FROM.get(self.kind, set()):
             path = self.folder / name
             try:
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

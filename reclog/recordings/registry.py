@@ -111,8 +111,7 @@ class Registry:
         self.make()
         try:
             with self.names_settled():
-                file, called = word_of(config.get("file")), word_of(config.get("called"))
-                own = next((one for one in self.past() if file and is_file_of(one, file)), None)
+                own, called = self._own(config), word_of(config.get("called"))
                 called = called or (own.name if own is not None and own.is_called else "")
                 folder = self._called(called, own) if called else self._place(name, own)
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -121,6 +120,14 @@ class Registry:
         except OSError as error:
             raise self._unusable(error) from error
         return Recording(folder)
+
+    def _own(self, config: Mapping[str, Any]) -> Recording | None:
+        """Return the past recording of the file, or the files, that a config names."""
+        file, files = word_of(config.get("file")), word_of(config.get("files"))
+        for one in self.past() if file or files else ():
+            if (file and is_file_of(one, file)) or (files and files == one.fact("files")):
+                return one
+        return None
 
     def _called(self, name: str, own: Recording | None) -> Path:
         folder = self.folder / name

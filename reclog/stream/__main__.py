@@ -28,8 +28,14 @@ def _publisher(daemon: Daemon) -> Any:
     return Publisher(daemon, daemon.told(PublisherConfig))
 
 
+def _subscriber(daemon: Daemon) -> Any:
+    from reclog.stream.subscriber import Subscriber, SubscriberConfig
+
+    return Subscriber(daemon, daemon.told(SubscriberConfig))
+
+
 #: What each role is.
-ROLES: dict[str, Callable[[Daemon], Any]] = {"publisher": _publisher}
+ROLES: dict[str, Callable[[Daemon], Any]] = {"publisher": _publisher, "subscriber": _subscriber}
 
 
 def main() -> int:

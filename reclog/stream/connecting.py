@@ -128,7 +128,7 @@ class Connection(Client):
             for task in (doing, lost):
                 task.cancel()
 
-    async def ask(self, subject: str, **wanted: Any) -> dict[str, Any]:
+    async def ask(self, subject: str, /, **wanted: Any) -> dict[str, Any]:
         """Return what JetStream's API answers at `$JS.API.` and `subject`. Raises NotConnected, Refused."""
         return await self.answer(self._ask(f"$JS.API.{subject}", json.dumps(wanted).encode("utf-8")))
 

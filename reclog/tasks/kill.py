@@ -55,7 +55,7 @@ def kill(
     recordings: list[Recording] = []
     if names or not publishers:
         with registry.alone():
-            recordings = meant(list(registry.here()), names, port, host, file)
+            recordings = meant([one for one in registry.here() if not one.of], names, port, host, file)
             problems += stop_local(recordings, registry, say)
         problems += stop_tremplins(recordings, registry, discard, say)
     with those.alone():

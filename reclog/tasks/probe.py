@@ -9,7 +9,7 @@ from invoke.tasks import task
 
 from reclog.console import print_table
 from reclog.errors import BrokenPathError
-from reclog.look.probe import Hop, probe_local, probe_path
+from reclog.look.probe import Hop, probe_local, probe_nothing, probe_path
 from reclog.recordings.checks import file_path, port_number, seconds
 from reclog.recordings.choice import meant
 from reclog.recordings.registry import Registry
@@ -21,7 +21,7 @@ from .edge import configured, sentences
 from .names import HELP
 
 #: How each kind of recording is proved.
-PROBES = {"local": probe_local, "tremplin": probe_tremplin}
+PROBES = {"local": probe_local, "tremplin": probe_tremplin, "subscriber": probe_nothing}
 
 
 @task(

@@ -112,7 +112,8 @@ def _histories(names: Any, port: Any, host: Any, file: Any) -> list[History]:
     from reclog.look.query import History
 
     registry = Registry()
-    left = meant(registry.known() if names else list(registry.here()), names, port, host, file)
+    here = [one for one in registry.here() if not one.fact("files")]
+    left = meant(registry.known() if names else here, names, port, host, file)
     found = left if names else [one for one in left if one.is_alive()] or left
     if not found:
         raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")

@@ -84,8 +84,9 @@ class Remote:
 class Gaps:
     """What the relay does not have, stated."""
 
-    def __init__(self, loop: Loop, say: Say) -> None:
+    def __init__(self, loop: Loop, say: Say, reason: str = "the relay has no such bytes") -> None:
         self.count = 0
+        self._reason = reason
         self._say = say
         self._now = loop.now
         # Due when a second is over in which there was a gap.
@@ -101,7 +102,7 @@ class Gaps:
         self.count += 1
         self._in_second += 1
         if self._in_second <= EACH_UP_TO:
-            self._say("gap", start=start, end=end, reason="the relay has no such bytes")
+            self._say("gap", start=start, end=end, reason=self._reason)
             return
         if not self._more:
             self._start = start
@@ -118,7 +119,7 @@ class Gaps:
         if self._more:
             facts = {"start": self._start, "end": self._end, "gaps": self._more, "bytes": self._bytes}
             self._more = self._bytes = 0
-            self._say("gap", **facts, reason="the relay has no such bytes")
+            self._say("gap", **facts, reason=self._reason)
 
 
 def short(value: Any, most: int = WORD) -> Any:

@@ -36,9 +36,12 @@ class Arrivals:
         if len(self._runs) > AHEAD:
             return
         try:
-            runs = unpack(begin, packet)
+            self.add(unpack(begin, packet))
         except ValueError as error:
             raise FeedError(f"what the relay says of its senders makes no sense: {error}") from error
+
+    def add(self, runs: List[Run]) -> None:
+        """Take what is known of some bytes, ascending."""
         known = self._runs[-1].end if self._runs else 0
         fresh = [run for run in runs if run.end > known]
         if fresh and fresh[0].begin < known:

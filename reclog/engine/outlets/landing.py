@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Callable, Hashable
+from typing import Any, Callable, Hashable, List
 
 from ..errors import FileUnusable
 from ..feed.protocol import FeedError
@@ -117,6 +117,10 @@ class Landing:
     def hear(self, offset: int, packet: bytes) -> None:
         """Take what the relay says of who said the bytes from `offset` on, and when. Raises FeedError."""
         self._arrivals.hear(offset, packet)
+
+    def know(self, runs: List[Run]) -> None:
+        """Take note who said the bytes that are taken next, and when."""
+        self._arrivals.add(runs)
 
     def take(self, offset: int, data: bytes) -> None:
         """Take the spool's bytes at `offset`. Raises FeedError if others were due."""

@@ -1,0 +1,169 @@
+"""A copy: one publisher's recording, in a file here.
+
+Rules kept here:
+
+- What a message adds is told by its identity and its offsets, never by when it comes: what is in the file
+  already is left out, however often the stream is read. A file lands as a collector's does: written, synced,
+  its checkpoint saved, and the end of a killed one's found out by comparing.
+- A stretch that no message has is a gap, and stated.
+- Where the identity changes, it is noted first how far the one before had come, and then the next is begun:
+  messages of the one before may come again, and are known then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from reclog.engine.feed.protocol import FeedError
+from reclog.engine.feed.remote import Gaps
+from reclog.engine.outlets.acks import Acks
+from reclog.engine.outlets.landing import Landing
+from reclog.engine.records.events import Say
+from reclog.engine.records.jsonfile import read_json, write_json
+from reclog.engine.system.disk import Disk
+from reclog.engine.system.loop import Loop
+
+from .message import Message
+
+#: The file in its folder that says whose recording it is, and how far the identities before had come; how
+#: many of these are known.
+SOURCE, MOST = "source.json", 100
+MISSING = "the stream has no such bytes"
+
+
+class Copy:
+    """One recording, by the offsets of its messages."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        folder: str,
+        file: str,
+        say: Say,
+        disk: Disk,
+        whole: bool,
+        settled: Callable[[], None],
+    ) -> None:
+        """`folder` is the copy's; `whole`: what the stream does not have of its beginning is a gap.
+
+        `settled` is called when something was settled beside the loop.
+        """
+        self.landing = Landing(loop, file, folder, say, disk)
+        self.acks = Acks(loop, self.landing, disk, say, lambda offset: True, settled)
+        self.gaps = Gaps(loop, say, MISSING)
+        #: Whose recording it is; empty until the first message comes.
+        self.subject = ""
+        self._say = say
+        self._disk = disk
+        self._whole = whole
+        self._path = os.path.join(folder, SOURCE)
+        self._before: dict[str, int] = {}
+        # Why nothing can be taken, beside what the file says.
+        self._trouble = ""
+
+    def open(self) -> None:
+        """Open the file, and find where to go on. Raises FileUnusable, FileTaken."""
+        with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
+            told = read_json(self._path)
+            self._before = {name: at for name, at in told["before"].items() if type(at) is int}
+            self.subject = str(told["subject"])
+        self.landing.open()
+
+    def close(self) -> None:
+        """Settle what can be, and let go of the file."""
+        self.acks.settle()
+        self.gaps.sum_up()
+        self.landing.close()
+
+    @property
+    def paused(self) -> str:
+        """Why nothing can be taken now; empty while it can."""
+        return self.landing.paused or self._trouble
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was taken is there for good."""
+        return self.landing.settled >= self.landing.offset
+
+    @property
+    def left(self) -> int:
+        """Bytes taken that are not in the file."""
+        return self.landing.queued
+
+    def changes(self) -> object:
+        """Return what changes with what `facts` returns."""
+        return self.landing.offset, self.landing.settled, self.paused
+
+    def take(self, subject: str, message: Message) -> bool:
+        """Take what a message adds; False if that can't be now, and it is to be taken again."""
+        try:
+            taken = self._take(subject, message)
+        except FeedError as error:  # what came before can't be written
+            self._trouble = str(error)
+            return False
+        except OSError as error:
+            self._trouble = error.strerror or str(error)
+            return False
+        self._trouble = "" if taken else self._trouble or "no checkpoint can be saved"
+        return taken
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `status` shows of it."""
+        landing = self.landing
+        return {
+            **landing.facts(),
+            "paused_for": self.paused,
+            "gaps": self.gaps.count,
+            "offset": landing.offset,
+            "settled": landing.settled,
+            "subject": self.subject,
+        }
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _take(self, subject: str, message: Message) -> bool:
+        landing, identity = self.landing, str(message.identity)
+        if landing.paused and not landing.flush():
+            return False
+        if identity != landing.spool:
+            known = self._before.get(identity, -1)
+            if message.end <= known:
+                return True
+            if landing.spool and not self.acks.settle():
+                return False
+            self._begin(subject, identity, message.begin, known)
+        if not landing.anchored and not self._anchor():
+            return False
+        if message.end <= landing.offset:
+            return True
+        if message.begin > landing.offset:
+            start = landing.offset
+            landing.jump(message.begin)
+            with contextlib.suppress(FeedError):  # however many they are: each is in a sum
+                self.gaps.came(start, message.begin)
+        had = landing.offset - message.begin
+        landing.know([run for run in message.runs if run.end > landing.offset])
+        landing.take(landing.offset, message.payload[had:] if had else message.payload)
+        return True
+
+    def _begin(self, subject: str, identity: str, begin: int, known: int) -> None:
+        """Go on with another identity, of which all before the offset `known` was had; -1: nothing was."""
+        landing, before = self.landing, self.landing.spool
+        if before:
+            self._before.pop(before, None)
+            self._before[before] = landing.offset
+            while len(self._before) > MOST:
+                del self._before[next(iter(self._before))]
+        self.subject = subject
+        write_json(self._path, {"subject": subject, "before": self._before}, sync=True, disk=self._disk)
+        start = known if known >= 0 else 0 if self._whole and not before else begin
+        landing.begin(identity, start)
+        if before:
+            self._say("another recording", known=before, found=identity, offset=start)
+
+    def _anchor(self) -> bool:
+        self.acks.settle()
+        return self.landing.anchored

@@ -1,0 +1,155 @@
+"""`inv subscribe`: recordings whose sender is a stream, of real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import nats_servers
+import pytest
+from bench import Home, daemon_in, events_in, free_port, wait_until
+from hand_publisher import publish, say
+from nats.js.client import JetStreamContext
+from nats_servers import Server
+
+RECORDING = "local-55514"
+
+
+def lines(first: int, count: int) -> list[bytes]:
+    """Return messages of three lines each."""
+    return [b"".join(b"line %d of %d\n" % (n, m) for n in range(3)) for m in range(first, first + count)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with nats_servers.one(tmp_path) as server:
+        yield server
+
+
+def subscribe(home: Home, server: Server, file: Path | str, *words: str) -> Path:
+    """Start a subscriber; return its folder."""
+    done = home.inv("subscribe", "--from", server.url, "--file", str(file), *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home.recordings / done.stdout.partition(":")[0]
+
+
+def test_a_file_is_as_published_whatever_is_killed(home: Home, server: Server) -> None:
+    file = home.path / "a.log"
+    at = publish(server.url, RECORDING, lines(0, 50))
+    folder = subscribe(home, server, file)
+    expected = b"".join(lines(0, 50))
+    wait_until(lambda: file.read_bytes() == expected)
+    for number in range(1, 4):
+        daemon_in(folder).send_signal(signal.SIGKILL)
+        at = publish(server.url, RECORDING, lines(50 * number, 50), at, stream=False)
+        assert subscribe(home, server, file) == folder
+        expected += b"".join(lines(50 * number, 50))
+        wait_until(lambda: len(file.read_bytes()) >= len(expected))  # noqa: B023
+    server.end()
+    wait_until(lambda: events_in(folder, "stream lost"))
+    assert home.status()[0]["state"] == "reconnecting"
+    server.start().wait()
+    publish(server.url, RECORDING, lines(200, 1), at, stream=False)
+    expected += b"".join(lines(200, 1))
+    wait_until(lambda: len(file.read_bytes()) >= len(expected))
+    assert file.read_bytes() == expected
+    told = [json.loads(one) for one in home.inv("tail", "--no-follow", "--json").stdout.splitlines()]
+    assert {one["sender"] for one in told} == {"10.0.0.7"}
+    # A stop, and the same again: it goes on where it was.
+    assert "stopped" in home.inv("kill").stdout
+    publish(server.url, RECORDING, lines(201, 1), at + len(b"".join(lines(200, 1))), stream=False)
+    subscribe(home, server, file)
+    wait_until(lambda: len(file.read_bytes()) > len(expected))
+    assert file.read_bytes() == expected + b"".join(lines(201, 1))
+    assert not events_in(folder, "gap")
+
+
+def test_each_recording_has_its_file_and_strangers_have_none(home: Home, server: Server) -> None:
+    publish(server.url, RECORDING, lines(0, 3))
+    publish(server.url, "other", lines(7, 1), at=5)
+
+    async def strange(context: JetStreamContext) -> None:
+        for subject in ("reclog.a.b.c", "reclog.laptop.$(id)", f"reclog.laptop.{RECORDING}"):
+            await context.publish(subject, b"not ours\n", headers={"Reclog-Recording": "../../x"})
+
+    say(server.url, strange)
+    publish(server.url, RECORDING, lines(9, 1), at=len(b"".join(lines(0, 3))) + 100)
+    files = home.path / "logs" / "{machine}" / "{recording}.log"
+    folder = subscribe(home, server, files)
+    first, other = (home.path / "logs" / "laptop" / f"{name}.log" for name in (RECORDING, "other"))
+    expected = b"".join([*lines(0, 3), *lines(9, 1)])
+    wait_until(lambda: first.exists() and len(first.read_bytes()) >= len(expected))
+    assert (first.read_bytes(), other.read_bytes()) == (expected, lines(7, 1)[0])
+    assert {path for path in (home.path / "logs").rglob("*") if path.is_file()} == {first, other}
+    told = {one["name"]: one for one in home.status()}
+    assert {name.removeprefix(folder.name): one["file"] for name, one in told.items()} == {
+        "": "",
+        f".laptop-{RECORDING}": str(first),
+        ".laptop-other": str(other),
+    }
+    mine = events_in(home.recordings / f"{folder.name}.laptop-{RECORDING}", "gap")
+    assert [one["end"] - one["start"] for one in mine] == [100]
+    assert events_in(folder, "messages not taken")
+    # All of them, by time.
+    tailed = home.inv("tail", "--no-follow", "--lines", "100").stdout
+    assert "line 2 of 7" in tailed
+    assert "line 2 of 9" in tailed
+    daemon_in(folder).send_signal(signal.SIGKILL)
+    assert subscribe(home, server, files) == folder
+    done = home.inv("kill")
+    assert done.returncode == 0, done.stderr
+    assert {one["state"] for one in json.loads(home.inv("history", "--json").stdout)} == {"past"}
+    assert first.read_bytes() == expected
+
+
+def test_a_stream_that_is_made_anew_is_a_stated_reset(home: Home, server: Server) -> None:
+    file = home.path / "a.log"
+    end = publish(server.url, RECORDING, lines(0, 20))
+    folder = subscribe(home, server, file)
+    wait_until(lambda: file.read_bytes() == b"".join(lines(0, 20)))
+
+    async def anew(context: JetStreamContext) -> None:
+        await context.delete_stream("reclog")
+
+    say(server.url, anew)
+    # The one before, and more: a publisher that reads its file again.
+    publish(server.url, RECORDING, lines(0, 21))
+    wait_until(lambda: len(file.read_bytes()) > end)
+    assert file.read_bytes() == b"".join(lines(0, 21))
+    assert [one["known"] for one in events_in(folder, "stream reset")] == [20]
+
+
+def test_it_begins_now_or_at_a_time(home: Home, server: Server) -> None:
+    at = publish(server.url, RECORDING, lines(0, 2))
+    now, later = home.path / "now.log", home.path / "later.log"
+    folder = subscribe(home, server, now, "--start", "now")
+    daemon_in(folder).kill()
+    publish(server.url, RECORDING, lines(2, 1), at, stream=False)
+    subscribe(home, server, now, "--start", "now")
+    subscribe(home, server, later, "--start", "1h")
+    wait_until(lambda: now.read_bytes() == lines(2, 1)[0])
+    wait_until(lambda: later.read_bytes() == b"".join(lines(0, 3)))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "--from is missing"),
+        (["--from", "{server}", "--subject", "a..b"], 2, "is no subject"),
+        (["--from", "{server}", "--start", "yesterday"], 2, "is no time"),
+        (["--from", "{server}", "--subject", "other.>"], 1, "no stream has the subject other.>"),
+        (["--from", "nats://127.0.0.1:{port}"], 1, "nobody listens there"),
+    ],
+)
+def test_what_can_not_be_is_a_sentence(
+    home: Home, server: Server, words: list[str], code: int, said: str
+) -> None:
+    words = [word.format(server=server.url, port=free_port()) for word in words]
+    done = home.inv("subscribe", *words, "--file", str(home.path / "a.log"))
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert done.stderr.count("\n") == 1
+    with contextlib.suppress(FileNotFoundError):
+        assert not any(home.recordings.iterdir())
