@@ -30,8 +30,8 @@ RECLOG = (
     if (BIN / "reclog").exists()
     else [sys.executable, "-c", "from reclog.program import main; main()"]
 )
-TASKS = ["agent", "export", "history", "kill", "local", "status", "tail", "test-connection", "view"]
-TASKS += ["dev.bench", "dev.faults"]
+TASKS = ["agent", "boot", "export", "history", "kill", "local", "publish", "status", "subscribe", "tail"]
+TASKS += ["test-connection", "view", "dev.bench", "dev.docs", "dev.faults", "dev.nats"]
 
 
 def reclog_program(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
