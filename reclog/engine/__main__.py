@@ -27,12 +27,16 @@ from reclog.engine.records.names import MARK, OUTPUT
 if TYPE_CHECKING:
     from reclog.engine.daemons.daemon import Daemon
 
+    #: Makes what a daemon is to be of it.
+    Role = Callable[[Daemon], Any]
 
-def main() -> int:
-    """Do what the command line says; the exit status."""
+
+def main(roles: dict[str, Role] | None = None) -> int:
+    """Do what the command line says, as one of `roles` (those of the engine); the exit status."""
+    roles = ROLES if roles is None else roles
     parser = argparse.ArgumentParser(prog="reclog-engine", description="The daemons of reclog.")
-    parser.add_argument("verb", choices=[*ROLES, "start", "ask"])
-    parser.add_argument("role", nargs="?", choices=ROLES, help="with start: which daemon")
+    parser.add_argument("verb", choices=[*roles, "start", "ask"])
+    parser.add_argument("role", nargs="?", choices=roles, help="with start: which daemon")
     parser.add_argument("--folder", required=True, help="the daemon's folder, with its config.json")
     parser.add_argument("--ready-fd", type=int, default=-1, help="where to say that it is ready")
     parser.add_argument("--again", action="store_true", help="nobody waits: be patient, and be as before")
@@ -46,7 +50,7 @@ def main() -> int:
         return ask(folder)
     from reclog.engine.daemons.daemon import Daemon
 
-    return run(words.verb, Daemon(folder, words.ready_fd, words.again, words.verb))
+    return run(roles[words.verb], Daemon(folder, words.ready_fd, words.again, words.verb))
 
 
 def start(role: str, folder: str, again: bool) -> int:
@@ -101,14 +105,14 @@ def _collector(daemon: Daemon) -> Any:
 
 
 #: What each role is. Whoever runs imports what it needs alone: from a zip all of it is compiled each time.
-ROLES: dict[str, Callable[[Daemon], Any]] = {"recorder": _recorder, "relay": _relay, "collector": _collector}
+ROLES: dict[str, Role] = {"recorder": _recorder, "relay": _relay, "collector": _collector}
 
 
-def run(role: str, daemon: Daemon) -> int:
+def run(role: Role, daemon: Daemon) -> int:
     """Be the daemon until it ends; 2 where starting it again is of no use."""
     try:
         daemon.lock()
-        ROLES[role](daemon).run()
+        role(daemon).run()
     except EngineError as error:
         daemon.failed(error.cause, str(error))
         return 2 if error.is_final else 1

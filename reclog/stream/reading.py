@@ -74,7 +74,8 @@ class Reading:
         self._identity, self.offset, self._tail = at.identity, at.offset, at.tail[-KNOWN:]
         self._half_since = 0.0
         if kept is None or kept.identity != at.identity:
-            self.kept = Kept(at.identity, at.offset, at.offset, sequence, created)
+            head = self.text.read(self.text.base, max(0, min(KNOWN, at.offset - self.text.base)))
+            self.kept = Kept(at.identity, at.offset, at.offset, sequence, created, head, self.text.base)
             self._keep(sync=True)
         else:
             self.kept = dataclasses.replace(kept, sequence=sequence, created=created)
@@ -85,10 +86,15 @@ class Reading:
     def sent(self, payload: bytes, sequence: int) -> None:
         """Take note that this was published next."""
         assert self.kept is not None
+        head, base, begin = self.kept.head, self.text.base, self.offset
         self.offset += len(payload)
+        if begin == base:
+            head = b""
+        if begin - base == len(head) < KNOWN:
+            head = (head + payload)[:KNOWN]
         self._tail = payload[-KNOWN:] if len(payload) >= KNOWN else (self._tail + payload)[-KNOWN:]
         self._half_since = 0.0
-        self.kept = dataclasses.replace(self.kept, sequence=sequence)
+        self.kept = dataclasses.replace(self.kept, sequence=sequence, head=head, base=base)
         if self._clock() - self._kept_at >= KEEP:
             self._keep()
 
@@ -109,8 +115,9 @@ class Reading:
             text.take_up()
             self._compare()
             return b""
-        last = self.offset < text.base or text.replaced or self.ending  # nothing comes behind that
-        end = text.end if last else min(text.end, self._settled)
+        in_piece = self.offset < text.base
+        last = in_piece or text.replaced or self.ending  # nothing comes behind that
+        end = text.base if in_piece else text.end if last else min(text.end, self._settled)
         if end <= self.offset <= text.end:
             return b""
         before = self._tail[max(0, len(self._tail) - max(0, self.offset - text.base)) :]
@@ -152,11 +159,8 @@ class Reading:
 
     def _keep(self, sync: bool = False) -> None:
         """Keep where it is. Raises OSError if that is to be on disk, and can't be."""
-        text, kept = self.text, self.kept
-        assert kept is not None
-        head = kept.head if kept.base == text.base and len(kept.head) == KNOWN else b""
-        head = head or text.read(text.base, max(0, min(KNOWN, self.offset - text.base)))
-        self.kept = dataclasses.replace(kept, end=self.offset, head=head, base=text.base, tail=self._tail)
+        assert self.kept is not None
+        self.kept = dataclasses.replace(self.kept, end=self.offset, tail=self._tail)
         self._kept_at = self._clock()
         with contextlib.nullcontext() if sync else contextlib.suppress(OSError):
             self.kept.write(self._folder, sync)

@@ -65,7 +65,7 @@ class Growing:
         if text is None:
             return b""
         found = text.pread(most, offset)
-        if not found and offset < self.base:
+        if not found and most > 0 and offset < self.base:
             text.lacks(offset)
         return found
 

@@ -63,7 +63,7 @@ def check_config(role: str, content: bytes) -> None:
         began: list[Any] = []
         with mock.patch.object(kind, "run", lambda made: began.append(made)):
             daemon = Daemon(folder, writing)
-            code = engine.run(role, daemon)
+            code = engine.run(engine.ROLES[role], daemon)
         daemon.loop.close()
         if began:
             os.close(writing)
