@@ -53,6 +53,9 @@ if [ -n "$tests" ]; then
     need cc 'gcc libc6-dev'
     need mount mount
     need nmap nmap
+    need git git
+    need zsh zsh
+    need fish fish
     need mkfs.ext4 e2fsprogs
     # A device that listens; Debian's plain busybox has no telnetd.
     busybox telnetd --help >/dev/null 2>&1 || missing="${missing:+$missing }busybox-static"

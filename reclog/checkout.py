@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import json
 import shlex
 import subprocess
 import sys
@@ -11,6 +13,11 @@ from pathlib import Path
 
 from .errors import ReclogError
 
+#: What the installers of programs leave in the environment that they made for one, and their commands.
+_INSTALLERS = {
+    "uv-receipt.toml": ["uv", "tool", "install"],
+    "pipx_metadata.json": ["pipx", "install", "--force"],
+}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -47,6 +54,20 @@ def _run(command: list[str]) -> int:
 
 def install_command(extra: str) -> str:
     """Return the command that installs an extra of reclog's, for a person to copy."""
+    what = f"reclog[{extra}]{_origin()}"
+    for receipt, command in _INSTALLERS.items():
+        if (Path(sys.prefix) / receipt).exists():
+            return shlex.join([*command, what])
     if (ROOT / "bootstrap.sh").exists():
         return f"sh {shlex.quote(str(ROOT / 'bootstrap.sh'))} {extra}"
-    return shlex.join([sys.executable, "-m", "pip", "install", f"reclog[{extra}]"])
+    return shlex.join([sys.executable, "-m", "pip", "install", what])
+
+
+def _origin() -> str:
+    """Return where the installed reclog came from, as a requirement says it; empty for the package index."""
+    try:
+        told = json.loads(importlib.metadata.distribution("reclog").read_text("direct_url.json") or "{}")
+        by = told.get("vcs_info", {}).get("vcs")
+        return f" @ {by}+{told['url']}" if by else f" @ {told['url']}"
+    except (importlib.metadata.PackageNotFoundError, LookupError, TypeError, ValueError):
+        return ""

@@ -56,6 +56,9 @@ class _WrongWords(Program):
             super().parse_core(argv)
 
     def parse_tasks(self) -> None:
+        if self.core.unparsed and self.core.unparsed[0].startswith("dev."):
+            task = self.core.unparsed[0]
+            raise Exit(f"{task} is for developers: `inv {task}` runs it in a clone of the repository.", 2)
         tasks = edge.contexts_of(self.collection)
         self.core.unparsed[:] = names.flagged(self.core.unparsed, tasks, self.initial_context)
         with _status_2():

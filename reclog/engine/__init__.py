@@ -4,4 +4,7 @@ Nothing in this package imports another part of reclog, so that it can be packed
 on a host that has nothing but python3.
 """
 
-__version__ = "0.1.0"
+try:
+    from ._version import __version__ as __version__
+except ImportError:  # a clone that is run as it is
+    __version__ = "0+unknown"

@@ -216,10 +216,8 @@ def _another_version(system: Through) -> Iterator[Path]:
         for name in ("tasks.py", "fabfile.py"):
             shutil.copy(ROOT / name, checkout)
         shutil.copytree(ROOT / "reclog", checkout / "reclog", ignore=shutil.ignore_patterns("__pycache__"))
-        init = checkout / "reclog/engine/__init__.py"
-        text = init.read_text()
-        assert __version__ in text
-        init.write_text(text.replace(__version__, f"{__version__}+{os.getpid()}"))
+        version = checkout / "reclog/engine/_version.py"
+        version.write_text(f'__version__ = "{__version__}+{os.getpid()}"\n')
         yield checkout
     finally:
         shutil.rmtree(checkout)
