@@ -6,6 +6,7 @@ from reclog.tasks import (
     agent,
     bench,
     boot,
+    completion,
     config_file,
     docs,
     edge,
@@ -36,6 +37,7 @@ ns = Collection(
     subscribe.subscribe,
     kill.kill,
     boot.boot,
+    completion.completion,
     Collection("dev", bench.bench, docs.docs, faults.faults, nats.nats),
 )
 ns.configure(config_file.KNOWN)

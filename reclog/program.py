@@ -18,6 +18,7 @@ from .engine import __version__
 from .tasks import (
     agent,
     boot,
+    completion,
     config_file,
     edge,
     export,
@@ -38,6 +39,7 @@ from .tasks import (
 HERE = (
     *(local.local, tremplin.tremplin, status.status, tail.tail, view.view, export.export, agent.agent),
     *(history.history, probe.prove, publish.publish, subscribe.subscribe, kill.kill, boot.boot),
+    completion.completion,
 )
 THERE = (tremplin.tremplin, tremplin.kill_there)
 #: Options before a task that are Fabric's; they stand in the help of the program without Fabric, too.

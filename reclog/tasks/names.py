@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from invoke.parser.context import ParserContext
 
-FLAG = "--recording"
+#: What such a word is: the first of these that its task has.
+FLAGS = ("--recording", "--shell")
 HELP = "The recording of this name; NAME alone says the same."
 
 
@@ -27,7 +28,7 @@ def flagged(words: Sequence[str], tasks: Iterable[ParserContext], core: ParserCo
             value_is_next = word in flags and flags[word].takes_value and not flags[word].optional
         elif word in known:
             task = known[word]
-        elif FLAG in task.flags:
-            word = f"{FLAG}={word}"
+        else:
+            word = next((f"{flag}={word}" for flag in FLAGS if flag in task.flags), word)
         said.append(word)
     return said

@@ -54,13 +54,14 @@ MAY_IMPORT = {
     "engine/stores": {"engine/intake", "engine/records", "engine/system"},
     "engine/feed": {"engine/stores", "engine/sources", "engine/records", "engine/system"},
     "engine/outlets": {"engine/feed", "engine/stores", "engine/records", "engine/system"},
+    "completion": set(),
     "recordings": set(),
     "boot": {"recordings"},
     "look": {"recordings", "boot"},
     "local": {"recordings", "boot"},
     "tremplin": {"recordings", "boot", "look"},
     "stream": {"recordings", "look"},
-    "tasks": {"recordings", "boot", "look", "local", "tremplin", "stream"},
+    "tasks": {"recordings", "boot", "look", "local", "tremplin", "stream", "completion"},
 }
 #: The modules that stand beside the folders and import none of them.
 BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout", "reclog.words"}
