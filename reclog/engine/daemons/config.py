@@ -127,13 +127,9 @@ class SetAside(Config):
 
     @property
     def rotating(self) -> Rotating:
-        """When it is cut."""
-        return Rotating.parse(self.rotate)
-
-    @property
-    def keeping(self) -> Keeping:
-        """What is kept."""
-        return Keeping.parse(self.keep)
+        """When it is cut, and what is kept."""
+        keeping = Keeping.parse(self.keep)._replace(compress=self.compress)
+        return Rotating.parse(self.rotate)._replace(keeping=keeping)
 
 
 @dataclasses.dataclass(frozen=True)

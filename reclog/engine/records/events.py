@@ -20,7 +20,7 @@ from typing import Any, Callable
 #: States an event with its facts, as `EventLog.say` does: what whoever has something to state is handed.
 Say = Callable[..., None]
 #: What whoever sends much causes: said by those who know no better, it is mentioned.
-AT_WILL = frozenset({"rotated"})
+AT_WILL = frozenset({"rotated", "piece removed", "piece compressed"})
 
 
 class EventLog:

@@ -23,6 +23,7 @@ TEXT = 1024 * 1024
 #: Magic, deflate, a field follows; no time, no flags, no system; the field's length, name, and its own
 #: length; bytes of the member, and of its text.
 _HEADER = struct.Struct("<4sIBBH2sHII")
+HEADER_SIZE = _HEADER.size
 _BEGINS = b"\x1f\x8b\x08\x04", 0, 0, 255, 12, b"RL", 8
 _TRAILER = struct.Struct("<II")
 
@@ -34,16 +35,16 @@ def member(text: bytes, level: int = 6) -> bytes:
     """Return a member that holds `text`, at most `TEXT` bytes."""
     packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = packer.compress(text) + packer.flush()
-    size = _HEADER.size + len(packed) + _TRAILER.size
+    size = HEADER_SIZE + len(packed) + _TRAILER.size
     return _HEADER.pack(*_BEGINS, size, len(text)) + packed + _TRAILER.pack(zlib.crc32(text), len(text))
 
 
 def sizes(header: bytes) -> Tuple[int, int]:
     """Return the bytes of a member that begins so, and of its text. Raises ValueError if it is not ours."""
-    if len(header) < _HEADER.size or _HEADER.unpack_from(header)[:7] != _BEGINS:
+    if len(header) < HEADER_SIZE or _HEADER.unpack_from(header)[:7] != _BEGINS:
         raise ValueError("no member of ours")
     size, text = _HEADER.unpack_from(header)[7:]
-    if not 0 <= text <= TEXT or not _HEADER.size < size <= 2 * TEXT:
+    if not 0 <= text <= TEXT or not HEADER_SIZE < size <= 2 * TEXT:
         raise ValueError("no member of ours")
     return size, text
 
@@ -56,7 +57,7 @@ class Members:
         self._read = read
         self._ends, self._places = array("Q", [0]), array("Q")
         place = text_end = 0
-        while header := read(_HEADER.size, place):
+        while header := read(HEADER_SIZE, place):
             size, text = sizes(header)
             self._places.append(place)
             place, text_end = place + size, text_end + text
@@ -71,6 +72,11 @@ class Members:
     def size(self) -> int:
         """Bytes of all the text."""
         return self._ends[-1]
+
+    @property
+    def end(self) -> int:
+        """Where the next member would stand: the file's size, unless the last is cut off."""
+        return self._places[-1]
 
     def at(self, offset: int) -> Tuple[int, int]:
         """Return the number of the member that holds the text's byte `offset`, and where its text begins."""

@@ -13,6 +13,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import Any, List, NamedTuple, Optional
@@ -25,6 +26,10 @@ PIECES, JOURNAL = "pieces", "journal"
 MOST = 1 << 28
 #: Lines of a journal, beside three for each piece, from which on it is written anew.
 SPARE = 1000
+#: Of what was let go of, what a journal written anew still lists: it may not be removed yet.
+LAST = 100
+#: What link(2) says where there are none, or not of this file.
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class Piece(NamedTuple):
@@ -58,6 +63,8 @@ class Listed(NamedTuple):
     #: Where the recorded file begins, and what is held at all, if what is pending is none.
     base: int
     held: int
+    #: What was let go of, and may not be removed yet.
+    gone: List[Piece]
 
 
 def pieces(folder: str, disk: Disk = DISK) -> List[Piece]:
@@ -119,7 +126,8 @@ def read(folder: str, disk: Disk = DISK) -> Listed:
         elif _is_offset(told.get("held")):
             held = max(held, told["held"])
             base = max(base, held)
-    return Listed([piece for piece in found if piece.end > held], pending, file or "", base, held)
+    gone = [piece for piece in found if piece.end <= held]
+    return Listed(found[len(gone) :], pending, file or "", base, held, gone)
 
 
 def is_made(listed: Listed, disk: Disk = DISK) -> bool:
@@ -170,8 +178,11 @@ class Journal:
     def hold_from(self, offset: int) -> None:
         """Take note that what ends there or before is not to be held any more: it may be deleted then."""
         self._add({"held": offset})
-        kept = [piece for piece in self.listed.pieces if piece.end > offset]
-        self.listed = self.listed._replace(pieces=kept, held=offset, base=max(self.listed.base, offset))
+        listed = self.listed
+        number = sum(piece.end <= offset for piece in listed.pieces)
+        pieces, gone = listed.pieces[number:], listed.gone + listed.pieces[:number]
+        base = max(listed.base, offset)
+        self.listed = listed._replace(pieces=pieces, held=offset, base=base, gone=gone)
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -196,9 +207,11 @@ class Journal:
 
     def _write_anew(self) -> None:
         disk, path, listed = self._disk, journal_of(self._folder), self.listed
-        lines: List[Any] = [{"held": listed.held}]
-        for piece in listed.pieces:
+        gone = listed.gone[-LAST:]
+        lines: List[Any] = [{"held": gone[0].begin if gone else listed.held}]
+        for piece in gone + listed.pieces:
             lines += {"piece": piece, "file": listed.file}, {"made": piece.begin}
+        lines.append({"held": listed.held})
         if listed.pending:
             lines.append({"piece": listed.pending, "file": listed.file})
         fd = disk.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -210,6 +223,7 @@ class Journal:
         disk.replace(f"{path}.new", path)
         disk.sync(os.path.dirname(path))
         self._count = len(lines)
+        self.listed = listed._replace(gone=gone)
 
 
 def _lines(path: str, disk: Disk) -> List[Any]:

@@ -22,6 +22,8 @@ class Keeping(NamedTuple):
     #: Of the whole recording.
     bytes: int = 0
     seconds: int = 0
+    #: Whether pieces are compressed.
+    compress: bool = False
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> Keeping:
@@ -35,7 +37,8 @@ class Keeping(NamedTuple):
                 raise ValueError("nothing would be kept")
             else:
                 found.append((0, 0, int(count[1]) * DAY) if count[2] else (int(count[1]), 0, 0))
-        return cls(*(min((one for one in kind if one), default=0) for kind in zip(*found)))
+        least = [min((one for one in kind if one), default=0) for kind in zip(*found)] or [0, 0, 0]
+        return cls(least[0], least[1], least[2])
 
 
 def parse_size(word: str) -> int:

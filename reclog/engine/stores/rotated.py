@@ -26,15 +26,14 @@ from ..system.loop import Loop
 from .file import RecordedFile
 from .index.files import set_aside
 from .index.writer import IndexWriter
+from .kept import Kept
 from .opening import lock, open_recorded
-from .pieces import Journal, Piece, beside, index_folder, is_made
+from .pieces import NO_LINKS, Journal, Piece, beside, index_folder, is_made
 from .rotation import NEVER, Plan, Rotating
 
 #: Seconds between two looks at the clock at most, so that one that was set is noticed; and after which what
 #: failed is tried again.
 LOOK_EVERY, AGAIN = 60.0, 10.0
-#: What link(2) says where there are none, or not of this file.
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class RotatedFile(RecordedFile):
@@ -56,6 +55,7 @@ class RotatedFile(RecordedFile):
         self.index = IndexWriter(loop, folder, say, disk)
         super().__init__(path, say, disk, leaving, touched, self.index)
         self.journal = Journal(folder, disk)
+        self.kept = Kept(loop, folder, self.journal, say, self._takes, disk, clock)
         #: Set while the file must stay as it is: somebody compares it.
         self.uncut = False
         self._folder = folder
@@ -75,7 +75,9 @@ class RotatedFile(RecordedFile):
             self._mend()
         except OSError:
             pass  # before the next piece it is tried again
-        return super().open()
+        fd = super().open()
+        self.kept.keep(self._rotating.keeping)
+        return fd
 
     @property
     def base(self) -> int:
@@ -86,6 +88,7 @@ class RotatedFile(RecordedFile):
         """Be cut so from now on."""
         self._rotating = rotating
         self._plan_anew()
+        self.kept.keep(rotating.keeping)
 
     def goes_on_from(self, path: str) -> bool:
         """Tell whether the file, in which nothing is yet, goes on where the one at `path` was cut."""
@@ -97,18 +100,22 @@ class RotatedFile(RecordedFile):
         self.uncut = True
         self._timer.off()
         self._aside.wait()
+        self.kept.close()
         super().close()
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it, and of its pieces."""
-        pieces, base = self.journal.listed.pieces, self.journal.listed.base
         return {
             **super().facts(),
-            "pieces": len(pieces),
-            "pieces_bytes": base - pieces[0].begin if pieces else 0,
+            **self.kept.facts(),
             "rotates_at": self._plan.until or None,
             "rotates_at_bytes": self._rotating.bytes or None,
         }
+
+    def _takes(self) -> int:
+        """Return the bytes that file and index are to have room for, and what is being compressed."""
+        times = 2 if self._rotating.keeping.compress else 1
+        return max(self._size, self._rotating.bytes * times) + self.index.size()
 
     # -- when -----------------------------------------------------------------------------------
 
@@ -245,7 +252,7 @@ class RotatedFile(RecordedFile):
             try:
                 disk.link(path, place)
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno not in NO_LINKS:
                     raise
                 disk.replace(path, place)
             if disk.stat(place).st_ino != piece.inode:
@@ -287,5 +294,6 @@ class RotatedFile(RecordedFile):
         if is_made(self.journal.listed, self._disk):
             try:
                 self.journal.made()
+                self.kept.look()
             except OSError:
                 pass  # before the next piece it is tried again

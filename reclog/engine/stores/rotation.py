@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import Iterable, NamedTuple
 
-from .retention import DAY, parse_size
+from .retention import DAY, Keeping, parse_size
 
 #: Bytes that no file has.
 NEVER = 1 << 62
@@ -24,12 +24,13 @@ PATIENCE = 3600
 
 
 class Rotating(NamedTuple):
-    """When a file is cut; neither: never."""
+    """When a file is cut, neither: never; and what becomes of its pieces."""
 
     #: Bytes of a file from which on it is cut; 0: whatever it has.
     bytes: int = 0
     #: At midnight, too.
     daily: bool = False
+    keeping: Keeping = Keeping()
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> Rotating:

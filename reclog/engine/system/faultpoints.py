@@ -9,9 +9,9 @@ that reaches it renames the file (so it happens once) and does what the file say
     short BYTES    a write takes only so many bytes
 
 A point is `<what>.<before|after>-<operation>`: the operations (write, truncate, sync, create, link, replace,
-delete) on what they are done to (`file`, the `new` one that takes its place, a `piece`, the `journal` of
-these, `index`, `segment`, `folder`, or a state file's name, as `spool.json`), and the acks that a collector
-sends and a relay takes: `ack.before-send`, `ack.after-send`, `ack.before-take`, `ack.after-take`.
+delete) on what they are done to (`file`, the `new` one that takes its place, a `piece`, a `packed` one, the
+`journal` of these, `index`, `segment`, `folder`, or a state file's name, as `spool.json`), and the acks that
+a collector sends and a relay takes: `ack.before-send`, `ack.after-send`, `ack.before-take`, `ack.after-take`.
 Without the variable a daemon has the plain disk, so that the points cost nothing.
 """
 
@@ -118,7 +118,7 @@ def disk() -> Disk:
 def _what(path: str) -> str:
     name = os.path.basename(path)
     if re.search(r"\.\d{8}T\d{6}\.\d{3}Z", name):
-        return "new" if name.endswith(".new") else "piece"
+        return {".new": "new", ".gz": "packed", ".tmp": "packed"}.get(os.path.splitext(name)[1], "piece")
     if name == "journal":
         return name
     if name.startswith("index."):

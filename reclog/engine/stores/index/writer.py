@@ -80,6 +80,10 @@ class IndexWriter:
         """The offset in the file behind all that is written down."""
         return self._open.last
 
+    def size(self) -> int:
+        """Return the bytes of all that it has written of this file."""
+        return sum(self._sizes.values())
+
     def take_up(self, fd: int) -> None:
         """Be the index of that open file from now on, as far as it is one of its text."""
         self._told, self._waiting = [], 0

@@ -76,6 +76,7 @@ def test_what_is_let_go_of_takes_no_offset_along(file: Path) -> None:
 
 def test_a_journal_stays_short(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "SPARE", 10)
+    monkeypatch.setattr(pieces, "LAST", 5)
     folder = str(file.parent / "folder")
     journal = Journal(folder)
     for number in range(50):
