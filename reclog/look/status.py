@@ -73,6 +73,8 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 # What was set aside of the file, and when that is done next, by the clock and by its bytes.
                 "pieces": recording.count("pieces"),
                 "pieces_bytes": recording.count("pieces_bytes"),
+                "pieces_removed": recording.count("pieces_removed"),
+                "pieces_compressed": recording.count("pieces_compressed"),
                 "rotates_at": _known(recording, "rotates_at", float, int) if alive else None,
                 "rotates_at_bytes": _known(recording, "rotates_at_bytes", int) if alive else None,
                 "bind": recording.bind or None,
