@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reclog.engine.stores.index.format import Run
-from reclog.engine.stores.index.packet import LONGEST_NAME, MOST, pack, unpack
+from reclog.engine.stores.index.packet import LONGEST_NAME, MOST, notes_of, pack, unpack
 
 #: How each subject begins, and what all of them are together.
 PREFIX = "reclog"
@@ -129,12 +129,10 @@ def encode(identity: Identity, begin: int, payload: bytes, runs: Sequence[Run]) 
     """
     headers = {RECORDING: str(identity), BEGIN: str(begin), END: str(begin + len(payload))}
     if any(run.ms is not None for run in runs):
-        told = [(run.end - begin, run.ms, run.sender or "") for run in runs]
+        told = notes_of(runs, begin)
         if len(told) > MOST:
             raise TooManyRuns
-        packed = base64.b64encode(zlib.compress(pack([(begin, begin + len(payload), told)]), 1)).decode(
-            "ascii"
-        )
+        packed = base64.b64encode(zlib.compress(pack(told), 1)).decode("ascii")
         if len(packed) > LONGEST_RUNS:
             raise TooManyRuns
         headers[RUNS] = packed

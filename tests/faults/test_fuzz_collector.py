@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from properties import examples
 from reclog.engine.feed import protocol as frames
 from reclog.engine.feed.protocol import ACK, BEAT, DATA, JUMP, LAST, RUNS, STOP, Decoder, FeedError, Frame
 from reclog.engine.feed.remote import EACH_UP_TO, TOO_MANY
+from reclog.engine.intake.noted import Notes
 from reclog.engine.stores.index.format import LAST_MS
 from reclog.engine.stores.index.packet import pack
 from reclog.engine.stores.index.reader import IndexReader
@@ -126,8 +126,9 @@ LYING = st.lists(st.tuples(st.integers(1, 300), st.integers(0, LAST_MS), st.text
 
 
 def packed(said: list[tuple[int, int, str]]) -> bytes:
-    ends = list(itertools.accumulate(size for size, _, _ in said))
-    return pack([(0, ends[-1], [(end, ms, who) for end, (_, ms, who) in zip(ends, said)])])
+    notes = Notes()
+    notes.extend(*zip(*said))
+    return pack(notes)
 
 
 @examples(40)

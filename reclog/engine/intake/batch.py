@@ -15,9 +15,9 @@ Rules kept here:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Hashable, Iterable, List, Sequence, Union
+from typing import TYPE_CHECKING, Hashable, Iterable, Union
 
-from .noted import Came, Note, Several, Who, between, each
+from .noted import Came, Notes, Who
 
 if TYPE_CHECKING:
     from .framing import Framing
@@ -46,8 +46,9 @@ class Batch:
         self.bytes = 0
         self._buffer = bytearray(ROOM)
         self._view = memoryview(self._buffer)
-        # Of all that is in the batch.
-        self._notes: List[Note] = []
+        # Of what is in the batch, before `_noted`.
+        self._notes = Notes()
+        self._noted = 0
         # The batch is what is before `_end`; `_done` of it are written.
         self._end = 0
         self._done = 0
@@ -81,12 +82,20 @@ class Batch:
         return bytes(self._view[self._at : self._at + count])
 
     def commit(
-        self, who: Hashable, before: Bytes, count: int, framing: Framing, stamp: bytes = b""
+        self,
+        who: Hashable,
+        before: Bytes,
+        count: int,
+        framing: Framing,
+        stamp: bytes = b"",
+        origin: Who = "",
+        ms: int | None = None,
+        came: Came | None = None,
     ) -> tuple[int, bytes] | None:
         """Bring in the whole messages of `before` and of the `count` bytes that were put into its `room`.
 
         Return how many lines they are, and the bytes behind them; None if there is none, and all stays out. A
-        `stamp` is put before each line that begins.
+        `stamp` is put before each line that begins. With `ms` they are noted, as by `note`.
         """
         buffer, at, lines_as_sent = self._buffer, self._at, framing.verbatim
         stop = at + count
@@ -102,20 +111,32 @@ class Batch:
             lines = self.lines
             text = bytes(self._view[begin:cut])
             self.add(who, text if lines_as_sent else framing.strip(text), stamp)
+            if ms is not None:
+                self.note(origin, ms, came)
             return self.lines - lines, rest
         lines = buffer.count(b"\n", at, cut) if cut - at <= SAMPLE else self._count(at, cut)
-        self._bring_in(begin, cut, lines)
+        end = self._end
+        if begin > end:  # the newline that closes another's line
+            buffer[end] = 0x0A
+            self._inserted = self._inserted or int(not end)
+        self.open_by = None
+        self._last = (begin, cut)
+        self._stamp = b""
+        self._end = cut
+        self.lines += lines
+        self.bytes += cut - begin
+        notes = self._notes
+        if came is not None:
+            self.note(origin, ms, came)
+        elif ms is not None:  # as `Notes.add` does: a call for each receive would be felt
+            if notes.sizes and notes.times[-1] == ms and notes.whos[-1] == origin:
+                notes.sizes[-1] += cut - self._noted
+            else:
+                notes.sizes.append(cut - self._noted)
+                notes.times.append(ms)
+                notes.whos.append(origin)
+            self._noted = cut
         return lines, rest
-
-    def take(self, ends: Sequence[int], whos: Sequence[str], ms: int) -> None:
-        """Bring in whole lines from a `room` that was asked for behind nothing: a text of each of `whos`.
-
-        `ends` tells where in it each ends, `ms` when they were read.
-        """
-        if ends:
-            begin = self._at
-            self._bring_in(begin, begin + ends[-1], self._count(begin, begin + ends[-1]))
-            self._notes.append((begin + ends[-1], ms, Several(begin, ends, whos)))
 
     def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
         """Take `text` of `who`; `stamp` goes before each line that begins in it."""
@@ -143,37 +164,27 @@ class Batch:
         self._last = (begin, self._end)
         self._stamp = stamp
 
-    def note(self, who: Who, ms: int, came: Came | None = None) -> None:
+    def note(self, who: Who, ms: int | None, came: Came | None = None) -> None:
         """Take note of who said the text that came in last, and when that was read (ms since 1970).
 
         `came` tells when the first of its lines began, if they were held.
         """
-        notes, end = self._notes, self._end
+        end = self._end
         if came is not None:
             at, line = self._last[0], 0
-            if came.lines == 1:  # as nearly always
-                at = self._buffer.find(b"\n", at, end) + 1 or end
-                notes.append((at, came.since[0][1], who))
-            else:
-                for (_, when), until in zip(
-                    came.since, [*(first for first, _ in came.since[1:]), came.lines]
-                ):
-                    while line < until and at < end:
-                        at, line = self._buffer.find(b"\n", at, end) + 1 or end, line + 1
-                    notes.append((at, when, who))
-            if at == end:
-                return
-        if notes:
-            _, last_ms, last = notes[-1]
-            if last_ms == ms and last == who:
-                notes[-1] = (end, ms, who)
-                return
-        notes.append((end, ms, who))
+            for (_, when), until in zip(came.since, [*(first for first, _ in came.since[1:]), came.lines]):
+                while line < until and at < end:
+                    at, line = self._buffer.find(b"\n", at, end) + 1 or end, line + 1
+                self._note_before(at, when, who)
+        self._note_before(end, ms, who)
 
-    def note_each(self, notes: Iterable[Note]) -> None:
-        """Take notes of the text that came in last, from whose beginning they count."""
-        begin = self._last[0]
-        self._notes.extend((begin + end, ms, who) for end, ms, who in notes)
+    def note_each(self, sizes: Iterable[int], times: Iterable[int | None], whos: Iterable[Who]) -> None:
+        """Take notes of the text that came in last, column by column (see `Notes`)."""
+        first = len(self._notes)
+        self._notes.extend(sizes, times, whos)
+        if len(self._notes) > first:
+            self._notes.sizes[first] += self._last[0] - self._noted
+            self._noted = self._end
 
     # -- out ------------------------------------------------------------------------------------
 
@@ -191,14 +202,16 @@ class Batch:
         """Return what is to be written next."""
         return self._view[self._done : min(self._end, self._done + at_most)]
 
-    def written(self, count: int) -> List[Note]:
-        """Take note that the next `count` bytes are written; return what was noted of them."""
-        begin, self._done = self._done, self._done + count
-        notes = between(self._notes, begin, self._done) if begin or self._done < self._end else self._notes
-        if self._done == self._end:
+    def written(self, count: int) -> Notes:
+        """Take note that the next `count` bytes are written; return who said them."""
+        begin, end = self._done, self._done + count
+        if self._noted < self._end:
+            self._note_before(self._end, None, "")
+        notes = self._notes if not begin and end == self._end else self._notes.part(begin, end)
+        self._done = end
+        if end == self._end:
             self._glimpse = self._last_line()
             self._reset()
-            self._notes = []
         return notes
 
     def restart(self, inside_line: bool) -> None:
@@ -212,13 +225,15 @@ class Batch:
         start = max(self._buffer.rfind(b"\n", 0, self._done) + 1, self._inserted)
         stamp = self._owed if start == self._inserted else b""
         rest = bytes(self._view[start : self._end])
-        last = self._last
+        last, noted, notes = self._last, self._noted, self._notes.part(start, self._end)
         self._reset()
         self._put((b"\n" if inside_line else b"") + stamp + rest)
         self._inserted = int(inside_line)
         moved = self._end - len(rest) - start
         self._last = (max(last[0] + moved, 0), last[1] + moved)
-        self._notes = [(end + moved, ms, who) for end, ms, who in each(self._notes) if end > start]
+        if notes.sizes:
+            notes.sizes[0] += start + moved
+            self._notes, self._noted = notes, noted + moved
 
     @property
     def last_line(self) -> bytes:
@@ -227,18 +242,9 @@ class Batch:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _bring_in(self, begin: int, cut: int, lines: int) -> None:
-        """Take whole messages that are where they will be written from."""
-        end = self._end
-        if begin > end:  # the newline that closes another's line
-            self._buffer[end] = 0x0A
-            self._inserted = self._inserted or int(not end)
-        self.open_by = None
-        self._last = (begin, cut)
-        self._stamp = b""
-        self._end = cut
-        self.lines += lines
-        self.bytes += cut - begin
+    def _note_before(self, end: int, ms: int | None, who: Who) -> None:
+        self._notes.add(end - self._noted, ms, who)
+        self._noted = end
 
     def _last_line(self) -> bytes:
         begin, end = self._last
@@ -268,7 +274,8 @@ class Batch:
         self._end = end
 
     def _reset(self) -> None:
-        self._end = self._done = self._inserted = 0
+        self._end = self._done = self._inserted = self._noted = 0
+        self._notes = Notes()
         self._owed = b""
         if len(self._buffer) > 4 * ROOM:
             self._buffer = bytearray(ROOM)

@@ -15,12 +15,14 @@ Rules kept here:
 from __future__ import annotations
 
 import re
+from itertools import repeat
 from time import time
 from typing import Any, Callable, Protocol
 
 from ..records.events import Say
 from ..system.address import allows, host_of, with_port
 from ..system.loop import Loop
+from .framing import LINES
 from .gelf import FIRST, Gelf
 from .roster import NOT_ALLOWED, Limits, Roster
 from .store import Store
@@ -156,7 +158,7 @@ class Datagrams:
             self._valve.starve()
             return -1
         at = count = others = 0
-        ends: list[int] = []
+        sizes: list[int] = []
         hosts: list[str] = []
         host = None
         other, self._left = self._left, None
@@ -175,20 +177,22 @@ class Datagrams:
                 if last != 0x0A:
                     room[end] = 0x0A
                     end += 1
-                at = end
                 if peer[0] == host:
-                    ends[-1] = at
+                    sizes[-1] += end - at
                 else:
                     host = peer[0]
                     hosts.append(host)
-                    ends.append(at)
+                    sizes.append(end - at)
+                at = end
                 if at > AT_ONCE - LARGEST:
                     break
             waits = True
         except OSError:
             waits = False
         self.count += count
-        batch.take(ends, hosts, int(time() * 1000))
+        if at:
+            batch.commit(_WHO, b"", at, LINES)
+            batch.note_each(sizes, repeat(int(time() * 1000), len(sizes)), hosts)
         cost = at + EACH * (count + others)
         if other is not None:
             try:

@@ -14,7 +14,6 @@ Rules kept here:
 from __future__ import annotations
 
 import functools
-from time import time
 
 from ..records.journal import Journal
 from ..streams.stream import Stream
@@ -68,7 +67,7 @@ class Reading:
         self._stamps = Stamps(False)
         self._set_stamps(limits.stamp)
         self.datagrams = Datagrams(loop, store, self._valve, limits, self._stamps.of, self.roster, self.note)
-        self._gathering, self._this_turn = Gathering(), Turn()
+        self._gathering, self._this_turn = Gathering(), Turn(loop.now)
         self._yielding = Yielding(self._senders.values, loop.now)
         self._yield_timer = loop.timer(self._make_room)
         # Those whose streams hold more than was read: the kernel will not wake us for it.
@@ -101,7 +100,7 @@ class Reading:
         # A sender of one line has said it, and closed, by now: then there is nothing to watch. A process
         # that passes on what another says connects first and says it later.
         if host:
-            self._read_twice(sender)
+            self._read(sender, twice=True)
         else:
             self._asking.ask(sender)
         if sender.id in self._senders:
@@ -148,37 +147,28 @@ class Reading:
 
     def _watch(self, sender: Sender) -> None:
         if sender.on_ready is None:
-            sender.on_ready = functools.partial(self._on_ready, sender)
+            sender.on_ready = functools.partial(self._read, sender, True)
         if not self._valve.shut:
             self._loop.watch(sender.stream.fileno(), sender.on_ready)
             if sender.stream.holds or sender.leaving:
                 self._come_back(sender)
 
-    def _on_ready(self, sender: Sender) -> None:
-        if self._valve.shut:
-            return
-        if sender.bytes:
-            self._read(sender)
-        else:
-            self._read_twice(sender)
-
-    def _read_twice(self, sender: Sender) -> None:
-        """Read what may be a sender's only line, and whether it has closed then."""
-        if self._read(sender) and not self._valve.shut:
-            self._read(sender)
-
-    def _read(self, sender: Sender) -> int | None:
+    def _read(self, sender: Sender, twice: bool = False) -> int | None:
         """Read once. Return the bytes read: 0 when there are none now, None when the sender is gone.
 
-        -1 when there is no memory for any: then it is as if the store had no room.
+        -1 when there is no memory for any: then it is as if the store had no room. `twice`: if these are the
+        sender's first bytes, it is read again: it may have been its only line, and then it has closed.
         """
-        pending, batch, stream = sender.pending, self._batch, sender.stream
-        stamp = self._stamps.of(sender.name) if self._stamps.on else b""
-        size = STAMPED_READ_SIZE if stamp else READ_SIZE
+        pending, batch, stream, stamp = sender.pending, self._batch, sender.stream, b""
         try:
-            # Room for the stamps, too: once bytes are read there must be a place for them.
-            room = batch.room(sender.id, len(pending), size * (1 + len(stamp)))
-            count = stream.receive_into(room[:size] if stamp else room)
+            if self._stamps.on:
+                # Room for the stamps, too: once bytes are read there must be a place for them.
+                stamp = self._stamps.of(sender.name)
+                size = STAMPED_READ_SIZE
+                room = batch.room(sender.id, len(pending), size * (1 + len(stamp)))[:size]
+            else:
+                room = batch.room(sender.id, len(pending), READ_SIZE)
+            count = stream.receive_into(room)
         except MemoryError:
             self._valve.starve()
             return -1
@@ -196,19 +186,35 @@ class Reading:
             self._goodbye(sender, "closed")
             return None
         turn = self._this_turn
-        if not turn.largest:
-            turn.began = self._loop.now()
+        turn.left -= 1
+        ms = turn.ms if turn.left > 0 else turn.look()
         if count > turn.largest:
             turn.largest = count
         sender.heard_at = turn.began
+        twice = twice and not sender.bytes
         sender.bytes += count
-        self._settling.take(sender, count, stamp)
+        framing = sender.framing
+        if framing.settled or self._settling.begins(sender, count, ms):
+            framing, came = sender.framing, sender.came if pending else None
+            whole = batch.commit(sender.id, pending, count, framing, stamp, sender.origin, ms, came)
+            if whole is None:
+                self._unfinished.keep(sender, batch.received(count), ms)
+            else:
+                lines, rest = whole
+                sender.lines += lines
+                if pending:
+                    self._unfinished.give(sender)
+                if rest:
+                    self._unfinished.keep(sender, rest, ms)
         if sender.gone:
             return None
         if stream.holds or sender.leaving:
             self._come_back(sender)
         if batch.queued >= self._flush_at:
             self._valve.flush()
+            turn.left = 0
+        if twice and not self._valve.shut and self._read(sender) is None:
+            return None
         return count
 
     def _turn_away(self, sender: Sender, what: NoText) -> None:
@@ -231,7 +237,7 @@ class Reading:
     def _hand_on(self, sender: Sender, last: bool) -> None:
         """Give the store what a sender has not finished, and may go on with unless it is the `last` of it."""
         if not sender.framing.settled:
-            self._settling.settle(sender, True)
+            self._settling.settle(sender, True, self._this_turn.look())
         if sender.pending:
             text = sender.framing.part(sender.pending, last)
             if text is None:
@@ -239,14 +245,14 @@ class Reading:
                 return
             self._unfinished.give(sender)
             self.splits += 1
-            self._add(sender, text)
+            self._add(sender, text, self._this_turn.look())
         if self._batch.queued >= self._flush_at:
             self._valve.flush()
 
-    def _add(self, sender: Sender, text: Bytes) -> None:
+    def _add(self, sender: Sender, text: Bytes, ms: int) -> None:
         lines = self._batch.lines
         self._batch.add(sender.id, text, self._stamps.of(sender.name))
-        self._batch.note(sender.origin, int(time() * 1000), sender.came)
+        self._batch.note(sender.origin, ms, sender.came)
         sender.lines += self._batch.lines - lines
 
     def _ask(self, sender: Sender) -> None:
@@ -282,7 +288,7 @@ class Reading:
             if largest:
                 self.last_read_at = now
             turn.begin(self._batch.lines)
-        turn.quick = 0
+        turn.quick = turn.left = 0
 
     def _stop_reading(self) -> None:
         self._unfinished.stop_clock()

@@ -78,7 +78,7 @@ class Sender:
         self.weight = 0
         #: Why it goes once all is read that was accepted of it; empty while it may stay.
         self.leaving = ""
-        self.on_ready: Callable[[], None] | None = None
+        self.on_ready: Callable[[], object] | None = None
 
     def address(self) -> str:
         """Return its address; empty if nobody can tell. Its stream is asked once, and while it is open."""

@@ -8,7 +8,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-from time import time
 from typing import Callable
 
 from .batch import Batch
@@ -24,7 +23,7 @@ class Settling:
         self,
         batch: Batch,
         unfinished: Unfinished,
-        add: Callable[[Sender, bytes], None],
+        add: Callable[[Sender, bytes, int], None],
         turn_away: Callable[[Sender, NoText], None],
     ) -> None:
         """`add` is called with whole messages of a sender; `turn_away` with one that sends no text."""
@@ -33,36 +32,19 @@ class Settling:
         self._add = add
         self._turn_away = turn_away
 
-    def take(self, sender: Sender, count: int, stamp: bytes) -> None:
-        """Bring in the whole messages of a sender, with the `count` bytes that came now; hold the rest."""
-        pending, batch, ms = sender.pending, self._batch, int(time() * 1000)
-        if not sender.framing.settled and not self._begins(sender, count, ms):
-            return
-        came = batch.commit(sender.id, pending, count, sender.framing, stamp)
-        if came is None:
-            self._unfinished.keep(sender, batch.received(count), ms)
-            return
-        lines, rest = came
-        batch.note(sender.origin, ms, sender.came if pending else None)
-        sender.lines += lines
-        if pending:
-            self._unfinished.give(sender)
-        if rest:
-            self._unfinished.keep(sender, rest, ms)
-
-    def _begins(self, sender: Sender, count: int, ms: int) -> bool:
-        """Look at the bytes that came. True if their framing is to cut them; else all is done."""
+    def begins(self, sender: Sender, count: int, ms: int) -> bool:
+        """Look at the `count` bytes that came now. True if their framing is to cut them; else all is done."""
         if not sender.pending:
             sender.framing = self._batch.settled(sender.framing, count)
             if sender.framing.settled:
                 return True
         self._unfinished.keep(sender, self._batch.received(count), ms)
         if sender.pending and not sender.framing.settled:
-            self.settle(sender, False)
+            self.settle(sender, False, ms)
         return False
 
-    def settle(self, sender: Sender, last: bool) -> None:
-        """Have what is held of a sender framed, if that tells how; `last`: it has to leave."""
+    def settle(self, sender: Sender, last: bool, ms: int) -> None:
+        """Have what is held of a sender framed now (`ms`), if that tells how; `last`: it has to leave."""
         found = sender.framing = sender.framing.settle(sender.pending, 0, len(sender.pending), last)
         if found.refusal is not None:
             self._turn_away(sender, found.refusal)
@@ -71,8 +53,8 @@ class Settling:
             came = sender.came
             cut = found.cut(text, 0, len(text))
             if cut:
-                self._add(sender, found.strip(bytes(text[:cut])))
+                self._add(sender, found.strip(bytes(text[:cut])), ms)
             if cut < len(text):
                 # Where a line is no message, what is left is of the last that came, or close to it.
                 rest = came.rest(text.count(b"\n", 0, cut)) if found.verbatim or not cut else None
-                self._unfinished.keep(sender, bytes(text[cut:]), int(time() * 1000), rest)
+                self._unfinished.keep(sender, bytes(text[cut:]), ms, rest)

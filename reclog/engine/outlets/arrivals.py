@@ -10,7 +10,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, Iterable, List, Optional, Tuple
+from typing import Deque, List
 
 from ..feed.protocol import FeedError
 from ..stores.index.format import Run
@@ -67,8 +67,3 @@ class Arrivals:
         if at < end:
             found.append(Run(at, end, None, None))
         return found
-
-
-def notes(runs: Iterable[Run], begin: int) -> List[Tuple[int, Optional[int], str]]:
-    """Return what is to be noted of them, for a text that begins at offset `begin`."""
-    return [(run.end - begin, run.ms, run.sender or "") for run in runs if run.end > begin]

@@ -21,11 +21,12 @@ from ..records.events import Say
 from ..records.jsonfile import read_json, write_json
 from ..records.names import CHECKPOINT
 from ..stores.index.format import Run
+from ..stores.index.packet import notes_of
 from ..stores.rotated import RotatedFile
 from ..stores.rotation import NOT_AT_ALL, Rotating
 from ..system.disk import DISK, Disk
 from ..system.loop import Loop
-from .arrivals import Arrivals, notes
+from .arrivals import Arrivals
 from .checkpoint import Checkpoint
 from .comparer import Comparer
 from .outlet import Settling
@@ -153,7 +154,8 @@ class Landing:
                     there = self.file.size - comparer.matched
                     self._say("file changed", how="added to while nobody recorded", bytes=there)
         self.file.add(self._who, data)
-        self.file.batch.note_each(notes(runs, self.offset - len(data)))
+        said = notes_of(runs, self.offset - len(data))
+        self.file.batch.note_each(said.sizes, said.times, said.whos)
         if self.file.queued >= self.file.FLUSH_AT:
             self.file.flush()
 
@@ -269,7 +271,7 @@ class Landing:
         begin = max(self._index.end - there, undecided[0].begin) if undecided else offset
         if begin < offset and self._comparing_own():
             decided = (run._replace(end=min(run.end, offset)) for run in undecided if run.begin < offset)
-            self._index.tell(begin + there, position, notes(decided, begin))
+            self._index.tell(begin + there, position, notes_of(decided, begin))
 
     def _end_comparing(self) -> None:
         self._comparer = None

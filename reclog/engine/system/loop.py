@@ -70,7 +70,7 @@ class Loop:
     def watch(
         self,
         thing: socket.socket | int,
-        callback: Callable[[], None],
+        callback: Callable[[], object],
         writing: bool = False,
         first: bool = False,
     ) -> None:

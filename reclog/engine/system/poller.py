@@ -12,7 +12,7 @@ import selectors
 import sys
 from typing import Callable, Iterator
 
-Callback = Callable[[], None]
+Callback = Callable[[], object]
 
 if sys.platform == "linux":
 
@@ -86,7 +86,8 @@ else:
         def wait(self, timeout: float | None) -> Iterator[Callback]:
             """Wait, at most `timeout` seconds; yield what is to be called."""
             for key, _ in self._selector.select(timeout):
-                yield key.data
+                if key.fd in self._selector.get_map():  # nobody before it in this turn had it unwatched
+                    yield key.data
 
         def close(self) -> None:
             """Give the descriptor back."""

@@ -47,10 +47,10 @@ class Taken(Batch):
         self.on_add: Callable[[], None] = lambda: None
 
     def commit(
-        self, who: Hashable, before: Bytes, count: int, framing: Framing, stamp: bytes = b""
+        self, who: Hashable, before: Bytes, count: int, framing: Framing, stamp: bytes = b"", *noted: Any
     ) -> tuple[int, bytes] | None:
         text = bytes(before) + self.received(count)
-        came = super().commit(who, before, count, framing, b"" if framing.verbatim else stamp)
+        came = super().commit(who, before, count, framing, b"" if framing.verbatim else stamp, *noted)
         if came is not None and framing.verbatim:
             self._note(who, text[: len(text) - len(came[1])], stamp)
         return came

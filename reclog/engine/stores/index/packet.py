@@ -13,15 +13,11 @@ from __future__ import annotations
 
 import functools
 import struct
-from operator import sub
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List
 
-from ...intake.noted import One, Who
+from ...intake.noted import Notes, Who
 from ...system.address import host_of
 from .format import LAST_MS, NOBODY, NOTHING, Run, is_name
-
-#: Between which offsets something was written, and what was noted of it, counted from its beginning.
-Told = Tuple[int, int, Sequence[One]]
 
 #: Runs of a packet at most.
 MOST = 16384
@@ -34,27 +30,13 @@ LONGEST_NAME = 128
 LONGEST = (1 << 32) - 1
 
 
-def pack(told: Sequence[Told]) -> bytes:
-    """Return the packet of what was told of bytes that lie end to end, `MOST` runs at most."""
-    begin, end, notes = told[0]
-    stop, when, who = notes[0] if len(told) == len(notes) == 1 else (0, None, "")
-    if when is not None and stop == end - begin:  # it is so mostly
-        name = _name(who if isinstance(who, str) else who.address()).encode("ascii")
-        return _HEAD.pack(when, 1, len(name)) + name + _ONE.pack(2 if name else NOBODY, 0, stop)
-    whos: List[Who] = []
-    times: List[Optional[int]] = []
-    sizes: List[int] = []
-    for begin, end, notes in told:
-        if notes:
-            stops, whens, by = zip(*notes)
-            sizes += map(sub, stops, (0, *stops))
-            times += whens
-            whos += by
-            begin += stops[-1]
-        if begin < end:
-            sizes.append(end - begin)
-            times.append(None)
-            whos.append("")
+def pack(notes: Notes) -> bytes:
+    """Return the packet of these, `MOST` at most."""
+    sizes, times, whos = notes.sizes, notes.times, notes.whos
+    first = times[0]
+    if len(sizes) == 1 and first is not None:  # it is so mostly
+        name = _name(whos[0]).encode("ascii")
+        return _HEAD.pack(first, 1, len(name)) + name + _ONE.pack(2 if name else NOBODY, 0, sizes[0])
     names: Dict[str, int] = {}
     number_of = {who: _number(who, names) for who in set(whos)}
     first = min((time for time in times if time is not None), default=0)
@@ -95,14 +77,30 @@ def unpack(first: int, packet: bytes) -> List[Run]:
     return runs
 
 
+def notes_of(runs: Iterable[Run], begin: int) -> Notes:
+    """Return what is to be noted of them, for a text that begins at offset `begin`."""
+    found, at = Notes(), begin
+    for run in runs:
+        if run.end > at:
+            found.sizes.append(run.end - at)
+            found.times.append(run.ms)
+            found.whos.append(run.sender or "")
+            at = run.end
+    return found
+
+
+def _name(who: Who) -> str:
+    """Return what a sender is called in a packet; nothing if it can't be."""
+    return _called(who if isinstance(who, str) else who.address())
+
+
 @functools.lru_cache(4096)
-def _name(address: str) -> str:
-    """Return what a sender of that address is called in a packet; nothing if it can't be."""
+def _called(address: str) -> str:
     name = host_of((address,))
     return name if is_name(name) else ""
 
 
 def _number(who: Who, names: Dict[str, int]) -> int:
     """Return the number of a sender, a new one where it has none; that of nobody where it has no name."""
-    name = _name(who if isinstance(who, str) else who.address())
+    name = _name(who)
     return names.setdefault(name, len(names) + 2) if name else NOBODY

@@ -16,11 +16,11 @@ import re
 import struct
 import zlib
 from bisect import bisect_right
-from typing import Iterator, List, NamedTuple, Sequence
+from typing import Iterator, List, NamedTuple
 
-from ...intake.noted import Note, One, each
+from ...intake.noted import Notes
 from ...system.disk import Disk
-from .packet import Told, pack
+from .packet import pack
 
 #: Runs that are packed without waiting for more, and bytes of packets that wait in memory.
 ENOUGH, WAITING = 4096, 256 * 1024
@@ -56,8 +56,8 @@ class Spooled:
         self._sizes: List[int] = []
         self._fd = -1
         # What is not packed yet; what is, and is not on disk: their ends, and bytes of all.
-        self._told: List[Told] = []
-        self._count = 0
+        self._told = Notes()
+        self._begin = self._end = 0
         self._packets: List[Packet] = []
         self._ends: List[int] = []
         self._waiting = 0
@@ -81,31 +81,24 @@ class Spooled:
 
     # -- in -------------------------------------------------------------------------------------
 
-    def told(self, begin: int, end: int, notes: Sequence[Note]) -> None:
-        """Take note of what was written from `begin` to `end`; the notes count from `begin`."""
-        rest = list(each(notes))
-        while len(rest) > ENOUGH:
-            cut = rest[ENOUGH - 1][0]
-            self._take(begin, begin + cut, rest[:ENOUGH])
-            rest = [(stop - cut, ms, who) for stop, ms, who in rest[ENOUGH:]]
-            begin += cut
-        if begin < end:
-            self._take(begin, end, rest)
-
-    def _take(self, begin: int, end: int, notes: List[One]) -> None:
-        if self._told and self._told[-1][1] != begin:
+    def told(self, begin: int, end: int, notes: Notes) -> None:
+        """Take note of who said what was written from `begin` to `end`."""
+        if self._end != begin:
             self._pack()
-        self._told.append((begin, end, notes))
-        self._count += 1 + len(notes)
-        if self._count > ENOUGH:
+        if not self._told:
+            self._begin, self._told = begin, notes
+        else:
+            self._told.extend(notes.sizes, notes.times, notes.whos)
+        self._end = end
+        if len(self._told) > ENOUGH:
             self._pack()
         if self._waiting > WAITING:
             self.keep(0)
 
     def keep(self, acked: int) -> None:
         """Have on disk what is about bytes from `acked` on."""
-        if self._told and self._told[-1][1] <= acked:
-            self._told, self._count = [], 0
+        if self._end <= acked:
+            self._told = Notes()
         self._pack()
         packets = [packet for packet in self._packets if packet.end > acked]
         self._packets, self._ends, self._waiting = [], [], 0
@@ -137,7 +130,7 @@ class Spooled:
 
     def waiting(self, begin: int, end: int) -> List[Packet]:
         """Return the packets in memory that are about bytes from `begin` to `end`."""
-        if self._told and self._told[0][0] < end:
+        if self._begin < end:
             self._pack()
         first = bisect_right(self._ends, begin)
         return [one for one in self._packets[first:] if one.begin < end]
@@ -182,9 +175,11 @@ class Spooled:
             self._fd = -1
 
     def _pack(self) -> None:
-        told, self._told, self._count = self._told, [], 0
-        if told:
-            packet = Packet(told[0][0], told[-1][1], pack(told))
+        told, self._told = self._told, Notes()
+        begin = self._begin
+        for some in told.by(ENOUGH) if told else ():
+            packet = Packet(begin, begin + sum(some.sizes), pack(some))
+            begin = packet.end
             self._packets.append(packet)
             self._ends.append(packet.end)
             self._waiting += len(packet.data)

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from itertools import repeat
-from operator import sub
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, cast
 
-from ...intake.noted import Note, Several, Who, each
+from ...intake.noted import Notes, Who
 from ...records.events import Say
 from ...system.address import host_of
 from ...system.disk import DISK, Disk
@@ -47,8 +45,8 @@ MANY = 2000
 #: Notes that wait, at most.
 WAITING = 8192
 
-#: Where a text begins and ends in the file, and what was noted of it.
-_Told = Tuple[int, int, Sequence[Note]]
+#: Where a text begins and ends in the file, and who said it.
+_Told = Tuple[int, int, Notes]
 
 
 class IndexWriter:
@@ -98,8 +96,8 @@ class IndexWriter:
         if self._last is not None and not is_there(self._last, self._fd, self._disk):
             self._attempt(self._take_up)
 
-    def tell(self, begin: int, end: int, notes: Sequence[Note]) -> None:
-        """Take note of what was written into the file from `begin` to `end`; the notes count from `begin`."""
+    def tell(self, begin: int, end: int, notes: Notes) -> None:
+        """Take note of who said what was written into the file from `begin` to `end`."""
         if not self._told:
             self._timer.at(self._now() + WITHIN)
         self._told.append((begin, end, notes))
@@ -159,9 +157,7 @@ class IndexWriter:
                 numbers = {}
             if begin > latest.last:
                 latest.add(begin - latest.last, None, None)
-            add_notes(latest, notes, numbers)
-            if latest.last < end:
-                latest.add(end - latest.last, None, None)
+            add_notes(latest, end - begin, notes, numbers)
         self._keep(latest)
         if len(latest) >= MANY or len(self._open) >= PACKED or self._sizes[LATEST] >= LATEST_MOST:
             self._pack()
@@ -272,29 +268,12 @@ def _host(address: str) -> str:
     return host_of((address,))
 
 
-def add_notes(runs: Runs, notes: Sequence[Note], numbers: Dict[Who, int]) -> None:
-    """Add what was noted; `numbers` are those of senders that were asked for before."""
-    if not notes:
+def add_notes(runs: Runs, size: int, notes: Notes, numbers: Dict[Who, int]) -> None:
+    """Add who said the next `size` bytes; `numbers` are those of senders that were asked for before."""
+    if not all(ms is not None and 0 <= ms <= LAST_MS for ms in set(notes.times)):
+        for one, ms, who in zip(notes.sizes, notes.times, notes.whos):
+            runs.add(one, ms, _address(who))
         return
-    ends, times, whos = zip(*notes)
-    if None in times or min(times) < 0 or max(times) > LAST_MS:
-        begin = 0
-        for end, ms, who in each(notes):
-            runs.add(end - begin, ms, _address(who))
-            begin = end
-    elif Several not in map(type, whos):
-        runs.add_all(ends[-1], _numbers(runs, whos, numbers), times, map(sub, ends, (0, *ends)))
-    else:
-        for begin, end, ms, who in zip((0, *ends), ends, times, whos):
-            if isinstance(who, Several):
-                sizes = [who.begin + who.ends[0] - begin, *map(sub, who.ends[1:], who.ends)]
-                runs.add_all(end - begin, _numbers(runs, who.whos, numbers), repeat(ms, len(sizes)), sizes)
-            else:
-                runs.add(end - begin, ms, _address(who))
-
-
-def _numbers(runs: Runs, whos: Sequence[Who], numbers: Dict[Who, int]) -> Iterable[int]:
-    for who in set(whos):
-        if who not in numbers:
-            numbers[who] = runs.number(_address(who))
-    return map(numbers.__getitem__, whos)
+    for who in set(notes.whos).difference(numbers):
+        numbers[who] = runs.number(_address(who))
+    runs.add_all(size, map(numbers.__getitem__, notes.whos), cast(List[int], notes.times), notes.sizes)

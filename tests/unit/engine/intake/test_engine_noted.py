@@ -9,11 +9,11 @@ from typing import Any, List, Optional, Tuple
 import pytest
 from intake_bench import Bench, MemoryStore
 
-from reclog.engine.intake import datagrams, reading, settling
+from reclog.engine.intake import datagrams, gathering
 from reclog.engine.intake.asking import AHEAD, EACH, Asking
 from reclog.engine.intake.batch import Batch
 from reclog.engine.intake.framing import FRAMINGS, LINES
-from reclog.engine.intake.noted import MOMENTS, Came, Note, Who, between, each
+from reclog.engine.intake.noted import MOMENTS, Came, Notes, Who
 from reclog.engine.intake.sender import Sender
 from reclog.engine.stores.index.format import Runs
 from reclog.engine.stores.index.writer import add_notes
@@ -23,6 +23,11 @@ from reclog.engine.streams.plain import Plain
 Line = Tuple[bytes, Optional[int], Who]
 
 
+def each(notes: Notes) -> List[Tuple[int, Optional[int], Who]]:
+    """Return them one by one."""
+    return list(zip(notes.sizes, notes.times, notes.whos))
+
+
 class Noting(MemoryStore):
     """A store that keeps what was noted of what it wrote."""
 
@@ -30,14 +35,14 @@ class Noting(MemoryStore):
         super().__init__()
         self.batch = Batch()
         self.out = b""
-        self.notes: List[Note] = []
+        self.notes = Notes()
 
     def flush(self) -> bool:
         while self.batch.queued:
             piece = bytes(self.batch.next(7))
-            begin = len(self.out)
             self.out += piece
-            self.notes += [(begin + end, ms, who) for end, ms, who in self.batch.written(len(piece))]
+            notes = self.batch.written(len(piece))
+            self.notes.extend(notes.sizes, notes.times, notes.whos)
         return True
 
     @property
@@ -46,7 +51,7 @@ class Noting(MemoryStore):
         found: List[Line] = []
         at = 0
         for line in self.out.splitlines(keepends=True):
-            _, ms, who = next(note for note in each(self.notes) if note[0] > at)
+            ((_, ms, who),) = each(self.notes.part(at, at + 1))
             found.append((line, ms, who))
             at += len(line)
         return found
@@ -55,7 +60,7 @@ class Noting(MemoryStore):
 @pytest.fixture
 def noting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Noting:
     store = bench.store = Noting()
-    for module in (datagrams, reading, settling):
+    for module in (datagrams, gathering):
         monkeypatch.setattr(module, "time", bench.clock)
     return store
 
@@ -122,12 +127,12 @@ def test_a_batch_that_begins_anew_keeps_what_was_noted() -> None:
     for number in range(3):
         batch.add(number, b"line %d\n" % number)
         batch.note(f"10.0.0.{number}", number)
-    assert batch.written(10) == [(7, 0, "10.0.0.0"), (10, 1, "10.0.0.1")]
+    assert each(batch.written(10)) == [(7, 0, "10.0.0.0"), (3, 1, "10.0.0.1")]
     batch.restart(inside_line=True)
     assert bytes(batch.next(100)) == b"\nline 1\nline 2\n"
-    assert batch.written(15) == [(8, 1, "10.0.0.1"), (15, 2, "10.0.0.2")]
+    assert each(batch.written(15)) == [(8, 1, "10.0.0.1"), (7, 2, "10.0.0.2")]
     batch.add(1, b"not noted\n")
-    assert batch.written(10) == []
+    assert each(batch.written(10)) == [(10, None, "")]
 
 
 def test_texts_that_were_read_at_once_are_noted_one_by_one() -> None:
@@ -135,17 +140,18 @@ def test_texts_that_were_read_at_once_are_noted_one_by_one() -> None:
     batch.add("first", b"half")
     batch.note("10.0.0.1", 1)
     batch.room("datagrams", 0, 100)[:9] = b"a\nbb\nccc\n"
-    batch.take([2, 5, 9], ["10.0.0.2", "::ffff:10.0.0.3", "10.0.0.2"], 2)
+    assert batch.commit("datagrams", b"", 9, LINES) == (3, b"")
+    batch.note_each([2, 3, 4], [2, 2, 2], ["10.0.0.2", "::ffff:10.0.0.3", "10.0.0.2"])
     runs = Runs(100)
     notes = batch.written(batch.queued)
-    add_notes(runs, notes, {})
+    add_notes(runs, 14, notes, {})
     assert [tuple(run) for run in runs] == [
         (100, 104, 1, "10.0.0.1"),
         (104, 107, 2, "10.0.0.2"),
         (107, 110, 2, "10.0.0.3"),
         (110, 114, 2, "10.0.0.2"),
     ]
-    assert between(notes, 5, 8) == [(2, 2, "10.0.0.2"), (3, 2, "::ffff:10.0.0.3")]
+    assert each(notes.part(5, 8)) == [(2, 2, "10.0.0.2"), (1, 2, "::ffff:10.0.0.3")]
 
 
 def test_moments_of_one_sender_are_bounded() -> None:
@@ -206,7 +212,8 @@ def test_a_spool_is_told_of_datagrams_one_by_one(tmp_path: Path) -> None:
     spool = Spool(str(tmp_path / "spool"), 1 << 20, lambda event, **_: None)
     spool.open()
     spool.batch.room("datagrams", 0, 100)[:5] = b"a\nbb\n"
-    spool.batch.take([2, 5], ["10.0.0.2", "10.0.0.3"], 7)
+    spool.batch.commit("datagrams", b"", 5, LINES)
+    spool.batch.note_each([2, 3], [7, 7], ["10.0.0.2", "10.0.0.3"])
     assert spool.flush()
     spool.runs.keep(0)
     data = b"".join(path.read_bytes() for path in (tmp_path / "spool").iterdir())

@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 from properties import examples
 
 from reclog.engine.feed.protocol import FeedError
+from reclog.engine.intake.noted import Notes
 from reclog.engine.outlets import arrivals as module
 from reclog.engine.outlets.arrivals import Arrivals
-from reclog.engine.stores.index.packet import Told, pack
+from reclog.engine.stores.index.packet import pack
 
 
 def packet(first: int, *sizes: int) -> bytes:
     """Return one about bytes whose sender and time tell which they are."""
-    told: List[Told] = []
+    told = Notes()
     for size in sizes:
-        told.append((first, first + size, [(size, 1000 + first, f"s{first}")]))
+        told.add(size, 1000 + first, f"s{first}")
         first += size
     return pack(told)
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from properties import examples
 from scripted import ScriptedDisk
 
-from reclog.engine.intake.noted import Several
+from reclog.engine.intake.noted import Notes
 from reclog.engine.stores.index.format import Runs
-from reclog.engine.stores.index.packet import LONGEST, Told, pack, unpack
+from reclog.engine.stores.index.packet import LONGEST, pack, unpack
 from reclog.engine.stores.index.spooled import ENOUGH, Spooled, Teller
 
 NAMES = st.sampled_from([None, "10.0.0.1", "10.0.0.2", "fe80::1%eth0", "x" * 128])
@@ -23,13 +23,11 @@ TIMES = st.one_of(st.none(), st.integers(0, 1 << 40), st.integers(1 << 40, (1 <<
 SAID = st.lists(st.tuples(st.integers(1, 9), TIMES, NAMES), min_size=1, max_size=30)
 
 
-def told(said: List[Tuple[int, Optional[int], Optional[str]]]) -> List[Told]:
-    """Return what a spool is told, a write a sender's text."""
-    found: List[Told] = []
-    at = 0
+def noted(said: List[Tuple[int, Optional[int], Optional[str]]]) -> Notes:
+    """Return the notes of that."""
+    found = Notes()
     for size, ms, who in said:
-        found.append((at, at + size, [] if ms is None else [(size, ms, who or "")]))
-        at += size
+        found.extend([size], [ms], ["" if ms is None or who is None else who])
     return found
 
 
@@ -41,7 +39,7 @@ def test_what_is_packed_comes_back(first: int, said: List[Tuple[int, Optional[in
     for size, ms, who in said:
         late = ms is not None and ms - earliest > LONGEST  # so long a packet can't be
         runs.add(size, None if late else ms, who)
-    assert list(unpack(first, pack(told(said)))) == list(runs)
+    assert list(unpack(first, pack(noted(said)))) == list(runs)
 
 
 @examples(100)
@@ -52,7 +50,7 @@ def test_what_is_packed_comes_back(first: int, said: List[Tuple[int, Optional[in
 def test_of_what_makes_no_sense_nothing_comes(damaged: object) -> None:
     if isinstance(damaged, tuple):
         said, at, bit = damaged
-        data = bytearray(pack(told(said)))
+        data = bytearray(pack(noted(said)))
         data[at % len(data)] ^= 1 << bit
         damaged = bytes(data)
     assert isinstance(damaged, bytes)
@@ -83,12 +81,12 @@ class Bench:
 
     def say(self, *said: Tuple[int, str]) -> None:
         begin = self.end
-        notes = []
+        notes = Notes()
         for size, who in said:
             ms = 1000 + len(self.right)
             self.right.update((at, (ms, who)) for at in range(self.end, self.end + size))
             self.end += size
-            notes.append((self.end - begin, ms, who))
+            notes.add(size, ms, who)
         self.spooled.told(begin, self.end, notes)
 
     def told(self, teller: Teller, end: int) -> Dict[int, Tuple[int, str]]:
@@ -108,8 +106,9 @@ def test_of_datagrams_read_at_once_each_is_told(tmp_path: Path, count: int) -> N
     whos = ["abc"[number % 3] for number in range(count)]
     bench.right = {at: (1000, whos[at // 2]) for at in range(2 * count)}
     bench.end = 2 * count
-    together = Several(0, range(2, 2 * count + 2, 2), whos)
-    bench.spooled.told(0, bench.end, [(bench.end, 1000, together)])
+    notes = Notes()
+    notes.extend([2] * count, [1000] * count, whos)
+    bench.spooled.told(0, bench.end, notes)
     assert bench.told(Teller(bench.spooled, 0), bench.end) == bench.right
 
 
