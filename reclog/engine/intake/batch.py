@@ -44,6 +44,8 @@ class Batch:
         #: Newlines and bytes of all texts so far, without what was added between them.
         self.lines = 0
         self.bytes = 0
+        #: Bytes that are not written yet.
+        self.queued = 0
         self._buffer = bytearray(ROOM)
         self._view = memoryview(self._buffer)
         # Of what is in the batch, before `_noted`.
@@ -123,6 +125,7 @@ class Batch:
         self._last = (begin, cut)
         self._stamp = b""
         self._end = cut
+        self.queued = cut - self._done
         self.lines += lines
         self.bytes += cut - begin
         notes = self._notes
@@ -170,7 +173,12 @@ class Batch:
         `came` tells when the first of its lines began, if they were held.
         """
         end = self._end
-        if came is not None:
+        if came is not None and came.lines == 1:  # as nearly always
+            at = self._buffer.find(b"\n", self._last[0], end) + 1 or end
+            self._note_before(at, came.since[0][1], who)
+            if at == end:
+                return
+        elif came is not None:
             at, line = self._last[0], 0
             for (_, when), until in zip(came.since, [*(first for first, _ in came.since[1:]), came.lines]):
                 while line < until and at < end:
@@ -189,11 +197,6 @@ class Batch:
     # -- out ------------------------------------------------------------------------------------
 
     @property
-    def queued(self) -> int:
-        """Bytes that are not written yet."""
-        return self._end - self._done
-
-    @property
     def unwritten(self) -> int:
         """Bytes of the texts that are not written yet (where no stamps are added)."""
         return self._end - max(self._done, self._inserted)
@@ -207,9 +210,10 @@ class Batch:
         begin, end = self._done, self._done + count
         if self._noted < self._end:
             self._note_before(self._end, None, "")
-        notes = self._notes if not begin and end == self._end else self._notes.part(begin, end)
+        notes = self._notes if count == self._end else self._notes.part(begin, end)
         self._done = end
-        if end == self._end:
+        self.queued -= count
+        if not self.queued:
             self._glimpse = self._last_line()
             self._reset()
         return notes
@@ -272,9 +276,10 @@ class Batch:
             self._grow(end)
         self._view[self._end : end] = data
         self._end = end
+        self.queued = end - self._done
 
     def _reset(self) -> None:
-        self._end = self._done = self._inserted = self._noted = 0
+        self._end = self._done = self.queued = self._inserted = self._noted = 0
         self._notes = Notes()
         self._owed = b""
         if len(self._buffer) > 4 * ROOM:

@@ -23,6 +23,7 @@ from ..records.events import Say
 from ..system.address import allows, host_of, with_port
 from ..system.loop import Loop
 from .framing import LINES
+from .gathering import Turn
 from .gelf import FIRST, Gelf
 from .roster import NOT_ALLOWED, Limits, Roster
 from .store import Store
@@ -68,6 +69,7 @@ class Datagrams:
         limits: Limits,
         stamp: Callable[[str], bytes],
         roster: Roster,
+        turn: Turn,
         note: Say,
     ) -> None:
         """`stamp` makes what each line of a sender begins with, nothing where that is not asked for."""
@@ -81,8 +83,7 @@ class Datagrams:
         self._roster = roster
         self._ports: dict[Port, Callable[[], None]] = {}
         self._gelf = Gelf(note)
-        # What a turn brought at once.
-        self._brought = 0
+        self._turn = turn
         # One that there was no memory for.
         self._left: tuple[bytes, Any] | None = None
         self._timer = loop.timer(self._give_up_chunks)
@@ -117,11 +118,6 @@ class Datagrams:
             self._timer.at(self._gelf.due)
             for port, read in self._ports.items():
                 self._loop.watch(port.fileno(), read, first=True)
-
-    def brought(self) -> int:
-        """Return the bytes that the turn brought at once, what each datagram costs among them; once."""
-        brought, self._brought = self._brought, 0
-        return brought
 
     def drain(self, port: Port, until: float) -> bool:
         """Take all that waits, which should be no more by and by; False if `until` came first."""
@@ -202,7 +198,7 @@ class Datagrams:
                 self._valve.starve()
                 return -1
         if count:
-            self._brought = max(self._brought, cost)
+            self._turn.datagrams = max(self._turn.datagrams, cost)
         return cost if waits else 0
 
     def _take(self, datagram: bytes, peer: Any, as_sent: bool) -> int:

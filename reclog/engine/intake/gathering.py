@@ -49,7 +49,7 @@ class Gathering:
 class Turn:
     """What the loop's turn has brought so far, and what time it is in it."""
 
-    __slots__ = ("_now", "began", "largest", "left", "lines", "ms", "others", "quick")
+    __slots__ = ("_now", "began", "datagrams", "largest", "left", "lines", "ms", "others", "quick")
 
     def __init__(self, now: Callable[[], float]) -> None:
         """`now` is the loop's clock."""
@@ -63,8 +63,8 @@ class Turn:
         self.began = 0.0
         #: What time it is (milliseconds since 1970), and for how many reads more that is near enough.
         self.ms = self.left = 0
-        #: Bytes of the largest read.
-        self.largest = 0
+        #: Bytes of the largest read; and of datagrams that were read at once, what each costs among them.
+        self.largest = self.datagrams = 0
         #: Newcomers: as quick as they can, or (with no address) with what they have to say a moment behind.
         self.quick = self.others = 0
 

@@ -66,8 +66,9 @@ class Reading:
         self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
         self._stamps = Stamps(False)
         self._set_stamps(limits.stamp)
-        self.datagrams = Datagrams(loop, store, self._valve, limits, self._stamps.of, self.roster, self.note)
         self._gathering, self._this_turn = Gathering(), Turn(loop.now)
+        turn, stamp = self._this_turn, self._stamps.of
+        self.datagrams = Datagrams(loop, store, self._valve, limits, stamp, self.roster, turn, self.note)
         self._yielding = Yielding(self._senders.values, loop.now)
         self._yield_timer = loop.timer(self._make_room)
         # Those whose streams hold more than was read: the kernel will not wake us for it.
@@ -277,9 +278,10 @@ class Reading:
 
     def _end_turn(self) -> None:
         self._valve.flush()
-        self._stamps.end_turn()
+        if self._stamps.on:
+            self._stamps.end_turn()
         turn = self._this_turn
-        largest = max(turn.largest, self.datagrams.brought())
+        largest = turn.largest if turn.largest > turn.datagrams else turn.datagrams
         if largest or turn.others:
             now = self._loop.now()
             count = self._batch.lines - turn.lines + turn.others

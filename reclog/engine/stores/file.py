@@ -167,7 +167,8 @@ class RecordedFile(PausingStore):
             if self._index is not None:
                 self._index.touched()
             self._begin_anew()
-        self._tell()
+        if self._touched:
+            self._tell()
 
     def _tell(self) -> None:
         """Have it told that the file was touched: if that fails nothing is written, and it is tried again."""

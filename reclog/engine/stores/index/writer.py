@@ -45,8 +45,14 @@ MANY = 2000
 #: Notes that wait, at most.
 WAITING = 8192
 
-#: Where a text begins and ends in the file, and who said it.
-_Told = Tuple[int, int, Notes]
+
+class _Told:
+    """Where a text begins and ends in the file, and who said it."""
+
+    __slots__ = ("begin", "end", "notes")
+
+    def __init__(self, begin: int, end: int, notes: Notes) -> None:
+        self.begin, self.end, self.notes = begin, end, notes
 
 
 class IndexWriter:
@@ -91,17 +97,25 @@ class IndexWriter:
     def touched(self) -> None:
         """Take note that somebody else has changed the file: what is not there any more is not known."""
         size = self._disk.fstat(self._fd).st_size
-        if any(end > size for _, end, _ in self._told):
+        if any(one.end > size for one in self._told):
             self._told, self._waiting = [], 0
         if self._last is not None and not is_there(self._last, self._fd, self._disk):
             self._attempt(self._take_up)
 
     def tell(self, begin: int, end: int, notes: Notes) -> None:
         """Take note of who said what was written into the file from `begin` to `end`."""
-        if not self._told:
-            self._timer.at(self._now() + WITHIN)
-        self._told.append((begin, end, notes))
-        self._waiting += len(notes)
+        told = self._told
+        if told and told[-1].end == begin:
+            told[-1].end = end
+            known = told[-1].notes  # each by itself: this is done for each line
+            known.sizes += notes.sizes
+            known.times += notes.times
+            known.whos += notes.whos
+        else:
+            if not told:
+                self._timer.at(self._now() + WITHIN)
+            told.append(_Told(begin, end, notes))
+        self._waiting += len(notes.sizes)
         if self._waiting >= WAITING:
             self.flush()
 
@@ -146,18 +160,18 @@ class IndexWriter:
         self._fds = {}
 
     def _write(self, told: Sequence[_Told]) -> None:
-        latest = Runs(told[0][0])
+        latest = Runs(told[0].begin)
         numbers: Dict[Who, int] = {}
-        for begin, end, notes in told:
-            if begin < max(self._open.last, latest.last):  # the file was cut before this was written
+        for one in told:
+            if one.begin < max(self._open.last, latest.last):  # the file was cut before this was written
                 self._take_up()
-                if begin < self._open.last:
+                if one.begin < self._open.last:
                     self._begin_anew()
-                latest = Runs(begin)
+                latest = Runs(one.begin)
                 numbers = {}
-            if begin > latest.last:
-                latest.add(begin - latest.last, None, None)
-            add_notes(latest, end - begin, notes, numbers)
+            if one.begin > latest.last:
+                latest.add(one.begin - latest.last, None, None)
+            add_notes(latest, one.end - one.begin, one.notes, numbers)
         self._keep(latest)
         if len(latest) >= MANY or len(self._open) >= PACKED or self._sizes[LATEST] >= LATEST_MOST:
             self._pack()
