@@ -25,6 +25,8 @@ from itertools import accumulate
 from operator import sub
 from typing import Dict, Iterable, Iterator, List, MutableSequence, NamedTuple, Optional, Tuple
 
+from ...intake.noted import Who
+from ...system.address import host_of
 from .columns import column, planes
 
 #: Runs of a block at most, bytes of one, and of its senders when they are unpacked.
@@ -45,6 +47,24 @@ _COLUMNS = {4: ("i", "I", "I"), 8: ("q", "Q", "Q")}
 def is_name(sender: str) -> bool:
     """Tell whether a sender may be called that: an address is, and what is dialled."""
     return bool(re.fullmatch(r"[!-~]{1,128}", sender))
+
+
+def called(who: Who) -> str:
+    """Return what a sender is called here; nothing if it can't be."""
+    return _called(who if isinstance(who, str) else who.address())
+
+
+@lru_cache(4096)
+def _called(address: str) -> str:
+    name = host_of((address,))
+    return name if is_name(name) else ""
+
+
+def number_each(whos: Iterable[Who], names: Dict[str, int], numbers: Dict[Who, int]) -> None:
+    """Number those who have no number in `numbers` yet; `names` are numbered from 2 on."""
+    new = list(set(whos).difference(numbers))
+    for who, name in zip(new, map(_called, [who if isinstance(who, str) else who.address() for who in new])):
+        numbers[who] = names.setdefault(name, len(names) + 2) if name else NOBODY
 
 
 class Run(NamedTuple):
@@ -172,9 +192,10 @@ class Runs:
         totals = self.bytes_by_sender()
         told = struct.pack(f"<{len(totals)}Q", *totals.values()) + "\n".join(totals).encode("ascii")
         names = zlib.compress(struct.pack("<I", len(totals)) + told, level)
-        undated = next((at for at, number in enumerate(self.numbers) if number), 0)
-        first_ms = self.times[undated]
-        times = [first_ms] * undated + list(self.times[undated:])
+        times = self.times
+        if not self.numbers[0]:  # those before the first that is dated are of its time
+            undated = next((at for at, number in enumerate(self.numbers) if number), 0)
+            times = [times[undated]] * undated + list(times[undated:])
         changes = [0, *map(sub, times[1:], times)]
         columns = changes, self.numbers, self.sizes
         for width in _COLUMNS:
@@ -185,7 +206,7 @@ class Runs:
                 continue  # a run of 4 GiB, or of a month later
         body = names + zlib.compress(body, level)
         counts = HEADER_SIZE + len(body), len(self), len(names), width
-        where = self.first, self.last, first_ms, max(times), witness
+        where = self.first, self.last, times[0], max(times), witness
         block = _HEADER.pack(_MAGIC, 0, *counts, *where) + body
         return b"".join((_MAGIC, struct.pack("<I", zlib.crc32(block[_CHECKED_FROM:])), block[_CHECKED_FROM:]))
 

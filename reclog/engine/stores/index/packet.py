@@ -11,13 +11,11 @@ Rules kept here:
 
 from __future__ import annotations
 
-import functools
 import struct
 from typing import Dict, Iterable, List
 
 from ...intake.noted import Notes, Who
-from ...system.address import host_of
-from .format import LAST_MS, NOBODY, NOTHING, Run, is_name
+from .format import LAST_MS, NOBODY, NOTHING, Run, called, is_name, number_each
 
 #: Runs of a packet at most.
 MOST = 16384
@@ -35,19 +33,20 @@ def pack(notes: Notes) -> bytes:
     sizes, times, whos = notes.sizes, notes.times, notes.whos
     first = times[0]
     if len(sizes) == 1 and first is not None:  # it is so mostly
-        name = _name(whos[0]).encode("ascii")
+        name = called(whos[0]).encode("ascii")
         return _HEAD.pack(first, 1, len(name)) + name + _ONE.pack(2 if name else NOBODY, 0, sizes[0])
     names: Dict[str, int] = {}
-    number_of = {who: _number(who, names) for who in set(whos)}
+    number_of: Dict[Who, int] = {}
+    number_each(whos, names, number_of)
     first = min((time for time in times if time is not None), default=0)
     numbers = list(map(number_of.__getitem__, whos))
     late = [0 if time is None else time - first for time in times]
     for at, time in enumerate(times) if None in times or max(late) > LONGEST else ():
         if time is None or late[at] > LONGEST:  # a clock that was set right
             numbers[at], late[at] = NOTHING, 0
-    called = "\n".join(names).encode("ascii")
+    listed = "\n".join(names).encode("ascii")
     columns = struct.pack(f"<{3 * len(sizes)}I", *numbers, *late, *sizes)
-    return _HEAD.pack(first, len(sizes), len(called)) + called + columns
+    return _HEAD.pack(first, len(sizes), len(listed)) + listed + columns
 
 
 def unpack(first: int, packet: bytes) -> List[Run]:
@@ -68,11 +67,11 @@ def unpack(first: int, packet: bytes) -> List[Run]:
         and first + sum(sizes) < 1 << 63
     ):
         raise ValueError("a packet's runs make no sense")
-    called = [None, None, *names]
+    whos = [None, None, *names]
     runs: List[Run] = []
     for number, later, length in zip(numbers, late, sizes):
         if length:
-            runs.append(Run(first, first + length, ms + later if number != NOTHING else None, called[number]))
+            runs.append(Run(first, first + length, ms + later if number != NOTHING else None, whos[number]))
             first += length
     return runs
 
@@ -87,20 +86,3 @@ def notes_of(runs: Iterable[Run], begin: int) -> Notes:
             found.whos.append(run.sender or "")
             at = run.end
     return found
-
-
-def _name(who: Who) -> str:
-    """Return what a sender is called in a packet; nothing if it can't be."""
-    return _called(who if isinstance(who, str) else who.address())
-
-
-@functools.lru_cache(4096)
-def _called(address: str) -> str:
-    name = host_of((address,))
-    return name if is_name(name) else ""
-
-
-def _number(who: Who, names: Dict[str, int]) -> int:
-    """Return the number of a sender, a new one where it has none; that of nobody where it has no name."""
-    name = _name(who)
-    return names.setdefault(name, len(names) + 2) if name else NOBODY

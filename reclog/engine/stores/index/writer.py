@@ -12,12 +12,10 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, cast
 
 from ...intake.noted import Notes, Who
 from ...records.events import Say
-from ...system.address import host_of
 from ...system.disk import DISK, Disk
 from ...system.loop import Loop
 from .files import (
@@ -34,7 +32,7 @@ from .files import (
     whose,
     witness,
 )
-from .format import HEADER_SIZE, LAST_MS, Head, Runs, blocks_in
+from .format import HEADER_SIZE, LAST_MS, Head, Runs, blocks_in, called, number_each
 
 #: Seconds after which what was told is written; and after which what failed is tried again.
 WITHIN, AGAIN = 0.05, 1.0
@@ -273,21 +271,12 @@ class IndexWriter:
         return self._disk.pread(self._fds[name], size, 0)
 
 
-def _address(who: Who) -> str:
-    return _host(who if isinstance(who, str) else who.address())
-
-
-@lru_cache(4096)
-def _host(address: str) -> str:
-    return host_of((address,))
-
-
 def add_notes(runs: Runs, size: int, notes: Notes, numbers: Dict[Who, int]) -> None:
     """Add who said the next `size` bytes; `numbers` are those of senders that were asked for before."""
-    if not all(ms is not None and 0 <= ms <= LAST_MS for ms in set(notes.times)):
+    if all(ms is not None and 0 <= ms <= LAST_MS for ms in set(notes.times)):
+        number_each(notes.whos, runs.names, numbers)
+        times = cast(List[int], notes.times)
+        runs.add_all(size, map(numbers.__getitem__, notes.whos), times, notes.sizes)
+    else:
         for one, ms, who in zip(notes.sizes, notes.times, notes.whos):
-            runs.add(one, ms, _address(who))
-        return
-    for who in set(notes.whos).difference(numbers):
-        numbers[who] = runs.number(_address(who))
-    runs.add_all(size, map(numbers.__getitem__, notes.whos), cast(List[int], notes.times), notes.sizes)
+            runs.add(one, ms, called(who))
