@@ -100,27 +100,30 @@ class Batch:
         `stamp` is put before each line that begins. With `ms` they are noted, as by `note`.
         """
         buffer, at, lines_as_sent = self._buffer, self._at, framing.verbatim
-        stop = at + count
-        # Most are: where they end need not be asked for.
-        cut = buffer.rfind(b"\n", at, stop) + 1 or at if lines_as_sent else framing.cut(buffer, at, stop)
+        begin, stop = at, at + count
+        if not lines_as_sent:
+            cut = framing.cut(buffer, at, stop)
+        elif buffer[stop - 1] == 0x0A:  # as nearly always
+            cut = stop
+        else:
+            cut = buffer.rfind(b"\n", at, stop) + 1 or at
         if cut == at:
             return None
         rest = bytes(self._view[cut:stop]) if cut < stop else b""
-        begin = at - len(before)
         if before:
+            begin -= len(before)
             self._view[begin:at] = before
         if stamp or not lines_as_sent:
             lines = self.lines
             text = bytes(self._view[begin:cut])
             self.add(who, text if lines_as_sent else framing.strip(text), stamp)
             if ms is not None:
-                self.note(origin, ms, came)
+                self.note(origin, ms, came if before else None)
             return self.lines - lines, rest
         lines = buffer.count(b"\n", at, cut) if cut - at <= SAMPLE else self._count(at, cut)
-        end = self._end
-        if begin > end:  # the newline that closes another's line
-            buffer[end] = 0x0A
-            self._inserted = self._inserted or int(not end)
+        if begin > self._end:  # the newline that closes another's line
+            buffer[begin - 1] = 0x0A
+            self._inserted = self._inserted or int(not self._end)
         self.open_by = None
         self._last = (begin, cut)
         self._stamp = b""
@@ -128,11 +131,11 @@ class Batch:
         self.queued = cut - self._done
         self.lines += lines
         self.bytes += cut - begin
-        notes = self._notes
-        if came is not None:
+        if before and came is not None:
             self.note(origin, ms, came)
         elif ms is not None:  # as `Notes.add` does: a call for each receive would be felt
-            if notes.sizes and notes.times[-1] == ms and notes.whos[-1] == origin:
+            notes = self._notes
+            if notes.times and notes.times[-1] == ms and notes.whos[-1] == origin:
                 notes.sizes[-1] += cut - self._noted
             else:
                 notes.sizes.append(cut - self._noted)

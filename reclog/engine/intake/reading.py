@@ -194,10 +194,10 @@ class Reading:
         sender.heard_at = turn.began
         twice = twice and not sender.bytes
         sender.bytes += count
-        framing = sender.framing
-        if framing.settled or self._settling.begins(sender, count, ms):
-            framing, came = sender.framing, sender.came if pending else None
-            whole = batch.commit(sender.id, pending, count, framing, stamp, sender.origin, ms, came)
+        if sender.framing.settled or self._settling.begins(sender, count, ms):
+            whole = batch.commit(
+                sender.id, pending, count, sender.framing, stamp, sender.origin, ms, sender.came
+            )
             if whole is None:
                 self._unfinished.keep(sender, batch.received(count), ms)
             else:
@@ -207,7 +207,7 @@ class Reading:
                     self._unfinished.give(sender)
                 if rest:
                     self._unfinished.keep(sender, rest, ms)
-        if sender.gone:
+        elif sender.gone:
             return None
         if stream.holds or sender.leaving:
             self._come_back(sender)
