@@ -191,10 +191,11 @@ class Batch:
 
     def note_each(self, sizes: Iterable[int], times: Iterable[int | None], whos: Iterable[Who]) -> None:
         """Take notes of the text that came in last, column by column (see `Notes`)."""
-        first = len(self._notes)
-        self._notes.extend(sizes, times, whos)
-        if len(self._notes) > first:
-            self._notes.sizes[first] += self._last[0] - self._noted
+        notes = self._notes
+        first = len(notes.sizes)
+        notes.extend(sizes, times, whos)
+        if len(notes.sizes) > first:
+            notes.sizes[first] += self._last[0] - self._noted
             self._noted = self._end
 
     # -- out ------------------------------------------------------------------------------------

@@ -62,10 +62,11 @@ class Notes:
 
     def by(self, most: int) -> Iterator[Notes]:
         """Yield them, so many at a time."""
-        if len(self) <= most:
+        count = len(self.sizes)
+        if count <= most:
             yield self
             return
-        for at in range(0, len(self), most):
+        for at in range(0, count, most):
             some, chosen = Notes(), slice(at, at + most)
             some.extend(self.sizes[chosen], self.times[chosen], self.whos[chosen])
             yield some

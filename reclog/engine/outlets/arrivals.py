@@ -51,6 +51,8 @@ class Arrivals:
     def about(self, begin: int, end: int) -> List[Run]:
         """Return what is known of the bytes from `begin` to `end`, without a hole; once."""
         runs, found = self._runs, []
+        if runs and runs[0].begin == begin and runs[0].end == end:  # a line by itself
+            return [runs.popleft()]
         at = begin
         while at < end and runs and runs[0].begin < end:
             run = runs[0]

@@ -33,10 +33,12 @@ class Cursor:
         Bytes end in a newline where there is one, unless they end where the spool does.
         """
         spool, offset = self._spool, self.offset
+        if offset == spool.end:
+            return b""
         found = spool.locate(offset)
         if isinstance(found, Jump):
             self.offset = found.end
-            return found if found.start < found.end else b""
+            return found
         start, length = found
         if start != self._start:
             self._leave()

@@ -85,12 +85,12 @@ class Spooled:
         """Take note of who said what was written from `begin` to `end`."""
         if self._end != begin:
             self._pack()
-        if not self._told:
+        if not self._told.sizes:
             self._begin, self._told = begin, notes
         else:
             self._told.extend(notes.sizes, notes.times, notes.whos)
         self._end = end
-        if len(self._told) > ENOUGH:
+        if len(self._told.sizes) > ENOUGH:
             self._pack()
         if self._waiting > WAITING:
             self.keep(0)
@@ -175,9 +175,11 @@ class Spooled:
             self._fd = -1
 
     def _pack(self) -> None:
-        told, self._told = self._told, Notes()
-        begin = self._begin
-        for some in told.by(ENOUGH) if told else ():
+        told, begin = self._told, self._begin
+        if not told.sizes:
+            return
+        self._told = Notes()
+        for some in told.by(ENOUGH):
             packet = Packet(begin, begin + sum(some.sizes), pack(some))
             begin = packet.end
             self._packets.append(packet)
