@@ -70,6 +70,13 @@ def sweep(registry: Registry) -> None:
             _take_away(name, folder)
 
 
+def stopped(registry: Registry) -> list[str]:
+    """Return the names of the recordings that don't run, and start at boot."""
+    folders = [Path(_folder_in(systemd.text(name))) for name in systemd.ours()]
+    ended = (Recording(one) for one in folders if one.parent == registry.folder)
+    return [one.name for one in ended if one.is_past and comes_back(one)]
+
+
 def hold(recordings: Sequence[Recording]) -> list[str]:
     """See that recordings which were stopped are not started again before the next boot.
 

@@ -25,7 +25,7 @@ S = TypeVar("S", bound=Settings)
 #: What can be asked for of a recording that runs, and changes nothing of it.
 #: What can change while it runs: a relay's certificate is not on this machine.
 _CHANGEABLE = {"local": RecorderConfig.CHANGEABLE, "tremplin": CollectorConfig.CHANGEABLE}
-_CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground")
+_CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground", "boot")
 #: What is said by saying another.
 _GOES_WITH = {"dial_in": "dial"}
 

@@ -13,10 +13,12 @@ import os
 import shutil
 from pathlib import Path
 
+from reclog.engine.records import names
+
 from ..errors import ReclogError
 from ..words import inv
 from . import token
-from .recording import Recording
+from .recording import Recording, has
 from .registry import Registry
 
 #: How many are kept at most, and with how many bytes together; the newest is always kept.
@@ -50,6 +52,8 @@ def forget_the_oldest(registry: Registry) -> list[str]:
     room, forgotten = MOST_BYTES, []
     for number, one in enumerate(registry.past()):
         room -= _bytes_in(one.folder)
+        if has(one.folder, names.BOOT):
+            continue
         if number >= MOST or (number and room < 0):
             with contextlib.suppress(ReclogError):
                 forget(one, registry)

@@ -66,6 +66,8 @@ DEFAULTS: dict[str, Any] = {
     "port_local": None,
     "spool_max": "1GiB",
     "take_over": False,
+    # Whether the relay starts with its host: left as it is where nothing is said.
+    "boot": False,
 }
 #: Those that are not called as their options are, which are words of Python's, or of a recording.
 OPTIONS = {"called": "as", "dial": "from", "names": "name"}
@@ -140,6 +142,7 @@ class TremplinSettings(Settings):
     #: Bytes.
     spool_max: int
     take_over: bool
+    boot: bool
 
 
 def resolve_local(flags: Mapping[str, Any], config: Mapping[str, Any]) -> LocalSettings:
@@ -179,6 +182,7 @@ def resolve_tremplin(
         port_local_given=given,
         spool_max=byte_size("--spool-max", words["spool_max"]),
         take_over=yes_or_no("--take-over", words["take_over"]),
+        boot=yes_or_no("--boot", words["boot"]),
     )
     if settings.port_remote_in == settings.port_remote_out:
         raise UsageError(

@@ -12,6 +12,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from reclog.boot.here import stopped
 from reclog.console import note, print_table, terminal_width
 from reclog.errors import UsageError
 from reclog.look.status import describe, hints
@@ -60,7 +61,7 @@ def status(c: Context, recording: Any = None, json: bool = False, watch: bool = 
 
 def _print(names: Sequence[str], width: int) -> None:
     recordings, described, publishers = _look(names)
-    for hint in hints(recordings):
+    for hint in [*hints(recordings), *_stopped(names)]:
         note(hint)
     if described and width:
         print("\n".join(fitted(described, width)))
@@ -87,7 +88,8 @@ def _print_json(names: Sequence[str], again: bool) -> None:
 def _screen(names: Sequence[str], width: int) -> list[str]:
     recordings, described, publishers = _look(names)
     lines = fitted(described, width) if described else [sentence(_nothing(), width)]
-    return [*lines, *(sentence(one, width) for one in (*hints(recordings), *as_sentences(publishers)))]
+    said = [*hints(recordings), *_stopped(names), *as_sentences(publishers)]
+    return [*lines, *(sentence(one, width) for one in said)]
 
 
 def _look(names: Sequence[str]) -> tuple[list[Recording], list[dict[str, Any]], list[dict[str, Any]]]:
@@ -97,6 +99,11 @@ def _look(names: Sequence[str]) -> tuple[list[Recording], list[dict[str, Any]], 
     recordings = meant(registry.recordings(), others) if others or not names else []
     here = [one for one in recordings if not one.is_elsewhere()]
     return recordings, describe(here, registry), told_of(publishers if names else list(those.here()))
+
+
+def _stopped(names: Sequence[str]) -> list[str]:
+    """Return what to say of those that don't run now, and will."""
+    return [f"{name} starts again at boot." for name in stopped(Registry()) if not names or name in names]
 
 
 def _nothing() -> str:

@@ -39,6 +39,8 @@ from .options import SHARED
         "no-udp": "Undo --udp.",
         "spool-max": "Disk there for lines that wait (default 1GiB).",
         "take-over": "Take the relay from another machine that has it.",
+        "boot": "Have the relay start when its host boots, too.",
+        "no-boot": "Undo --boot.",
         "foreground": "Stay and show the lines; Ctrl-C stops it here.",
     },
 )
@@ -78,6 +80,8 @@ def tremplin(
     name: Any = None,
     no_name: bool = False,
     take_over: bool = False,
+    boot: bool = False,
+    no_boot: bool = False,
     foreground: bool = False,
 ) -> None:
     """Record what senders write to a host on the Internet, in a file here.

@@ -50,7 +50,7 @@ module.main()
 
 
 def program_text(name: str) -> str:
-    """Return a module of the engine, with all that it imports, as the text of a program: its `main` runs."""
+    """Return a module, with all of reclog's that it imports, as the text of a program: its `main` runs."""
     sources: dict[str, tuple[str, str, str]] = {}
     _collect(name, sources)
     return f"SOURCES = {list(sources.values())!r}\n{_LOADER}"
@@ -68,9 +68,9 @@ def _collect(name: str, sources: dict[str, tuple[str, str, str]]) -> None:
 
 
 def _imported(source: str, package: str) -> Iterator[str]:
-    """Yield the modules of the engine that a source imports, below the package itself."""
+    """Yield the modules of reclog's that a source imports, below the package itself."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
             name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            if name.startswith(f"{reclog.engine.__name__}."):
+            if name.startswith("reclog."):
                 yield name

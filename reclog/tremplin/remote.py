@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -21,7 +22,16 @@ from ..errors import HostError, RelayError, RelayRunsError
 from ..words import fab
 from .login import MOST, WITHIN, Way
 from .package import build, digest
-from .scripts import StartAnswer, clear_script, end_script, send_words, start_answer, why_not_sent
+from .scripts import (
+    ENDS,
+    StartAnswer,
+    clear_script,
+    end_script,
+    send_words,
+    start_answer,
+    start_script,
+    why_not_sent,
+)
 
 
 class RemoteRelay:
@@ -71,8 +81,9 @@ class RemoteRelay:
     def start(self) -> StartAnswer:
         """Start the relay and return what it says of itself. Raises RelayError."""
         # Whoever comes back to have a relay listens to senders again, also to one that was asked to stop.
-        script = f"rm -f {shlex.quote(self.folder)}/{STOPPING}; exec {shlex.join(self._start_words())}"
-        answer = start_answer(self._run(["sh", "-c", script], must=False))
+        script = f"rm -f {shlex.quote(self.folder)}/{STOPPING}; {start_script(self.folder)}"
+        said = self._run(["sh", "-c", script], must=False)
+        answer = start_answer(said)
         if not answer.ready:
             if answer.cause == "folder-taken":
                 raise RelayRunsError(
@@ -84,10 +95,10 @@ class RemoteRelay:
             }
             where = f"On {self.host}:" if answer.cause else f"The relay on {self.host} does not start:"
             raise RelayError(f"{where} {answer.message}{remedies.get(answer.cause, '')}")
+        if ENDS in said:
+            ends = f"{self.host} ends it when you log out (KillUserProcesses), and has no systemd of yours"
+            return dataclasses.replace(answer, notes=[*answer.notes, ends])
         return answer
-
-    def _start_words(self) -> list[str]:
-        return ["python3", "-I", f"{self.folder}/{PROGRAM}", "start", "relay", "--folder", self.folder]
 
     def end(self, pid: int) -> None:
         """Let the relay end, its spool kept; wait until it is gone."""

@@ -15,11 +15,27 @@ from reclog.engine.records.names import PROGRAM
 from ..console import brief
 from ..errors import RelayError
 
+#: Printed where what a person has started ends as they log out, and nobody could be asked to keep it.
+ENDS = "reclog-ends-at-logout"
+#: Sets `stays` to what runs a command so that it stays: logind can end all of a session (KillUserProcesses in
+#: logind.conf(5)), and then the user's own systemd, which it leaves alone, is asked to have it.
+_STAYS = (
+    'stays=; if [ "$(loginctl show-user --property=KillUserProcesses --value 2>/dev/null)" = yes ] '
+    '&& [ "$(id -u)" -gt 0 ]; then export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; '
+    'stays="systemd-run --user --scope --quiet --collect"; '
+    f"if $stays true 2>/dev/null; then :; else stays=; echo {ENDS}; fi; fi; "
+)
+
+
+def start_script(folder: str, *more: str) -> str:
+    """Return the shell's words that start the relay of `folder`, in the place of the shell."""
+    words = ["python3", "-I", f"{folder}/{PROGRAM}", "start", "relay", "--folder", folder, *more]
+    return f"{_STAYS}exec $stays {shlex.join(words)}"
+
 
 def restart_words(folder: str) -> str:
     """Return the remote command that starts the relay of `folder` again, and says on stderr how that went."""
-    words = ["python3", "-I", f"{folder}/{PROGRAM}", "start", "relay", "--folder", folder, "--again"]
-    return shlex.join(["sh", "-c", f"exec {shlex.join(words)} 1>&2"])
+    return shlex.join(["sh", "-c", f"exec 1>&2; {start_script(folder, '--again')}"])
 
 
 def ask_words(folder: str) -> str:

@@ -28,6 +28,7 @@ from ..recordings.settings import TremplinSettings, check_rotation
 from ..recordings.target import Target, recording_name
 from ..recordings.token import settled, text_of
 from ..words import inv
+from .at_boot import start_at_boot
 from .collector import collector_id, end_collector, is_free, local_port, start_collector
 from .connection import connect
 from .ends import ends, where
@@ -68,6 +69,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
         recording = _own_recording(host, settings, registry)
         if recording is not None and recording.is_alive():
             _take_up(recording, settings, say)
+            _at_boot(recording, settings, say)
             return Opened(Recording(recording.folder), None)  # as it is by now
         if recording is not None:
             refuse_another(settings, recording)
@@ -81,6 +83,7 @@ def open_tremplin(target: Target, settings: TremplinSettings, registry: Registry
                 recording = _new_recording(host, settings, registry, undo)
             opened = _open(host, settings, registry, recording, port_local, say)
             undo.pop_all()
+        _at_boot(opened.recording, settings, say)
         return opened
 
 
@@ -164,7 +167,7 @@ def _collector_config(
 ) -> dict[str, Any]:
     alias, port_out = host.target.host, config["port_remote_out"]
     told = dataclasses.asdict(settings)
-    del told["said"]
+    del told["said"], told["boot"]
     return {
         **told,
         "name": recording.name,
@@ -212,6 +215,12 @@ def _own_recording(host: Host, settings: TremplinSettings, registry: Registry) -
         if same and other.port == settings.port_remote_in:
             return other
     return None
+
+
+def _at_boot(recording: Recording, settings: TremplinSettings, say: Say) -> None:
+    """Have the relay start with its host, or not, if that is said. Raises ReclogError: the rest is done."""
+    if "boot" in settings.said:
+        say(start_at_boot(Way.of(recording), recording.fact("relay_folder"), settings.boot))
 
 
 def _take_up(running: Recording, settings: TremplinSettings, say: Say) -> None:

@@ -28,9 +28,10 @@ from ..recordings.registry import Registry
 from ..recordings.stopped import LastWord, Stopped
 from ..recordings.target import Target, recording_name
 from ..words import fab, inv
+from .at_boot import clear
 from .collector import collector_id, end_collector
 from .login import Way, login
-from .scripts import clear_script, end_script, restart_words, start_answer
+from .scripts import end_script, restart_words, start_answer
 from .ssh import resolve
 from .survey import Relay, survey
 
@@ -165,7 +166,7 @@ def _end_unknown(way: Way, base: str, name: str, relay: Relay, discard: bool) ->
             f"The relay on port {name} of {host} is stopped and holds {size(relay.left)}: "
             f"`{again}` records them, --discard drops them."
         )
-    login(way, clear_script(f"{base}/{name}"))
+    clear(way, f"{base}/{name}")
     return f"Relay on port {name} of {host} stopped{f', {size(relay.left)} dropped' if relay.left else ''}."
 
 
@@ -263,4 +264,4 @@ def _clear(recording: Recording) -> None:
     relay = survey(way).relays.get(folder.rpartition("/")[2])
     if relay is not None and relay.pid:
         login(way, end_script(relay.pid))
-    login(way, clear_script(folder))
+    clear(way, folder)

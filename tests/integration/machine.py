@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ ln -s /proc/self/fd dev/fd
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 cat proc/sys/kernel/random/uuid >run/boot_id
 mount --bind run/boot_id proc/sys/kernel/random/boot_id
-mkdir -p old
+mkdir -p old run/sshd
 pivot_root . old
 umount -l /old
 exec env -i container=reclog-test PATH=/usr/sbin:/usr/bin:/sbin:/bin "$program" --log-target=null \\
@@ -111,13 +112,18 @@ class Machine:
             )
         wait_until(lambda: self.run("systemctl", "is-active", "test.target").returncode == 0, what="it is up")
 
+    @property
+    def within(self) -> list[str]:
+        """The command that runs another there, as root."""
+        return ["nsenter", "--target", str(self._first), "--all", "--wd=/"]
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command there as root."""
         try:
-            within = ["nsenter", "--target", str(self._first), "--all", "--wd=/"]
+            command = [*self.within, *words]
         except (IndexError, psutil.Error):
             return subprocess.CompletedProcess(words, 255, "", "it is off")
-        return subprocess.run([*within, *words], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def as_user(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command there as its user, in this checkout."""
@@ -166,6 +172,18 @@ def machine(folder: Path) -> Iterator[Machine]:
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def told(port: int, *lines: bytes) -> None:
+    """Send lines, once somebody listens there."""
+
+    def connected() -> socket.socket | None:
+        with contextlib.suppress(ConnectionError):
+            return socket.create_connection(("127.0.0.1", port), timeout=10)
+        return None
+
+    with wait_until(connected, what="it listens") as sock:
+        sock.sendall(b"\n".join([*lines, b""]))
 
 
 def _removed(folder: Path) -> bool:

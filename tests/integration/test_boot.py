@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench import Home, free_port, wait_until
-from machine import Machine, machine
+from machine import Machine, machine, told
 
 pytestmark = pytest.mark.root
 
@@ -37,18 +35,6 @@ def did(one: Machine, *words: str) -> str:
 def status(one: Machine) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(did(one, "status", "--json"))
     return found
-
-
-def told(port: int, *lines: bytes) -> None:
-    """Send lines, once somebody listens there."""
-
-    def connected() -> socket.socket | None:
-        with contextlib.suppress(ConnectionError):
-            return socket.create_connection(("127.0.0.1", port), timeout=10)
-        return None
-
-    with wait_until(connected, what="it listens") as sock:
-        sock.sendall(b"\n".join([*lines, b""]))
 
 
 def unit_says(one: Machine, what: str, unit: str) -> str:

@@ -18,6 +18,8 @@ import pytest
 from bench import Home, Running, daemon_in, events_in, free_port, slot, wait_until
 
 ALIAS = "trem"
+#: What a systemd of the account's own is, where there is one.
+SYSTEMDS = ("systemd", "(sd-pam)", "dbus-daemon")
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "/usr/sbin/sshd"
 
 
@@ -95,12 +97,23 @@ class Tremplin:
         return TremplinRecording(self.home, port, file, self, out, free_port())
 
     def processes(self) -> list[psutil.Process]:
-        """Return the account's processes there, but for sshd's own."""
+        """Return the account's processes there, but for sshd's own, and its systemd's."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 mine = process.uids().real == self.account.pw_uid
-                if mine and not is_sshd(process) and process.status() != psutil.STATUS_ZOMBIE:
+                others = is_sshd(process) or process.name() in SYSTEMDS
+                if mine and not others and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def processes_of(self, role: str) -> list[psutil.Process]:
+        """Return the account's daemons there that have that role."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                if role in words and "start" not in words:
                     found.append(process)
         return found
 
@@ -173,8 +186,8 @@ def tremplin(
 ) -> Iterator[Tremplin]:
     """Run an sshd for one test; afterwards stop it, and see that nothing of reclog's is left there.
 
-    `within` is a command that runs another elsewhere: sshd is started with it. `settings` are further lines
-    of its configuration.
+    `within` is a command that runs another elsewhere: sshd is started with it. `settings` are lines
+    of its configuration that come before all others.
     """
     user = account()
     folder.mkdir(mode=0o700)
@@ -189,10 +202,10 @@ def tremplin(
         os.chown(path, user.pw_uid, user.pw_gid)
     # Without the key exchange that takes 0.1 s of CPU (sntrup761 of OpenSSH 9): tests log in 1,000 times.
     (folder / "sshd_config").write_text(
-        f"KexAlgorithms -sntrup*\n"
+        f"{settings}KexAlgorithms -sntrup*\n"
         f"Port {port}\nListenAddress {address}\nHostKey {folder}/host_key\nPidFile {folder}/pid\n"
         "AuthorizedKeysFile .ssh/authorized_keys\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n"
-        f"Subsystem sftp internal-sftp\nMaxStartups 100:30:200\n{settings}"
+        f"Subsystem sftp internal-sftp\nMaxStartups 100:30:200\n"
     )
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
     (folder / "known_hosts").write_text(f"[{address}]:{port} {host_key}\n")

@@ -1,0 +1,44 @@
+"""Have a relay start with its host, and take that back: what is done there, and what is said of it here."""
+
+from __future__ import annotations
+
+import shlex
+
+from ..boot.crontab import mark
+from ..boot.there import relay_name
+from ..boot.units import unit_name
+from ..console import brief
+from ..errors import BootError
+from .login import Way, login
+from .package import program_text
+from .scripts import clear_script, last_object
+
+#: What is printed there where the host knows a relay that is to start at boot.
+_KNOWN = "reclog-starts-at-boot"
+#: By whom it is started, for a person to read.
+_BY = {"systemd": "by a systemd user unit", "cron": "by a line of the crontab"}
+
+
+def start_at_boot(way: Way, folder: str, wanted: bool) -> str:
+    """Have the relay of `folder` start when its host boots, or do so no more; return what to say of it.
+
+    Raises HostError, and BootError where nothing there can do it.
+    """
+    words = shlex.join(["python3", "-", "on" if wanted else "off", folder])
+    said = login(way, shlex.join(["sh", "-c", f"exec {words}"]), program_text("reclog.boot.there"))
+    answer, alias = last_object(said), way.target.host
+    by = answer.get("by")
+    if by not in ("", *_BY):
+        why, does = brief(str(answer.get("message"))), "does not start" if wanted else "starts"
+        raise BootError(f"The relay on {alias} is as it was, but {does} at boot: {why}.")
+    return f"{alias}: relay starts at boot, {_BY[by]}" if by else f"{alias}: relay does not start at boot"
+
+
+def clear(way: Way, folder: str) -> None:
+    """Remove a relay's folder there, and what starts it at boot. Raises HostError, BootError."""
+    name = relay_name(folder)
+    unit = f'"${{XDG_CONFIG_HOME:-$HOME/.config}}"/systemd/user/{shlex.quote(unit_name(name))}'
+    listed = f"crontab -l 2>/dev/null | grep -qF {shlex.quote(mark(name))}"
+    script = f"if [ -e {unit} ] || {listed}; then echo {_KNOWN}; fi; {clear_script(folder)}"
+    if _KNOWN in login(way, shlex.join(["sh", "-c", script])):
+        start_at_boot(way, folder, False)
