@@ -22,6 +22,7 @@ from reclog.engine.records.past import ONCE
 
 from ..errors import BootError
 from ..recordings.again import dials
+from ..recordings.launch import PROGRAMS
 from ..recordings.recording import Recording
 from ..recordings.registry import Registry
 from ..words import inv
@@ -70,11 +71,10 @@ def sweep(registry: Registry) -> None:
             _take_away(name, folder)
 
 
-def stopped(registry: Registry) -> list[str]:
-    """Return the names of the recordings that don't run, and start at boot."""
-    folders = [Path(_folder_in(systemd.text(name))) for name in systemd.ours()]
-    ended = (Recording(one) for one in folders if one.parent == registry.folder)
-    return [one.name for one in ended if one.is_past and comes_back(one)]
+def coming_back(registry: Registry) -> list[Recording]:
+    """Return all that start at boot, whether they run now or not, by name."""
+    folders = sorted(path.parent for path in registry.folder.glob(f"[!.]*/{BOOT}"))
+    return list(filter(comes_back, map(Recording, folders)))
 
 
 def hold(recordings: Sequence[Recording]) -> list[str]:
@@ -102,7 +102,8 @@ def reboot_line(recording: Recording) -> str:
         _prepare(recording)
     except OSError as error:
         raise BootError(f"{error.filename} can't be written ({error.strerror}): make it yours.") from error
-    start = [*_program(), "start", _role(recording), "--folder", str(recording.folder), "--again"]
+    program, role = _program(recording)
+    start = [*program, "start", role, "--folder", str(recording.folder), "--again"]
     return crontab.reboot_line(start, recording.name)
 
 
@@ -117,7 +118,8 @@ def _prepare(recording: Recording) -> None:
 
 def _unit(recording: Recording) -> Unit:
     folder = str(recording.folder)
-    command = [*_program(), _role(recording), "--folder", folder, "--again"]
+    program, role = _program(recording)
+    command = [*program, role, "--folder", folder, "--again"]
     # What it starts are the programs that it started from here.
     environment = {MARK: folder, "PATH": os.environ.get("PATH", os.defpath)}
     try:
@@ -126,21 +128,20 @@ def _unit(recording: Recording) -> Unit:
         raise BootError(f"{recording.name} can't be started by systemd: {error}.") from error
 
 
-def _role(recording: Recording) -> str:
+def _program(recording: Recording) -> tuple[list[str], str]:
+    """Return the argv of what a recording's daemon is a role of, as it is installed, and the role.
+
+    It is found by its name, as it is once it was upgraded. Raises BootError.
+    """
     role = recording.fact("role")
     if not role:
         raise BootError(
             f"{recording.name} was started by an older reclog: stop it, start it again, then this."
         )
-    return role
-
-
-def _program() -> list[str]:
-    """Return the argv that runs the engine as it is installed, also once that was upgraded."""
-    command = [sys.executable, "-I", "-m", "reclog.engine"]
+    command = [sys.executable, "-I", "-m", f"reclog.{PROGRAMS.get(role, 'engine')}"]
     if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode:
         raise BootError(f"reclog is not installed for {sys.executable}: install it there, then this again.")
-    return command
+    return command, role
 
 
 def _runs_others(recording: Recording) -> bool:

@@ -11,7 +11,11 @@ from reclog.boot import here, systemd
 from reclog.console import note, say
 from reclog.errors import BootError, NoSuchRecordingError
 from reclog.recordings.choice import meant
+from reclog.recordings.recording import Recording
 from reclog.recordings.registry import Registry
+from reclog.stream.publishers import Publishers
+from reclog.tremplin.at_boot import takes_an_agent
+from reclog.tremplin.login import Way
 from reclog.words import inv
 
 from .edge import sentences
@@ -33,17 +37,19 @@ def boot(c: Context, recording: Any = None, off: bool = False) -> None:
     Writes a systemd user unit for each recording, which also starts it again
     if it dies. What runs now goes on as it is. No unit holds a secret.
     """
-    registry = Registry()
-    with registry.alone():
+    registries = (Registry(), Publishers())
+    with registries[0].alone():
         if off:
-            _off(registry, recording or [])
+            _off([one for registry in registries for one in here.coming_back(registry)], recording or [])
         else:
-            _on(registry, recording or [])
+            # Of a subscriber's files it is the subscriber that starts.
+            known = [one for registry in registries for one in registry.here() if not one.of]
+            _on([one for one in meant(known, recording or []) if recording or one.is_alive()])
+        for registry in registries:
+            here.sweep(registry)
 
 
-def _on(registry: Registry, names: list[str]) -> None:
-    known = list(registry.here())
-    asked = [one for one in meant(known, names) if names or one.is_alive()]
+def _on(asked: list[Recording]) -> None:
     if not asked:
         raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
     dead = next((one.name for one in asked if not one.is_alive()), "")
@@ -51,12 +57,14 @@ def _on(registry: Registry, names: list[str]) -> None:
         raise BootError(f"{dead} does not run: start it, then this again.")
     if not systemd.is_here():
         lines = "\n".join(map(here.reboot_line, asked))
-        raise BootError(
-            f"No systemd runs this machine: add this with `crontab -e`, for cron to do it.\n{lines}"
-        )
+        raise BootError(f"No systemd runs this machine: `crontab -e`, and add, for cron to do it:\n{lines}")
     for one in asked:
         say(f"{one.name} starts at boot, by {here.have(one)}")
-    here.sweep(registry)
+        if one.host and takes_an_agent(Way.of(one)):
+            note(
+                f"{one.host} lets you in by your ssh-agent alone, which is not there at boot: "
+                "give it a key without a passphrase (-i), or it waits for you."
+            )
     if not systemd.lingers():
         note(
             "Now they start when you log in, and end when you log out. "
@@ -64,12 +72,10 @@ def _on(registry: Registry, names: list[str]) -> None:
         )
 
 
-def _off(registry: Registry, names: list[str]) -> None:
-    known = registry.known()
-    asked = meant(known, names) if names else list(filter(here.comes_back, known))
+def _off(known: list[Recording], names: list[str]) -> None:
+    asked = meant(known, names)
     for one in asked:
         here.off(one)
         say(f"{one.name} does not start at boot.")
-    here.sweep(registry)
     if not asked:
         say("Nothing starts at boot.")

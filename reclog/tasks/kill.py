@@ -7,6 +7,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from reclog.boot.here import hold
 from reclog.console import counted, note, say
 from reclog.errors import NotDrainedError
 from reclog.local.stop import stop_local, stop_strays
@@ -59,8 +60,10 @@ def kill(
             problems += stop_local(recordings, registry, say)
         problems += stop_tremplins(recordings, registry, discard, say)
     with those.alone():
-        said, left = stop_publishers(list(those.here()) if everything else publishers, those)
-    for sentence in said:
+        publishers = list(those.here()) if everything else publishers
+        said, left = stop_publishers(publishers, those)
+        at_boot = hold(publishers)
+    for sentence in [*said, *at_boot]:
         say(sentence)
     problems += left
     strays = stop_strays(registry) + stop_strays(those) if everything else 0

@@ -12,7 +12,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.boot.here import stopped
+from reclog.boot.here import coming_back
 from reclog.console import note, print_table, terminal_width
 from reclog.errors import UsageError
 from reclog.look.status import describe, hints
@@ -103,7 +103,9 @@ def _look(names: Sequence[str]) -> tuple[list[Recording], list[dict[str, Any]], 
 
 def _stopped(names: Sequence[str]) -> list[str]:
     """Return what to say of those that don't run now, and will."""
-    return [f"{name} starts again at boot." for name in stopped(Registry()) if not names or name in names]
+    there = [*coming_back(Registry()), *coming_back(Publishers())]
+    ended = [one.name for one in there if not one.is_alive() and (not names or one.name in names)]
+    return [f"{name} starts again at boot." for name in ended]
 
 
 def _nothing() -> str:

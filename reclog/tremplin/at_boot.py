@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import subprocess
 
 from ..boot.crontab import mark
 from ..boot.there import relay_name
 from ..boot.units import unit_name
 from ..console import brief
 from ..errors import BootError
-from .login import Way, login
+from .login import WITHIN, Way, login
 from .package import program_text
 from .scripts import clear_script, last_object
+from .ssh import ssh_command
 
 #: What is printed there where the host knows a relay that is to start at boot.
 _KNOWN = "reclog-starts-at-boot"
@@ -42,3 +45,15 @@ def clear(way: Way, folder: str) -> None:
     script = f"if [ -e {unit} ] || {listed}; then echo {_KNOWN}; fi; {clear_script(folder)}"
     if _KNOWN in login(way, shlex.join(["sh", "-c", script])):
         start_at_boot(way, folder, False)
+
+
+def takes_an_agent(way: Way) -> bool:
+    """Tell whether the host refuses the login without the user's ssh-agent, as far as can be seen now."""
+    *words, end, name = ssh_command(way.config, way.target.host)
+    command = [*words, "-o", "IdentityAgent=none", end, name, "true"]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=WITHIN, check=False
+        )
+        return done.returncode == 255 and b"Permission denied" in done.stderr
+    return False

@@ -219,6 +219,7 @@ class Daemon:
         if config and not self.keep_state and self._told.get("file"):  # a relay is no recording
             counters = {**self._counters(), **self._last_word}
             past.keep(self.folder, self._state, counters, timestamp(), self.disk)
+        if config:
             past.keep_for_boot(self.folder, self._told, self.disk)
         for name in () if self.keep_state else (STATE, COUNTERS, *config, LOCK):
             try:
