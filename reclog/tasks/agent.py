@@ -17,7 +17,7 @@ from .edge import sentences
 @task(auto_shortflags=False)
 @sentences
 def agent(c: Context) -> None:
-    """Let a coding agent read and search recordings, and wait for lines.
+    """Let a coding agent read, search and wait for lines.
 
     It starts this itself and speaks to it on standard input and output (MCP);
     docs/look-back.md has the line for its configuration. It can only look.

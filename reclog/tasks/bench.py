@@ -38,7 +38,7 @@ def bench(
     out: Any = None,
     markdown: bool = False,
 ) -> None:
-    """Measure what recording costs, beside others (in a clone; best as root).
+    """Measure what recording costs, beside others (in a clone).
 
     Needs what `sh bootstrap.sh bench` brings. Without root the tremplin is left
     out. The exit status is 1 if reclog lost a line.

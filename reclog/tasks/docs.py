@@ -15,7 +15,7 @@ from .edge import sentences
 @task(auto_shortflags=False, help={"serve": "Serve it on 127.0.0.1, built anew as pages change."})
 @sentences
 def docs(c: Context, serve: bool = False) -> None:
-    """Build docs/ as a site, and see that its links lead somewhere.
+    """Build docs/ as a site, and see its links (in a clone).
 
     Needs what `sh bootstrap.sh docs` brings; a clone with the tests has it. The
     exit status is 1 if a link leads nowhere.

@@ -30,11 +30,11 @@ _MOST = 20
     iterable=["recording", "sender"],
     help={
         **ASKED,
-        "out": "File to write, compressed if its name ends in .gz; what is there already is refused.",
+        "out": "File to write, a new one; with .gz compressed.",
         "recording": f"{HELP} One that has ended, too (history tells them).",
         "file": "The recording of this file.",
         "port": "The recording on this port.",
-        "stamp": "Begin each line with its arrival time (UTC) and its sender; gaps have lines of their own.",
+        "stamp": "Begin each line with its time (UTC), sender; tell gaps.",
         "per-sender": "Make --out a folder, with a file for each sender.",
     },
 )
@@ -52,7 +52,7 @@ def export(
     stamp: bool = False,
     per_sender: bool = False,
 ) -> None:
-    """Write a stretch of a recording to a file, as its senders said it.
+    """Write a stretch of a recording to a file, as it was said.
 
     Or stamped, with who said each line when. The file is there whole or not at
     all. What is missing of the recording is said.

@@ -36,7 +36,9 @@ def faults(
     json: Any = None,
     markdown: bool = False,
 ) -> None:
-    """Kill, fill, freeze, cut, edit, and count what is lost (in a clone; as root).
+    """Kill, fill, freeze, cut, and count the lost (in a clone).
+
+    As root, for networks and file systems of its own.
 
     Needs what the tests need (`sh bootstrap.sh tests`). The exit status is 1 if
     a promise was broken.

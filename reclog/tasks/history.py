@@ -24,16 +24,16 @@ from .names import HELP
     iterable=["recording"],
     help={
         "recording": HELP,
-        "events": "What the recording of this name states: its event log, with its holes.",
-        "forget": "Remove what is known of the ended recording of this name; its file stays.",
-        "json": "Print an array of objects; with --events an object a line.",
+        "events": "What the recording of this name states: its log.",
+        "forget": "Remove what is known of an ended one; its file stays.",
+        "json": "Print an array; with --events an object a line.",
     },
 )
 @sentences
 def history(
     c: Context, recording: Any = None, events: Any = None, forget: Any = None, json: bool = False
 ) -> None:
-    """Show recordings past and present: file, from when to when, what is missing.
+    """Show recordings past and present, and what is missing.
 
     The newest 100 that have ended are kept. What is known of a line's time and
     sender goes with its recording; recorded files are never touched.

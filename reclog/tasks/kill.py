@@ -29,7 +29,7 @@ from .names import HELP
         "port": "Only the recording on this port.",
         "host": "Only recordings through this tremplin.",
         "file": "Only the recording of this file.",
-        "discard": "Drop what a tremplin has and can't give; forget one that is gone for good.",
+        "discard": "Drop what a tremplin can't give; forget one that is gone.",
     },
 )
 @sentences
@@ -41,7 +41,7 @@ def kill(
     file: Any = None,
     discard: bool = False,
 ) -> None:
-    """Stop all recordings, here and on every tremplin, and keep what was sent.
+    """Stop all recordings, and keep what was sent.
 
     A publisher goes last, or by its name, and brings what is in the files.
 

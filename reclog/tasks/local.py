@@ -75,12 +75,14 @@ def local(
     name: Any = None,
     no_name: bool = False,
 ) -> None:
-    """Record what senders write to a port, by TCP or UDP, in a file.
+    """Record what senders write to a port of this machine.
 
-    Starts a recorder in the background and returns when it listens. Whole
-    lines only: no line mixes two senders. `status` shows it, `tail` follows
-    it, `kill` stops it without losing a line. Run again it changes what is said
-    anew of the recording on that port.
+    inv local --port 55514 --file file.log
+
+    Starts a recorder in the background, for TCP and UDP, and returns when it
+    listens. Whole lines only: no line mixes two senders. `status` shows it,
+    `tail` follows it, `kill` stops it without losing a line. Run again it
+    changes what is said anew of the recording on that port.
 
     --allow, --name, --from, --rotate and --keep may be said several times. With
     --from a port is listened on only if --port is there, too. docs/options.md
@@ -104,6 +106,8 @@ def local(
         say(line)
     if started.changed:
         say(f"Changed: {' '.join(started.changed)}")
+    elif started.process is None:
+        say("It runs already: nothing is changed.")
     for line in told(recording, registry, own_addresses(recording.bind or BIND_HERE)[0]):
         say(line)
     if started.process is not None and settings.foreground:

@@ -12,7 +12,7 @@ from invoke.parser.context import ParserContext
 
 #: What such a word is: the first of these that its task has.
 FLAGS = ("--recording", "--shell")
-HELP = "The recording of this name; NAME alone says the same."
+HELP = "The one of this name; NAME alone says the same."
 
 
 def flagged(words: Sequence[str], tasks: Iterable[ParserContext], core: ParserContext) -> list[str]:

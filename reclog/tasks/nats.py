@@ -17,10 +17,10 @@ from .edge import sentences
 @task(auto_shortflags=False, help={"nodes": "Servers: 1 (default), or 3 that are a cluster."})
 @sentences
 def nats(c: Context, nodes: Any = None) -> None:
-    """Start a NATS server with JetStream on loopback, until Ctrl-C (in a clone).
+    """Start a NATS server to try, until Ctrl-C (in a clone).
 
-    Needs what the tests need (`sh bootstrap.sh tests`). It prints where it listens
-    and forgets all at its end.
+    With JetStream, on loopback; it prints where, and forgets all at its end.
+    Needs what the tests need (`sh bootstrap.sh tests`).
     """
     if str(nodes or 1) not in ("1", "3"):
         raise UsageError(f"--nodes {nodes} is neither: give 1 or 3.")

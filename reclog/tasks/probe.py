@@ -30,9 +30,9 @@ PROBES = {"local": probe_local, "tremplin": probe_tremplin, "subscriber": probe_
     iterable=["recording"],
     help={
         "recording": HELP,
-        "host": "Only the recordings through this tremplin; any other host: send the probe there.",
-        "port": "Only the recording on this port; with a host of your own, the port to send to.",
-        "file": "Only the recording of this file; with a host of your own, the file to look in.",
+        "host": "Only those through this tremplin; or a host of yours.",
+        "port": "Only the one on this port; or the port to send to.",
+        "file": "Only the one of this file; or the file to look in.",
         "timeout": "Seconds to wait at each hop (default 5).",
     },
 )
@@ -45,7 +45,7 @@ def prove(
     file: Any = None,
     timeout: Any = None,
 ) -> None:
-    """Send a line with a nonce along every recording and find it in its file.
+    """Send a line along every recording and find it in its file.
 
     Each hop gets a row with the time it took; a broken one is named, with what
     to do about it, and the exit status is then 1. The probe line stays in the

@@ -52,10 +52,13 @@ def publish(
     cert: Any = None,
     key: Any = None,
 ) -> None:
-    """Hand recordings on to NATS JetStream: all that run, or those that are named.
+    """Hand recordings on to NATS JetStream.
+
+    inv publish --to nats://host:4222
 
     Starts a publisher in the background, behind the recordings and never in their
-    way, and returns once it has the stream. A line is in there once, whatever is
+    way, and returns once it has the stream: of all that run, or of those that
+    are named. A line is in there once, whatever is
     killed; `status` says how far it is, `kill` brings what is left and stops it.
     A login can be in RECLOG_NATS_LOGIN, too. docs/publish.md says more.
     """

@@ -36,12 +36,12 @@ from .names import HELP
     help={
         "recording": HELP,
         "json": "Print an array of objects instead of a table.",
-        "watch": "Look each second, until Ctrl-C; with --json an array a line.",
+        "watch": "Look each second, until Ctrl-C.",
     },
 )
 @sentences
 def status(c: Context, recording: Any = None, json: bool = False, watch: bool = False) -> None:
-    """Show the recordings: state, when each was last heard, lines, gaps.
+    """Show what runs: state, when last heard, lines, gaps.
 
     A wide terminal has more columns, and a pipe has all of them.
 

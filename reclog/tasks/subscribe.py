@@ -47,7 +47,9 @@ def subscribe(
     cert: Any = None,
     key: Any = None,
 ) -> None:
-    """Record what others publish to NATS JetStream, a file a recording.
+    """Record what others publish to NATS JetStream.
+
+    inv subscribe --from nats://host:4222 --file 'logs/{recording}.log'
 
     Starts a subscriber in the background and returns once it has the stream. Each
     recording's file is as its publisher's, byte for byte, whatever is killed; who

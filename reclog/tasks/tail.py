@@ -32,16 +32,16 @@ LINES_IN_LNAV = 100_000
     iterable=["recording", "sender"],
     help={
         **ASKED,
-        "lines": "Lines to begin with (default 10; with --since all of them).",
+        "lines": "Lines to begin with (default 10; with --since all).",
         "recording": f"{HELP} One that has ended, too.",
         "file": "The recording of this file.",
         "port": "The recording on this port.",
         "host": "Recordings through this tremplin.",
-        "follow": "Go on with what comes (default), until Ctrl-C; --no-follow ends at once.",
+        "follow": "Go on with what comes, until Ctrl-C (default).",
         "until": "Only what came until then; nothing more is followed.",
-        "stamp": "Begin each line with when it came (UTC) and who said it.",
-        "json": "Print an object a line: recording, time, sender, offset, text.",
-        "lnav": "Look at it in lnav, which knows times and senders then.",
+        "stamp": "Begin each line with its time (UTC) and sender.",
+        "json": "Print an object a line: time, sender, text and more.",
+        "lnav": "Look at it in lnav, with times and senders.",
     },
 )
 @sentences
@@ -61,7 +61,7 @@ def tail(
     json: bool = False,
     lnav: bool = False,
 ) -> None:
-    """Show what recordings say: the last lines, then new ones until Ctrl-C.
+    """Show the last lines, then new ones until Ctrl-C.
 
     Lines of several recordings begin with their names, and where there are
     several senders, with those. What is missing is stated in its place.

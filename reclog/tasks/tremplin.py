@@ -84,7 +84,9 @@ def tremplin(
     no_boot: bool = False,
     foreground: bool = False,
 ) -> None:
-    """Record what senders write to a host on the Internet, in a file here.
+    """Record what senders write to a host on the Internet.
+
+    fab -H user@remote tremplin --file file.log
 
     Starts a relay there, with a spool that keeps lines while this machine is
     away, and a tunnel by ssh; no port is opened here. Run again it takes up the
@@ -125,7 +127,7 @@ def tremplin(
 )
 @sentences
 def kill_there(c: Context, take_over: bool = False, discard: bool = False) -> None:
-    """Stop what runs on that host: bring in its lines, then leave nothing there.
+    """Stop what runs on that host, and bring in its lines.
 
     Works with or without a record of it here.
     """

@@ -24,8 +24,8 @@ from .names import HELP
     iterable=["recording"],
     help={
         "recording": f"{HELP} The page begins with it.",
-        "port": "Port on 127.0.0.1 (default: 8055, or the next free one).",
-        "open": "Open the page in a browser (default); --no-open only prints its address.",
+        "port": "Port on 127.0.0.1 (default 8055, or a free one).",
+        "open": "Open the page in a browser (default), too.",
     },
 )
 @sentences
@@ -35,7 +35,7 @@ def view(
     port: Any = None,
     open: bool = True,  # noqa: A002 the flag's name
 ) -> None:
-    """Show every recording of this machine in a browser, until Ctrl-C.
+    """Show every recording in a browser, until Ctrl-C.
 
     Follows what comes, goes back to the first line, searches. Only this machine
     can have the page, by the address that is printed: it has a token in it. For

@@ -93,9 +93,14 @@ TASKS = {
         "view",
         "test-connection",
         "kill",
+        "agent",
+        "boot",
+        "publish",
+        "subscribe",
         "dev.bench",
         "dev.docs",
         "dev.faults",
+        "dev.nats",
     ],
     "fab": ["tremplin", "kill"],
 }
@@ -106,7 +111,21 @@ def test_the_help_of_a_task_fits_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, task: str
 ) -> None:
     assert run(monkeypatch, name, task, "--help") == 0
-    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    # And each option has one row, but for developers.
+    options = said.partition("Options:\n")[2].rstrip().splitlines()
+    assert task.startswith("dev.") or {line[:3] for line in options} in ({"  -"}, {"  n"})  # "none"
+
+
+@pytest.mark.parametrize("name", ["inv", "fab", "reclog"])
+def test_each_task_has_one_row_in_the_list(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run(monkeypatch, name, "--list") == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert len(rows) >= 2
+    assert [row for row in rows if row.startswith("   ")] == []
 
 
 @pytest.mark.parametrize(
