@@ -174,7 +174,28 @@ class DrainProgress:
 
 def note(sentence: str) -> None:
     """Print something that is good to know, and not the result, on standard error."""
-    print(visible(sentence), file=sys.stderr)
+    print(folded(visible(sentence)), file=sys.stderr)
+
+
+def folded(text: str) -> str:
+    """Return text for standard error, its sentences in rows that end between words where that is a terminal.
+
+    What stands between backquotes stays together, and a row that is no sentence is left alone: both are there
+    to be copied.
+    """
+    if not sys.stderr.isatty():
+        return text
+    return "\n".join(_folded(row) if row.endswith((".", ":")) else row for row in text.split("\n"))
+
+
+def _folded(sentence: str) -> str:
+    width, rows = shutil.get_terminal_size().columns, [""]
+    for space, word in re.findall(r"(\s*)((?:`[^`]*`|\S)+)", sentence):
+        if rows[-1] and len(rows[-1]) + len(space) + len(word) > width:
+            rows.append(word)
+        else:
+            rows[-1] += space + word
+    return "\n".join(rows)
 
 
 def say(sentence: str) -> None:

@@ -19,7 +19,7 @@ from .edge import sentences
 )
 @sentences
 def completion(c: Context, shell: Any = None) -> None:
-    """Print what bash, zsh or fish needs to complete commands and names.
+    """Print what bash, zsh or fish needs to complete words.
 
     It then knows the tasks of reclog, inv and fab, their options, what is
     recorded, and your ssh hosts. docs/install.md says where to put it.

@@ -16,7 +16,7 @@ from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 from invoke.program import Program
 
-from reclog.console import for_whoever_reads, visible
+from reclog.console import folded, for_whoever_reads, visible
 from reclog.errors import ReclogError, UsageError
 from reclog.words import beside_wrong_words
 
@@ -35,7 +35,8 @@ def sentences(body: Body) -> Body:
                 return body(*args, **kwargs)
         except ReclogError as error:
             # Whatever is quoted in it, by a host or a file: nothing of it acts on a terminal.
-            raise Exit("\n".join(map(visible, str(error).split("\n"))), error.code) from error
+            said = "\n".join(map(visible, str(error).split("\n")))
+            raise Exit(folded(said), error.code) from error
 
     return task_body  # type: ignore[return-value]
 

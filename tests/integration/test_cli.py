@@ -172,14 +172,6 @@ def test_networks_of_a_config_file_and_of_flags(home: Home, tree: Path) -> None:
     assert outside.read() == b""
 
 
-@pytest.mark.parametrize(("name", "task", "options"), [("inv", "local", 25), ("fab", "tremplin", 27)])
-def test_each_option_of_a_start_has_one_row(home: Home, name: str, task: str, options: int) -> None:
-    said = home.program(name, task, "--help", env={"COLUMNS": "80"}).stdout
-    rows = said.partition("Options:\n")[2].split("\n")
-    assert [row for row in rows if row and not re.match(r"  --\S+ {3,}\S", row)] == []
-    assert len([row for row in rows if row]) == options
-
-
 # -- status -------------------------------------------------------------------------------------------
 
 PROMISED = [

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from invoke.exceptions import Exit
 
-from reclog.console import for_whoever_reads, note, print_table, say, size, visible
+from reclog.console import folded, for_whoever_reads, note, print_table, say, size, visible
 from reclog.errors import ReclogError
 from reclog.tasks.edge import sentences
 
@@ -154,3 +154,26 @@ def test_what_is_said_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]
     with pytest.raises(Exit) as ended:
         fails()
     assert ended.value.message == "one \\x1b[31m\ntwo \\x9b"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("Short.", "Short."),
+        ("Say what is to be done next.", "Say what is to be\ndone next."),
+        ("It runs: `inv kill --port 1` stops it.", "It runs:\n`inv kill --port 1`\nstops it."),
+        (
+            "To be copied:\n@reboot /a/long/one --with words",
+            "To be copied:\n@reboot /a/long/one --with words",
+        ),
+        ("A stray ` and  two spaces.", "A stray ` and  two\nspaces."),
+        (f"{'x' * 30} is too long.", f"{'x' * 30}\nis too long."),
+    ],
+)
+def test_a_sentence_breaks_between_words_and_never_inside_a_command(
+    monkeypatch: pytest.MonkeyPatch, text: str, seen: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert folded(text) == text  # in a pipe
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert folded(text) == seen
