@@ -57,7 +57,7 @@ def start(wanted: PublisherConfig, registry: Publishers) -> Started:
                 if other.is_alive():
                     return _as_it_is(other, wanted)
                 end(marked(registry.folder).get(other.folder, []), term_within=1.0)
-                other.clean()
+                other.clean(began=False)
         config = {**wanted.to_json(), "kind": "publisher"}
         one = registry.new(_name(wanted), config)
         try:

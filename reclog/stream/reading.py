@@ -79,6 +79,8 @@ class Reading:
             self._keep(sync=True)
         else:
             self.kept = dataclasses.replace(kept, sequence=sequence, created=created)
+            if created != kept.created:
+                self._keep(sync=True)
         self.placed = True
         if not is_there(at, self.text):
             self._begin_another(at)
@@ -119,6 +121,7 @@ class Reading:
         last = in_piece or text.replaced or self.ending  # nothing comes behind that
         end = text.base if in_piece else text.end if last else min(text.end, self._settled)
         if end <= self.offset <= text.end:
+            self._compare()  # it may have been emptied, and be as long again
             return b""
         before = self._tail[max(0, len(self._tail) - max(0, self.offset - text.base)) :]
         data = text.read(self.offset - len(before), len(before) + min(most, max(0, end - self.offset)))
