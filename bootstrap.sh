@@ -44,6 +44,7 @@ if [ -n "$tests" ]; then
     need logger bsdutils
     need lnav lnav
     need ss iproute2
+    need ps procps
     need setpriv util-linux
     need ip iproute2
     need nft nftables

@@ -93,7 +93,7 @@ class Program:
     def start(self, stdin: int) -> None:
         """Start it, with that for its input."""
         self._why = ""
-        reading, writing = os.pipe2(os.O_CLOEXEC)
+        reading, writing = os.pipe()
         try:
             self._child.start(stdin, writing, self.SAYS_TEXT)
         except OSError as error:

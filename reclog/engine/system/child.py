@@ -103,7 +103,7 @@ class Child:
             die_with_parent(me)
             self._prepare()
 
-        reading, writing = os.pipe2(os.O_CLOEXEC)
+        reading, writing = os.pipe()
         os.set_blocking(reading, False)
         self._started_at = self._loop.now()
         try:

@@ -56,7 +56,10 @@ class Disk:
         os.fsync(fd)
 
     def fdatasync(self, fd: int) -> None:
-        os.fdatasync(fd)
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(fd)
+        else:  # macOS: its fsync(2) leaves bytes in the drive
+            fcntl.fcntl(fd, getattr(fcntl, "F_FULLFSYNC"))  # noqa: B009 Linux's has none
 
     def replace(self, path: str, by: str) -> None:
         """Give the file at `path` the name `by`, in the place of what had it."""

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import Callable, Deque
 
-from .poller import Poller
+from .poller import poller
 
 _NEVER = float("inf")
 #: Seconds of one wait at most: epoll_wait(2) counts milliseconds in an int, 24 days.
@@ -52,7 +52,7 @@ class Loop:
         """`clock` tells the time in seconds; a test hands in one that it moves itself."""
         #: What time it is for all that is done in this loop.
         self.now = clock
-        self._poller = Poller()
+        self._poller = poller()
         self._timers: list[Timer] = []
         #: When the next timer may be due: one that was moved since, or put off, is looked at then.
         self.due = _NEVER

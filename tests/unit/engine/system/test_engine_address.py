@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+import socket
+from pathlib import Path
+
 import pytest
 
-from reclog.engine.system.address import allows, host_of, parse_network, reachable, with_port
+from reclog.engine.system.address import allows, host_of, parse_network, reachable, short_name, with_port
 
 
 @pytest.mark.parametrize(
@@ -81,3 +85,16 @@ def test_how_a_listener_is_reached_from_its_own_machine() -> None:
     assert reachable("::", [parse_network("fd00::/8"), parse_network("::1")]) == "::1"
     assert reachable("::", [parse_network("fd00::/8")]) == "127.0.0.1"
     assert reachable("192.0.2.7") == "192.0.2.7"
+
+
+def test_a_name_that_is_too_long_for_a_socket_has_a_short_one_or_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / ("x" * 100) / "control")
+    os.mkdir(os.path.dirname(path))
+    with short_name(path) as name, socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(name)
+    assert os.path.exists(path)
+    monkeypatch.setattr(os.path, "isdir", lambda path: False)  # macOS has no /proc
+    with pytest.raises(OSError, match="too long for a socket here: set XDG_STATE_HOME"), short_name(path):
+        pass

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import os
+import select
 import signal
 import socket
 import threading
@@ -8,12 +10,20 @@ import time
 from collections.abc import Iterator
 from typing import Tuple
 
+import kqueue
 import pytest
 from scripted import TurnUntil
 
 from reclog.engine.system.loop import Loop
 
 Pair = Tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture(params=["epoll", "kqueue"], autouse=True)
+def _system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "kqueue":
+        kqueue.install(functools.partial(monkeypatch.setattr, raising=False))
+        monkeypatch.delattr(select, "epoll")
 
 
 @pytest.fixture
