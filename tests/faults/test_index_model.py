@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from simdisk import AFTER, BEFORE, WITHIN, Died, SimDisk
+from simdisk import AFTER, BEFORE, WITHIN, Died, Opened, SimDisk
 
-from reclog.engine.stores.file import RecordedFile
+from reclog.engine.stores import rotated as rotated_module
 from reclog.engine.stores.index import writer as writing
 from reclog.engine.stores.index.files import NAMES
 from reclog.engine.stores.index.reader import IndexReader
 from reclog.engine.stores.index.writer import IndexWriter
+from reclog.engine.stores.pieces import base, index_folder
+from reclog.engine.stores.pieces import pieces as pieces_of
+from reclog.engine.stores.rotated import RotatedFile
+from reclog.engine.stores.rotation import Rotating
+from reclog.engine.system.aside import AtOnce
 from reclog.engine.system.loop import Loop
 
 FILE, FOLDER = "/file.log", "/"
@@ -35,19 +40,32 @@ class Clock:
 class World:
     """A recorded file with its index, and what was really said: each line tells its sender and its time."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, rotate: int = 0) -> None:
         self.disk = SimDisk()
+        self.disk.on_write = self._wrote
+        self.rotating = Rotating(rotate)
+        #: All that was written into the file, and may not be gone.
+        self.text = b""
         self.dice = random.Random(seed)
         self.clock = Clock()
         self.said: list[str] = []
         self.ms = 1_700_000_000_000
-        self.file: RecordedFile | None = None
+        self.file: RotatedFile | None = None
         self.index: IndexWriter | None = None
 
     def start(self, loop: Loop) -> None:
-        self.index = IndexWriter(loop, FOLDER, lambda event, **_: self.said.append(event), self.disk)
-        self.file = RecordedFile(FILE, lambda event, **_: None, self.disk, index=self.index)
+        self.file = RotatedFile(loop, FILE, FOLDER, self._say, self.rotating, self.disk)
+        self.index = self.file.index
         self.file.open()
+
+    def _say(self, event: str, **_: object) -> None:
+        if "index" in event:
+            self.said.append(event)
+
+    def _wrote(self, opened: Opened, at: int, data: bytes) -> Sequence[int]:
+        if opened.path == FILE:
+            self.text += data
+        return [0] * len(data)
 
     def line(self) -> None:
         """Have somebody say a line now."""
@@ -68,9 +86,26 @@ class World:
 
     def check(self) -> int:
         """See that no line is another's, or of another time; return how many are known."""
+        pieces = pieces_of(FOLDER, self.disk)
+        known = [self._check(index_folder(FOLDER, piece), f"/{piece.name}") for piece in pieces]
+        return sum(known) + self._check(FOLDER, FILE)
+
+    def whole(self) -> bytes:
+        """Return what the recording holds: its pieces, as they are listed, and the file."""
+        whole = b""
+        for piece in pieces_of(FOLDER, self.disk):
+            inode = self.disk.find(f"/{piece.name}")
+            assert inode is not None
+            assert (piece.begin, piece.inode) == (len(whole), inode.number)
+            whole += bytes(inode.cache.data[: piece.size])
+        assert base(FOLDER, self.disk) == len(whole)
         inode = self.disk.find(FILE)
+        return whole + bytes(inode.cache.data) if inode is not None else whole
+
+    def _check(self, folder: str, file: str) -> int:
+        inode = self.disk.find(file)
         text = bytes(inode.cache.data) if inode is not None else b""
-        reader = IndexReader(FOLDER, FILE, self.disk)
+        reader = IndexReader(folder, file, self.disk)
         runs = list(reader.runs(0, len(text)))
         assert [run.begin for run in runs] == [0, *(run.end for run in runs)][: len(runs)]
         assert not runs or runs[-1].end == len(text)
@@ -104,6 +139,7 @@ def looping(world: World) -> Iterator[Loop]:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "PACKED", 12)
+    monkeypatch.setattr(rotated_module, "Aside", lambda loop: AtOnce())
 
 
 def record(world: World, batches: int) -> None:
@@ -125,27 +161,35 @@ def test_each_line_is_known() -> None:
         assert len(blocks.cache.data) > 1000  # several
 
 
-def test_a_death_at_each_change_leaves_nothing_wrong() -> None:
+@pytest.mark.parametrize("rotate", [0, 450])
+def test_a_death_at_each_change_leaves_nothing_wrong(rotate: int) -> None:
     nth = 0
     while True:
         nth += 1
-        world = World(nth)
+        world = World(nth, rotate)
         world.disk.die_at(nth, (BEFORE, WITHIN, AFTER)[nth % 3])
         with looping(world) as loop:
             try:
                 world.start(loop)
-                record(world, 12)
+                record(world, 8 if rotate else 12)
+                assert bool(pieces_of(FOLDER, world.disk)) == bool(rotate)
+                assert world.whole() == world.text
                 return
             except Died:
                 pass
             if nth % 2:
                 world.disk.crash()
+                assert world.whole() == world.text
             else:
                 world.disk.power_cut(partial(world.dice.randint, 0))
+                assert world.text.startswith(world.whole())
+                world.text = world.whole()
             world.check()
             world.start(loop)
             record(world, 6)
             world.check()
+            assert world.whole() == world.text
+            assert len(world.disk.files("/")) == 4 + len(pieces_of(FOLDER, world.disk))
             assert world.file is not None
             begin = world.file.batch.lines
             record(world, 1)
