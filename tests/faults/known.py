@@ -9,6 +9,7 @@ from simdisk import SimDisk
 from strangers import FILE
 
 from reclog.engine.stores.index.reader import IndexReader
+from reclog.engine.stores.pieces import beside, index_folder, pieces
 
 
 class Said(NamedTuple):
@@ -28,14 +29,24 @@ class Known:
         self._folder = folder
 
     def check(self) -> float:
-        """Check what the index says of the file; return how much it knows, 0 to 1. Raises Broken."""
-        inode = self._laptop.find(FILE)
+        """Check what the index says of the files; return how much it knows of the last, 0 to 1.
+
+        Raises Broken.
+        """
+        with self._laptop.outside():
+            listed = pieces(self._folder, self._laptop)
+        for piece in listed:
+            self._check(index_folder(self._folder, piece), beside(FILE, piece))
+        return self._check(self._folder, FILE)
+
+    def _check(self, folder: str, file: str) -> float:
+        inode = self._laptop.find(file)
         if inode is None:
             return 1.0
         data, tags = inode.cache.data, inode.cache.tags
         known = 0
         with self._laptop.outside():
-            runs = list(IndexReader(self._folder, FILE, self._laptop).runs(0, len(data)))
+            runs = list(IndexReader(folder, file, self._laptop).runs(0, len(data)))
         at = 0
         for run in runs:
             if run.begin != at or run.end <= at:

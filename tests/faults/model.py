@@ -50,6 +50,8 @@ from reclog.engine.feed.client import FeedClient
 from reclog.engine.feed.owner import Owner
 from reclog.engine.feed.protocol import ACK, Decoder
 from reclog.engine.feed.server import Feed
+from reclog.engine.stores.pieces import beside, pieces
+from reclog.engine.stores.rotation import Rotating
 from reclog.engine.stores.spool import Spool, SpoolUnusable
 
 SPOOL = "/relay/spool"
@@ -76,6 +78,7 @@ class World:
         self.stale: list[Sock] = []
         self.events: list[str] = []
         self.stopping = False
+        self._rotate_at = 0
         # Whether the relay was about to remove its spool: the owner has all.
         self._over = False
         self._boot = 0
@@ -405,6 +408,23 @@ class World:
             self.laptop.crash()
             return
         self.collector = collector
+        self._rotate()
+
+    def rotate(self, size: int) -> None:
+        """Have the recorded file cut from so many bytes on; 0: no more."""
+        self._rotate_at = size
+        self._on_laptop(self._rotate)
+
+    def _rotate(self) -> None:
+        if self.collector is not None:
+            self.collector.outlet.rotate_as(Rotating(self._rotate_at))
+
+    def midnight(self) -> None:
+        """A day ends, for a recording that is cut daily."""
+        if self.collector is not None:
+            file: Any = self.collector.outlet.file  # type: ignore[attr-defined]
+            file._plan.until = 1.0
+            self._on_laptop(file._look_at_clock)
 
     def _collector_says(self, event: str, **facts: Any) -> None:
         self.events.append(event)
@@ -421,6 +441,11 @@ class World:
         """The time for an ack has come."""
         if self.collector is not None and self.collector.acks.timer.when != float("inf"):
             self._on_laptop(self.collector.acks.timer.fire)
+
+    def answer(self) -> None:
+        """What is settled is said again, as data came."""
+        if self.collector is not None:
+            self._on_laptop(self.collector.acks._answer_timer.fire)
 
     def synced(self) -> None:
         """A sync that was begun beside the loop is over."""
@@ -481,7 +506,13 @@ class World:
         if opened.path != FILE or opened.inode is None:
             return [FOREIGN] * len(data)
         landing: Any = self.collector.outlet if self.collector is not None else None
-        tags = self._reader.read(opened.inode, data, landing)
+        left = [self.laptop.find(beside(FILE, piece)) for piece in pieces(STATE, self.laptop)[-1:]]
+        try:
+            tags = self._reader.read(opened.inode, data, landing, left[0] if left else None)
+        except Broken:
+            if not self.strangers.came:  # else the file may be empty for another reason
+                raise
+            tags = self._reader.read(opened.inode, data, landing, None)
         if not self.laptop.has(opened.inode):
             self.ledger.destroyed.update(tags)
         self.ledger.last = next((tag for tag in reversed(tags) if tag >= 0), self.ledger.last)
@@ -529,6 +560,7 @@ class World:
             self.pump(10000)
             self.settle()
             self.synced()
+            self.answer()
             self.deliver_acks()
             collector, spool = self.collector, self.spool
             if collector is None or spool is None or self.stopping:
@@ -547,12 +579,17 @@ class World:
         for offset in sorted(stream.data):
             if stream.label(offset) not in there:
                 raise Broken(f"lost: {self.ledger.text(stream.label(offset))}")
-        if not self.strangers.came and len(self.ledger.streams) == 1 and not self.ledger.gaps:
-            # The plain case, without any of the above: the file is the stream, byte for byte.
-            inode = self.laptop.find(FILE)
-            assert inode is not None
-            if inode.cache.data != bytes(stream.data.values()):
-                raise Broken(f"invented: the file holds {bytes(inode.cache.data)!r}, not {stream.data!r}")
+        plain = not self.strangers.came and len(self.ledger.streams) == 1 and not self.ledger.gaps
+        # Without any of the above: the files are the stream, byte for byte.
+        if plain and self.recorded != bytes(stream.data.values()):
+            raise Broken(f"invented: the files hold {self.recorded!r}, not {stream.data!r}")
+
+    @property
+    def recorded(self) -> bytes:
+        """What the pieces hold that are listed, and the file."""
+        names = [beside(FILE, piece) for piece in pieces(STATE, self.laptop)]
+        found = (self.laptop.find(name) for name in [*names, FILE])
+        return b"".join(bytes(inode.cache.data) for inode in found if inode is not None)
 
     def _where(self) -> str:
         collector, spool = self.collector, self.spool

@@ -31,12 +31,16 @@ class Reader:
         self._ledger = ledger
         self._why = ""
 
-    def read(self, inode: Inode, data: bytes, landing: Landing | None) -> list[int]:
-        """Return the tags of `data`, which `landing` appends to the file. Raises Broken."""
+    def read(self, inode: Inode, data: bytes, landing: Landing | None, left: Inode | None) -> list[int]:
+        """Return the tags of `data`, which `landing` appends to the file. Raises Broken.
+
+        It goes on from the one that was `left`, if there is one.
+        """
         ledger = self._ledger
-        before = list(inode.cache.tags[-2:])
-        newline = not inode.cache.data or inode.cache.data[-1] == NEWLINE
-        empty = not inode.cache.data
+        end = left.cache if left is not None and not inode.cache.data else inode.cache
+        before = list(end.tags[-2:])
+        newline = not end.data or end.data[-1] == NEWLINE
+        empty = not end.data
         present = ledger.labels()
         accounted = ledger.accounted()
         self._why = ""

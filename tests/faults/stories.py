@@ -164,6 +164,20 @@ def ended(world: World) -> None:
         world.end_collector()
 
 
+def rotated(world: World) -> None:
+    """The file is cut by its size and at midnight, at a line's end and inside of one, by us alone."""
+    world.rotate(30)
+    go(world, b"a0\n", b"a: %s\n" % (b"long " * 5))
+    take(world, b"b: %s" % (b"long " * 13), who=2)
+    take(world, b"and on\n", who=2)
+    world.kill_collector()
+    world.start_collector()
+    world.midnight()  # while it compares
+    take(world, b"c\n")
+    world.midnight()
+    take(world, b"d.", b"\n")
+
+
 LONG = [plain, lossy, edited, cramped, ended]
 
 

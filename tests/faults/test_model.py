@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from model import World
 from simdisk import AFTER, BEFORE, WITHIN
 from stand_ins import small
-from stories import LONG, SHORT, Story, choice, told, told_with_deaths
+from stories import LONG, SHORT, Story, choice, rotated, told, told_with_deaths
 
 EXAMPLES = int(os.environ.get("RECLOG_MODEL_EXAMPLES", "150"))
 KEPT = st.lists(st.integers(0, 4), max_size=5)
@@ -89,7 +89,7 @@ class Told(RuleBasedStateMachine):
 #: What needs no words.
 PLAIN = (
     *("start_relay", "close_relay", "start_collector", "kill_collector", "end_collector", "ask_to_stop"),
-    *("flush_spool", "sync_spool", "lose_acks", "settle", "synced", "retry", "drain"),
+    *("flush_spool", "sync_spool", "lose_acks", "settle", "synced", "retry", "drain", "midnight"),
     *("strangers.truncate", "strangers.remove", "strangers.replace"),
 )
 #: What happens in one step, and with which words.
@@ -98,6 +98,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "kill_relay": {"arrives": st.sampled_from([0, 5, 40, 500])},
     "work_beside": {"marks": st.booleans()},
     "connect": {"reaches": st.sampled_from([True, True, True, False])},
+    "rotate": {"size": st.sampled_from([0, 1, 20, 60])},
     "pump": {"count": st.sampled_from([10000, 10000, 1, 3, 16, 17, 18, 25, 60, 100])},
     "cut": {"relay_notices": st.booleans()},
     "deliver_acks": {"late": st.sampled_from([False, False, True])},
@@ -137,6 +138,10 @@ def test_whatever_happens_the_promises_hold() -> None:
 @pytest.mark.parametrize("story", LONG, ids=lambda story: story.__name__)
 def test_a_death_at_every_change(story: Story, where: str) -> None:
     told_with_deaths(story, where)
+
+
+def test_a_death_at_every_change_of_a_rotation() -> None:
+    told_with_deaths(rotated, "laptop")
 
 
 @pytest.mark.parametrize("story", SHORT, ids=lambda story: story.__name__)

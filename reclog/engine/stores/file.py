@@ -210,4 +210,7 @@ class RecordedFile(PausingStore):
 
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""
-        self.batch.restart(self._regular and ends_inside_line(self._disk, self._fd, self._size))
+        self.batch.restart(self._regular and self._ends_inside_line())
+
+    def _ends_inside_line(self) -> bool:
+        return ends_inside_line(self._disk, self._fd, self._size)

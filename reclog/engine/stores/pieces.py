@@ -65,6 +65,8 @@ class Listed(NamedTuple):
     held: int
     #: What was let go of, and may not be removed yet.
     gone: List[Piece]
+    #: Whether the last of them had to be cut inside a line, which goes on in the next.
+    inside: bool
 
 
 def pieces(folder: str, disk: Disk = DISK) -> List[Piece]:
@@ -113,21 +115,22 @@ def read(folder: str, disk: Disk = DISK) -> Listed:
     """Return what the journal of a recording says."""
     found: List[Piece] = []
     pending: Optional[Piece] = None
-    file, base, held = "", 0, 0
+    file, base, held, inside, before = "", 0, 0, False, False
     for told in _lines(journal_of(folder), disk):
         if "piece" in told:
             piece, file = _piece(told["piece"]), told.get("file")
             pending = piece if piece and isinstance(file, str) and piece.begin >= base else None
+            before, inside = inside, told.get("inside") is True
         elif pending and told.get("made") == pending.begin:
             found.append(pending)
             base, pending = pending.end, None
         elif pending and told.get("none") == pending.begin:
-            pending = None
+            pending, inside = None, before
         elif _is_offset(told.get("held")):
             held = max(held, told["held"])
             base = max(base, held)
     gone = [piece for piece in found if piece.end <= held]
-    return Listed(found[len(gone) :], pending, file or "", base, held, gone)
+    return Listed(found[len(gone) :], pending, file or "", base, held, gone, inside)
 
 
 def is_made(listed: Listed, disk: Disk = DISK) -> bool:
@@ -156,10 +159,10 @@ class Journal:
         self.listed = read(folder, disk)
         self._count = len(_lines(journal_of(folder), disk))
 
-    def begin(self, piece: Piece, file: str) -> None:
-        """Take note that the recorded `file` is about to become that piece."""
-        self._add({"piece": piece, "file": file})
-        self.listed = self.listed._replace(pending=piece, file=file)
+    def begin(self, piece: Piece, file: str, inside: bool = False) -> None:
+        """Take note that `file` is about to become that piece, and whether it ends `inside` a line."""
+        self._add({"piece": piece, "file": file, "inside": inside})
+        self.listed = self.listed._replace(pending=piece, file=file, inside=inside)
 
     def made(self) -> None:
         """Take note that what was pending is a piece now."""
@@ -173,7 +176,7 @@ class Journal:
         """Take note that what was pending did not become one."""
         assert self.listed.pending is not None
         self._add({"none": self.listed.pending.begin})
-        self.listed = self.listed._replace(pending=None)
+        self.listed = read(self._folder, self._disk)
 
     def hold_from(self, offset: int) -> None:
         """Take note that what ends there or before is not to be held any more: it may be deleted then."""
@@ -210,10 +213,10 @@ class Journal:
         gone = listed.gone[-LAST:]
         lines: List[Any] = [{"held": gone[0].begin if gone else listed.held}]
         for piece in gone + listed.pieces:
-            lines += {"piece": piece, "file": listed.file}, {"made": piece.begin}
+            lines += {"piece": piece, "file": listed.file, "inside": listed.inside}, {"made": piece.begin}
         lines.append({"held": listed.held})
         if listed.pending:
-            lines.append({"piece": listed.pending, "file": listed.file})
+            lines.append({"piece": listed.pending, "file": listed.file, "inside": listed.inside})
         fd = disk.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             disk.write_all(fd, b"".join(json.dumps(line).encode("ascii") + b"\n" for line in lines))

@@ -128,6 +128,10 @@ class RotatedFile(RecordedFile):
         super()._take_up(fd)
         self._plan_anew()
 
+    def _ends_inside_line(self) -> bool:
+        # Where there is nothing yet, the last piece's end tells.
+        return self.journal.listed.inside if not self._size else super()._ends_inside_line()
+
     def _plan_anew(self) -> None:
         now, written = self._clock(), self._disk.fstat(self._fd).st_mtime
         self._plan = Plan(self._rotating, min(written, now) if self._size else now)
@@ -191,7 +195,7 @@ class RotatedFile(RecordedFile):
             self.journal.made()
         path, old = os.path.realpath(self.path), self._fd
         piece = self._next(path, now)
-        self.journal.begin(piece, path)
+        self.journal.begin(piece, path, self.batch.open_by is not None)
         try:
             fd = self._replace(path, piece)
         except OSError:
