@@ -23,13 +23,14 @@ import pytest
 
 from reclog.engine.records.names import EVENTS, HOLES, MARK, PAST
 from reclog.engine.stores.index.files import NAMES as INDEX
+from reclog.engine.stores.pieces import PIECES
 from reclog.engine.system.kernel import listeners
 from reclog.look.status import describe
 from reclog.recordings.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a recording leaves in its folder, for history.
-HISTORY = {EVENTS, HOLES, PAST, *INDEX}
+HISTORY = {EVENTS, HOLES, PAST, PIECES, *INDEX}
 BIN = Path(sys.executable).parent
 
 

@@ -254,7 +254,7 @@ class Landing:
         self._comparer = Comparer(
             lambda position, count: self._disk.pread(fd, count, position), saved.size, same, saved.inside
         )
-        self.file.uncut = True
+        self.file.hold_still(True)
 
     def _comparing_own(self) -> bool:
         """Tell whether the file compared is the one that is appended to."""
@@ -276,7 +276,7 @@ class Landing:
     def _end_comparing(self) -> None:
         self._comparer = None
         self._undecided = []
-        self.file.uncut = False
+        self.file.hold_still(False)
         if self._compared_fd >= 0:
             self._disk.close(self._compared_fd)
             self._compared_fd = -1

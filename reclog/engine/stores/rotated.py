@@ -56,8 +56,7 @@ class RotatedFile(RecordedFile):
         super().__init__(path, say, disk, leaving, touched, self.index)
         self.journal = Journal(folder, disk)
         self.kept = Kept(loop, folder, self.journal, say, self._takes, disk, clock)
-        #: Set while the file must stay as it is: somebody compares it.
-        self.uncut = False
+        self._still = False
         self._folder = folder
         self._rotating = rotating
         self._plan = Plan(rotating, 0.0)
@@ -90,6 +89,12 @@ class RotatedFile(RecordedFile):
         self._plan_anew()
         self.kept.keep(rotating.keeping)
 
+    def hold_still(self, still: bool) -> None:
+        """Stay as it is from now on, or no more: somebody compares it."""
+        if self._still and not still and self._size >= self._least:
+            self._timer.at(self._now())
+        self._still = still
+
     def goes_on_from(self, path: str) -> bool:
         """Tell whether the file, in which nothing is yet, goes on where the one at `path` was cut."""
         pending, place = self.journal.listed.pending, self.journal.listed.file
@@ -97,7 +102,7 @@ class RotatedFile(RecordedFile):
 
     def close(self) -> None:
         """Let go of the file; what is still queued is given up."""
-        self.uncut = True
+        self._still = True
         self._timer.off()
         self._aside.wait()
         self.kept.close()
@@ -156,7 +161,7 @@ class RotatedFile(RecordedFile):
     def _consider(self) -> None:
         """Cut the file if it is to be cut, and can be."""
         now, batch = self._clock(), self.batch
-        if self.uncut or batch.queued or self._aside.busy:
+        if self._still or batch.queued or self._aside.busy:
             return
         if not self._plan.is_due(self._size, now, batch.open_by is not None):
             return
@@ -193,6 +198,7 @@ class RotatedFile(RecordedFile):
         self._tell()
         if self.journal.listed.pending is not None:
             self.journal.made()
+        self.index.flush()  # a kill meanwhile is to leave nothing of it unknown
         path, old = os.path.realpath(self.path), self._fd
         piece = self._next(path, now)
         self.journal.begin(piece, path, self.batch.open_by is not None)

@@ -162,11 +162,12 @@ def test_what_can_not_be_cut_waits_and_what_has_to_be_goes_on(recording: Recordi
     assert recording.touched == ["10.0.0.1"]
     recording.write(b" goes on\n")
     assert recording.texts() == [b"half" * 50, b" goes on\n"]
-    recording.file.uncut = True
+    recording.file.hold_still(True)
     recording.write(line(1) * 20)
+    recording.passes(1)
     assert len(recording.pieces) == 1
-    recording.file.uncut = False
-    recording.write(line(1))
+    recording.file.hold_still(False)
+    recording.passes(1)
     assert len(recording.pieces) == 2
     assert recording.touched == ["10.0.0.1", None]
 
