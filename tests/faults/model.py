@@ -50,8 +50,9 @@ from reclog.engine.feed.client import FeedClient
 from reclog.engine.feed.owner import Owner
 from reclog.engine.feed.protocol import ACK, Decoder
 from reclog.engine.feed.server import Feed
-from reclog.engine.stores.pieces import beside, pieces
-from reclog.engine.stores.rotation import Rotating
+from reclog.engine.stores.pieces import beside, pieces, read
+from reclog.engine.stores.retention import Keeping
+from reclog.engine.stores.rotation import NOT_AT_ALL, Rotating
 from reclog.engine.stores.spool import Spool, SpoolUnusable
 
 SPOOL = "/relay/spool"
@@ -69,6 +70,7 @@ class World:
         self.tremplin.on_write = self._spooled
         self.tremplin.on_unlink = self._deleting
         self.laptop.on_write = self._recorded
+        self.laptop.on_unlink = self._letting_go
         self.ledger = Ledger(self.laptop)
         self.spool: Spool | None = None
         self.feed: Feed | None = None
@@ -78,7 +80,7 @@ class World:
         self.stale: list[Sock] = []
         self.events: list[str] = []
         self.stopping = False
-        self._rotate_at = 0
+        self._rotating = NOT_AT_ALL
         # Whether the relay was about to remove its spool: the owner has all.
         self._over = False
         self._boot = 0
@@ -410,14 +412,22 @@ class World:
         self.collector = collector
         self._rotate()
 
-    def rotate(self, size: int) -> None:
-        """Have the recorded file cut from so many bytes on; 0: no more."""
-        self._rotate_at = size
+    def rotate(self, size: int, keep: int = 0) -> None:
+        """Have the recorded file cut from so many bytes on (0: no more), and so many pieces kept (0: all)."""
+        self._rotating = Rotating(size, keeping=Keeping(keep))
         self._on_laptop(self._rotate)
 
     def _rotate(self) -> None:
         if self.collector is not None:
-            self.collector.outlet.rotate_as(Rotating(self._rotate_at))
+            self.collector.outlet.rotate_as(self._rotating)
+
+    def _letting_go(self, path: str, inode: Inode) -> None:
+        """Take note of a piece that is kept no more."""
+        landing: Any = self.collector.outlet if self.collector is not None else None
+        if landing is not None and path in [
+            beside(FILE, piece) for piece in landing.file.journal.listed.gone
+        ]:
+            self.ledger.destroyed.update(tag for tag in inode.cache.tags if tag >= 0)
 
     def midnight(self) -> None:
         """A day ends, for a recording that is cut daily."""
@@ -579,9 +589,10 @@ class World:
         for offset in sorted(stream.data):
             if stream.label(offset) not in there:
                 raise Broken(f"lost: {self.ledger.text(stream.label(offset))}")
+        gone = read(STATE, self.laptop).held
         plain = not self.strangers.came and len(self.ledger.streams) == 1 and not self.ledger.gaps
         # Without any of the above: the files are the stream, byte for byte.
-        if plain and self.recorded != bytes(stream.data.values()):
+        if plain and self.recorded != bytes(stream.data.values())[gone:]:
             raise Broken(f"invented: the files hold {self.recorded!r}, not {stream.data!r}")
 
     @property

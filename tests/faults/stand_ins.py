@@ -17,6 +17,7 @@ from reclog.engine.daemons.config import CollectorConfig
 from reclog.engine.feed import server as feed_module
 from reclog.engine.feed.protocol import ACK, Decoder
 from reclog.engine.outlets import acks as acks_module
+from reclog.engine.stores import kept as kept_module
 from reclog.engine.stores import mark as mark_module
 from reclog.engine.stores import rotated as rotated_module
 from reclog.engine.stores.cursor import Cursor
@@ -215,6 +216,7 @@ def small() -> Iterator[None]:
         mock.patch.object(collector_module, "Tunnel", StubTunnel),
         mock.patch.multiple(acks_module, Aside=EagerAside, ACK_AT=ACK_AT),
         mock.patch.multiple(rotated_module, Aside=lambda loop: AtOnce()),
+        mock.patch.multiple(kept_module, Aside=lambda loop: AtOnce()),
         mock.patch.object(RecordedFile, "FLUSH_AT", FLUSH_AT),
     ):
         yield

@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 from simdisk import AFTER, BEFORE, WITHIN, Died, Opened, SimDisk
 
+from reclog.engine.stores import kept as kept_module
 from reclog.engine.stores import rotated as rotated_module
 from reclog.engine.stores.index import writer as writing
 from reclog.engine.stores.index.files import NAMES
@@ -139,7 +140,8 @@ def looping(world: World) -> Iterator[Loop]:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "PACKED", 12)
-    monkeypatch.setattr(rotated_module, "Aside", lambda loop: AtOnce())
+    for module in (rotated_module, kept_module):
+        monkeypatch.setattr(module, "Aside", lambda loop: AtOnce())
 
 
 def record(world: World, batches: int) -> None:

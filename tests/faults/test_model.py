@@ -98,7 +98,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "kill_relay": {"arrives": st.sampled_from([0, 5, 40, 500])},
     "work_beside": {"marks": st.booleans()},
     "connect": {"reaches": st.sampled_from([True, True, True, False])},
-    "rotate": {"size": st.sampled_from([0, 1, 20, 60])},
+    "rotate": {"size": st.sampled_from([0, 1, 20, 60]), "keep": st.integers(0, 2)},
     "pump": {"count": st.sampled_from([10000, 10000, 1, 3, 16, 17, 18, 25, 60, 100])},
     "cut": {"relay_notices": st.booleans()},
     "deliver_acks": {"late": st.sampled_from([False, False, True])},

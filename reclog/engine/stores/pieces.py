@@ -143,8 +143,10 @@ def is_made(listed: Listed, disk: Disk = DISK) -> bool:
         return False
     try:
         now = disk.stat(listed.file)
-    except OSError:
+    except FileNotFoundError:
         return True  # where there are no links there is a moment without a file
+    except OSError:
+        return False
     return (there.st_dev, there.st_ino) != (now.st_dev, now.st_ino)
 
 

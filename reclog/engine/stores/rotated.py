@@ -4,17 +4,13 @@ Rules kept here (each was paid for by an experiment):
 
 - Cut after a write that leaves nothing queued. What the file holds is synced first, most of it beside the
   loop.
-- The new file is there, like the old one and locked, before the old one has its piece's name too (link(2)).
-  Then it takes the recorded one's name (rename(2)): there is no moment without a file. Where a file system
-  has no links there is one, and whatever ends in it is mended at the next start.
-- The index of a piece goes with it. Whoever keeps a checkpoint has one of the new file before anything is
+- Whoever keeps a checkpoint has one of the new file before anything is
   written to that, and only then is the piece noted as one: nothing else may become of it before.
 - What fails is stated once and tried again; meanwhile the file goes on.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from typing import Any, Callable, Hashable
@@ -23,12 +19,11 @@ from ..records.events import Say
 from ..system.aside import Aside
 from ..system.disk import DISK, Disk
 from ..system.loop import Loop
+from .cutting import Cutting
 from .file import RecordedFile
-from .index.files import set_aside
 from .index.writer import IndexWriter
 from .kept import Kept
-from .opening import lock, open_recorded
-from .pieces import NO_LINKS, Journal, Piece, beside, index_folder, is_made
+from .pieces import Journal, beside, is_made
 from .rotation import NEVER, Plan, Rotating
 
 #: Seconds between two looks at the clock at most, so that one that was set is noticed; and after which what
@@ -57,7 +52,7 @@ class RotatedFile(RecordedFile):
         self.journal = Journal(folder, disk)
         self.kept = Kept(loop, folder, self.journal, say, self._takes, disk, clock)
         self._still = False
-        self._folder = folder
+        self._cutting = Cutting(folder, self.journal, disk)
         self._rotating = rotating
         self._plan = Plan(rotating, 0.0)
         # Bytes from which on there may be something to do: all that a write costs where nothing is.
@@ -199,16 +194,17 @@ class RotatedFile(RecordedFile):
         if self.journal.listed.pending is not None:
             self.journal.made()
         self.index.flush()  # a kill meanwhile is to leave nothing of it unknown
-        path, old = os.path.realpath(self.path), self._fd
-        piece = self._next(path, now)
+        path, old, inode = os.path.realpath(self.path), self._fd, self._file[1]
+        piece = self._cutting.next(path, self._size, inode, now)
         self.journal.begin(piece, path, self.batch.open_by is not None)
         try:
-            fd = self._replace(path, piece)
+            self._leaving(old)
+            fd = self._cutting.cut(path, piece, old)
         except OSError:
             self._mend()
             raise
         self.index.close(pack=True)
-        self._set_index_aside(piece)
+        self._cutting.set_index_aside(piece)
         self._say("rotated", piece=piece.name, bytes=piece.size, begin=piece.begin)
         goes_on = self.batch.open_by
         self._take_up(fd)
@@ -225,79 +221,9 @@ class RotatedFile(RecordedFile):
         except OSError:
             pass  # it is tried again before anything is written
 
-    def _next(self, path: str, now: float) -> Piece:
-        """Return the piece that the file is to be: its name sorts behind the others', and is nobody's."""
-        listed, inode = self.journal.listed, self._disk.fstat(self._fd).st_ino
-        root, ending = os.path.splitext(os.path.basename(path))
-        ended = max(int(now * 1000), listed.pieces[-1].ended + 1 if listed.pieces else 0)
-        while True:
-            moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ended // 1000))
-            piece = Piece(
-                f"{root}.{moment}.{ended % 1000:03}Z{ending}", listed.base, self._size, ended, inode
-            )
-            place = beside(path, piece)
-            if not self._is_there(place) and not self._is_there(f"{place}.gz"):
-                return piece
-            ended += 1
-
-    def _is_there(self, path: str) -> bool:
-        try:
-            self._disk.stat(path)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _replace(self, path: str, piece: Piece) -> int:
-        """Give the file the piece's name, and a new one its own; return the descriptor of that."""
-        disk, place = self._disk, beside(path, piece)
-        new = f"{place}.new"
-        fd = open_recorded(disk, new)
-        try:
-            disk.be_like(fd, self._fd)
-            lock(disk, fd)
-            self._leaving(self._fd)
-            disk.fdatasync(self._fd)
-            if disk.stat(path).st_ino != piece.inode or disk.fstat(self._fd).st_size != piece.size:
-                raise OSError(errno.EBUSY, "somebody else has changed the file")
-            try:
-                disk.link(path, place)
-            except OSError as error:
-                if error.errno not in NO_LINKS:
-                    raise
-                disk.replace(path, place)
-            if disk.stat(place).st_ino != piece.inode:
-                raise OSError(errno.EBUSY, "somebody else has replaced the file")
-            disk.replace(new, path)
-        except OSError:
-            disk.close(fd)
-            raise
-        return fd
-
     def _mend(self) -> None:
-        """Have what is pending be a piece, or nothing, whatever it was interrupted by. Raises OSError."""
-        listed = self.journal.listed
-        if listed.pending is None:
-            return
-        place = beside(listed.file, listed.pending)
-        self._remove(f"{place}.new")
-        if is_made(listed, self._disk):
-            self._set_index_aside(listed.pending)
+        if self._cutting.mend():
             self.touch()
-        else:
-            self._remove(place)
-            self.journal.not_made()
-
-    def _remove(self, path: str) -> None:
-        try:
-            self._disk.unlink(path)
-        except FileNotFoundError:
-            pass
-
-    def _set_index_aside(self, piece: Piece) -> None:
-        try:
-            set_aside(self._folder, index_folder(self._folder, piece), piece.inode, self._disk)
-        except OSError:
-            pass  # then it is unknown who said it
 
     def _tell(self) -> None:
         super()._tell()
