@@ -516,17 +516,25 @@ class World:
         if opened.path != FILE or opened.inode is None:
             return [FOREIGN] * len(data)
         landing: Any = self.collector.outlet if self.collector is not None else None
-        left = [self.laptop.find(beside(FILE, piece)) for piece in pieces(STATE, self.laptop)[-1:]]
-        try:
-            tags = self._reader.read(opened.inode, data, landing, left[0] if left else None)
-        except Broken:
-            if not self.strangers.came:  # else the file may be empty for another reason
-                raise
-            tags = self._reader.read(opened.inode, data, landing, None)
+        tags = self._read(opened.inode, data, landing)
         if not self.laptop.has(opened.inode):
             self.ledger.destroyed.update(tags)
         self.ledger.last = next((tag for tag in reversed(tags) if tag >= 0), self.ledger.last)
         return tags
+
+    def _read(self, inode: Inode, data: bytes, landing: Any) -> list[int]:
+        last = [self.laptop.find(beside(FILE, piece)) for piece in pieces(STATE, self.laptop)[-1:]]
+        left = last[0] if last else None
+        ways: list[tuple[Inode | None, bool]] = [(left, False)]
+        if self.strangers.came:  # the file may be empty for another reason
+            ways += [(None, False), (left, True)]
+        for nth, (one, closes) in enumerate(ways, 1):
+            try:
+                return self._reader.read(inode, data, landing, one, closes)
+            except Broken:
+                if nth == len(ways):
+                    raise
+        return []
 
     # -- faults ---------------------------------------------------------------------------------
 

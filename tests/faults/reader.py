@@ -31,14 +31,16 @@ class Reader:
         self._ledger = ledger
         self._why = ""
 
-    def read(self, inode: Inode, data: bytes, landing: Landing | None, left: Inode | None) -> list[int]:
+    def read(
+        self, inode: Inode, data: bytes, landing: Landing | None, left: Inode | None, closes: bool = False
+    ) -> list[int]:
         """Return the tags of `data`, which `landing` appends to the file. Raises Broken.
 
-        It goes on from the one that was `left`, if there is one.
+        It goes on from the one that was `left`, if there is one, or `closes` the line at its end.
         """
         ledger = self._ledger
         end = left.cache if left is not None and not inode.cache.data else inode.cache
-        before = list(end.tags[-2:])
+        before = [] if closes else list(end.tags[-2:])
         newline = not end.data or end.data[-1] == NEWLINE
         empty = not end.data
         present = ledger.labels()
