@@ -14,11 +14,12 @@ from __future__ import annotations
 import errno
 import os
 import time
+from typing import Callable
 
 from ..system.disk import Disk
 from .index.files import set_aside
 from .opening import lock, open_recorded
-from .pieces import NO_LINKS, Journal, Piece, beside, index_folder, is_made
+from .pieces import NO_LINKS, Journal, Piece, beside, index_folder, is_made, is_there
 
 
 class Cutting:
@@ -38,14 +39,14 @@ class Cutting:
             moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ended // 1000))
             piece = Piece(f"{root}.{moment}.{ended % 1000:03}Z{ending}", listed.base, size, ended, inode)
             place = beside(path, piece)
-            if not self._is_there(place) and not self._is_there(f"{place}.gz"):
+            if not is_there(place, self._disk) and not is_there(f"{place}.gz", self._disk):
                 return piece
             ended += 1
 
-    def cut(self, path: str, piece: Piece, old: int) -> int:
-        """Give the file, open as `old`, the piece's name, and a new one its own.
+    def cut(self, path: str, piece: Piece, old: int, leaving: Callable[[int], None]) -> int:
+        """Give the file, open as `old`, the piece's name, and a new one its own: its descriptor.
 
-        Return the descriptor of that. Raises OSError; what there is then is for `mend`.
+        `leaving` has what the file holds on disk. Raises OSError; what there is then is for `mend`.
         """
         disk, place = self._disk, beside(path, piece)
         new = f"{place}.new"
@@ -53,7 +54,7 @@ class Cutting:
         try:
             disk.be_like(fd, old)
             lock(disk, fd)
-            disk.fdatasync(old)
+            leaving(old)
             if disk.stat(path).st_ino != piece.inode or disk.fstat(old).st_size != piece.size:
                 raise OSError(errno.EBUSY, "somebody else has changed the file")
             try:
@@ -83,7 +84,7 @@ class Cutting:
         if is_made(listed, self._disk):
             self.set_index_aside(listed.pending)
             return True
-        if self._is_there(place):
+        if is_there(place, self._disk):
             both = [self._disk.stat(path) for path in (place, listed.file)]
             if both[0].st_ino != both[1].st_ino:
                 raise OSError(errno.EBUSY, "somebody else has replaced the file")
@@ -99,13 +100,6 @@ class Cutting:
             pass  # then it is unknown who said it
 
     # -- inside ---------------------------------------------------------------------------------
-
-    def _is_there(self, path: str) -> bool:
-        try:
-            self._disk.stat(path)
-        except FileNotFoundError:
-            return False
-        return True
 
     def _remove(self, path: str) -> None:
         try:

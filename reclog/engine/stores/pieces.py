@@ -137,17 +137,27 @@ def is_made(listed: Listed, disk: Disk = DISK) -> bool:
     """Tell whether what is pending is a piece: the recorded file is another by now."""
     if listed.pending is None:
         return False
+    place = beside(listed.file, listed.pending)
     try:
-        there = disk.stat(beside(listed.file, listed.pending))
-    except (OSError, ValueError):
-        return False
-    try:
+        there = disk.stat(place)
         now = disk.stat(listed.file)
     except FileNotFoundError:
-        return True  # where there are no links there is a moment without a file
-    except OSError:
+        # Where there are no links there is a moment without a file; and only a piece is compressed.
+        return is_there(place, disk) or is_there(f"{place}.gz", disk)
+    except (OSError, ValueError):
         return False
     return (there.st_dev, there.st_ino) != (now.st_dev, now.st_ino)
+
+
+def is_there(path: str, disk: Disk) -> bool:
+    """Tell whether there is something of that name, as far as that can be told."""
+    try:
+        disk.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class Journal:
@@ -167,10 +177,10 @@ class Journal:
         self.listed = self.listed._replace(pending=piece, file=file, inside=inside)
 
     def made(self) -> None:
-        """Take note that what was pending is a piece now."""
+        """Take note that what was pending is a piece now: if a power cut takes that, `is_made` tells."""
         listed = self.listed
         assert listed.pending is not None
-        self._add({"made": listed.pending.begin})
+        self._add({"made": listed.pending.begin}, sync=False)
         pieces = [*listed.pieces, listed.pending]
         self.listed = listed._replace(pieces=pieces, pending=None, base=listed.pending.end)
 
@@ -191,7 +201,7 @@ class Journal:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _add(self, told: Any) -> None:
+    def _add(self, told: Any, sync: bool = True) -> None:
         disk, path = self._disk, journal_of(self._folder)
         if self._count > SPARE + 3 * len(self.listed.pieces):
             self._write_anew()
@@ -205,7 +215,8 @@ class Journal:
         try:
             # A newline first: a line that a kill, or a full disk, has cut must not take this one along.
             disk.write_all(fd, b"\n" + json.dumps(told).encode("ascii") + b"\n")
-            disk.fdatasync(fd)
+            if sync:
+                disk.fdatasync(fd)
         finally:
             disk.close(fd)
         self._count += 1
