@@ -155,6 +155,18 @@ BUGS = [
         *("Landing.jump", "self._who += 1", "pass"),
     ),
     SeededBug(
+        *("no checkpoint of the file behind a cut", "doubled", death(stories.rotated, "laptop")),
+        *("RotatedFile._cut", "self.touch(goes_on)", "pass"),
+    ),
+    SeededBug(
+        *("line that was cut begun again", "torn", death(stories.rotated, "laptop")),
+        *("RotatedFile._cut", "self.batch.open_by = goes_on", "pass"),
+    ),
+    SeededBug(
+        *("cut that a kill interrupted not mended", "invented", death(stories.rotated, "laptop")),
+        *("RotatedFile.goes_on_from", "return pending is not None and", "return False and"),
+    ),
+    SeededBug(
         *("renamed file left unsynced", "not on disk", death(stories.edited, "tremplin")),
         *("Landing._leaving", "self._disk.fdatasync(fd)", "pass"),
     ),

@@ -77,6 +77,7 @@ class Plan:
 
 def next_midnight(now: float) -> float:
     """Return when the next day begins, local time, whatever is done to clocks that night."""
+    time.tzset()  # the machine may have moved
     year, month, day = time.localtime(now)[:3]
     midnight = time.mktime((year, month, day + 1, 0, 0, 0, 0, 0, -1))
     while midnight <= now or time.localtime(midnight)[:3] == (year, month, day):
