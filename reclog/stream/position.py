@@ -15,6 +15,7 @@ import os
 from typing import NamedTuple
 
 from reclog.engine.records.jsonfile import read_json, write_json
+from reclog.engine.system.disk import DISK, Disk
 
 #: Its file in a subscriber's folder.
 POSITION = "position.json"
@@ -69,6 +70,6 @@ def read(folder: str) -> Position | None:
     return position if words and numbers and type(position.time) in (int, float) else None
 
 
-def save(folder: str, position: Position) -> None:
+def save(folder: str, position: Position, disk: Disk = DISK) -> None:
     """Keep it in a folder. Raises OSError."""
-    write_json(os.path.join(folder, POSITION), position._asdict(), sync=True)
+    write_json(os.path.join(folder, POSITION), position._asdict(), sync=True, disk=disk)

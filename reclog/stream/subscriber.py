@@ -219,7 +219,7 @@ class Subscriber:
             position, owed = self._due
             if all(copy.landing.settled >= offset or copy.landing.spool != of for copy, offset, of in owed):
                 with contextlib.suppress(OSError):  # a full disk: the next time
-                    positions.save(self.daemon.folder, position)
+                    positions.save(self.daemon.folder, position, self.daemon.disk)
                     self._noted = position
                 self._due = None
         for copy in self.copies:

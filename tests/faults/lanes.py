@@ -8,12 +8,12 @@ from bench import Home
 from campaign import Lane
 
 #: What `inv dev.faults` runs if it is not told otherwise.
-OURS = ("lan-socat", "lan-builtin", "lan-tls", "lan-dialling", "tremplin", "tremplin-tls")
+OURS = ("lan-socat", "lan-builtin", "lan-tls", "lan-dialling", "tremplin", "tremplin-tls", "stream")
 #: What people use instead.
 PLAIN = ("socat", "socat-tuned", "socat-ssh")
 ALL = (*OURS, *PLAIN)
 #: They stand on network namespaces.
-NEED_ROOT = ("tremplin", "tremplin-tls", "socat-ssh")
+NEED_ROOT = ("tremplin", "tremplin-tls", "stream", "socat-ssh")
 
 
 def lane(name: str) -> Lane:
@@ -49,6 +49,13 @@ def _tremplin(name: str, carried: str) -> Lane:
     return Lane(name, lambda home: Through(home, home.path / "hosts", carried), faults)
 
 
+def _stream() -> Lane:
+    from stream_faults import FAULTS
+    from streamed import Streamed
+
+    return Lane("stream", Streamed, FAULTS)
+
+
 def _plain(tuned: bool) -> Lane:
     import plain_faults
     from plain import PlainLan
@@ -74,6 +81,7 @@ _MAKERS: dict[str, Callable[[], Lane]] = {
     "lan-dialling": _dialling,
     "tremplin": lambda: _tremplin("tremplin", "--udp"),
     "tremplin-tls": lambda: _tremplin("tremplin-tls", "--tls"),
+    "stream": _stream,
     "socat": lambda: _plain(tuned=False),
     "socat-tuned": lambda: _plain(tuned=True),
     "socat-ssh": _plain_through,

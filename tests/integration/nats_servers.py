@@ -35,18 +35,24 @@ class Server:
         """`more` is added to its configuration."""
         self.folder, self.name, self.more = folder, name, more
         self.port, self.monitor = port or free_port(), free_port()
+        #: Where it listens, and a command that runs it elsewhere.
+        self.address, self.within = "127.0.0.1", list[str]()
         self.store = folder / "store"
         self.settings = {"sync_interval": "always", "max_file_store": "8GB"}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"nats://127.0.0.1:{self.port}"
+        return f"nats://{self.address}:{self.port}"
 
     @property
     def pid(self) -> int:
         assert self._process is not None, "it does not run"
         return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> Path:
@@ -60,7 +66,7 @@ class Server:
         config.write_text(self._config(), "utf-8")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [program(), "--config", str(config)],
+                [*self.within, program(), "--config", str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -99,7 +105,8 @@ class Server:
     def _config(self) -> str:
         jetstream = "\n".join(f"  {name}: {value}" for name, value in self.settings.items())
         return (
-            f'server_name: "{self.name}"\nlisten: "127.0.0.1:{self.port}"\nhttp: "127.0.0.1:{self.monitor}"\n'
+            f'server_name: "{self.name}"\nlisten: "{self.address}:{self.port}"\n'
+            f'http: "{self.address}:{self.monitor}"\n'
             f'jetstream {{\n  store_dir: "{self.store}"\n{jetstream}\n}}\n{self.more}\n'
         )
 

@@ -1,0 +1,187 @@
+"""What is done to a recording that is published, to the servers on its way, and to its copy."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import psutil
+from bench import wait_until
+from cluster import Node
+from lan_acts import kill_recorder
+from small_disk import SmallDisk
+from stage import Fault, Stage
+from streamed import Streamed
+
+#: Seconds for what was held up to go on, and a leader to be elected.
+WITHIN = 30.0
+
+
+def streamed(stage: Stage) -> Streamed:
+    assert isinstance(stage.system, Streamed)
+    return stage.system
+
+
+def _any_node(stage: Stage) -> list[Node]:
+    return [stage.dice.choice(streamed(stage).nodes)]
+
+
+def _leader(stage: Stage) -> list[Node]:
+    nodes = streamed(stage).nodes
+    found: Node = wait_until(lambda: next((n for n in nodes if n.leads()), None), WITHIN, "there is a leader")
+    return [found]
+
+
+def _two(stage: Stage) -> list[Node]:
+    return stage.dice.sample(streamed(stage).nodes, 2)
+
+
+def _all(stage: Stage) -> list[Node]:
+    return list(streamed(stage).nodes)
+
+
+def ended(which: Callable[[Stage], list[Node]], number: signal.Signals) -> Fault:
+    """Return the fault that ends servers by a signal, and starts them again after a while."""
+
+    def fault(stage: Stage) -> None:
+        nodes = which(stage)
+        for node in nodes:
+            node.end(number)
+        stage.pause(0.2, 1.0)
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            node.wait()
+
+    return fault
+
+
+def one_after_the_other(stage: Stage) -> None:
+    """Start each of the servers anew, as an upgrade does."""
+    for node in streamed(stage).nodes:
+        node.end(signal.SIGTERM)
+        node.start().wait()
+
+
+def node_frozen(stage: Stage) -> None:
+    (node,) = _any_node(stage)
+    _frozen(stage, psutil.Process(node.pid))
+
+
+def node_cut_off(stage: Stage) -> None:
+    (node,) = stage.dice.choice((_any_node, _leader))(stage)
+    with node.cut_off():
+        stage.pause(0.5, 3.0)
+
+
+def node_full(stage: Stage) -> None:
+    """Fill a server's disk: it ends its JetStream, and its operator makes room and starts it anew."""
+    (node,) = _leader(stage)
+    node.disk.fill(0)
+    stage.pause(0.5, 1.5)
+    node.disk.make_room()
+    node.end(signal.SIGTERM)
+    node.start().wait()
+
+
+def killed(*roles: str) -> Fault:
+    """Return the fault that kills processes of ours, and starts them again as their user does."""
+
+    def fault(stage: Stage) -> None:
+        for role in roles:
+            stage.hit(stage.the(role), signal.SIGKILL)
+        stage.pause(0.0, 0.5)
+        streamed(stage).again()
+
+    return fault
+
+
+def killed_again_and_again(stage: Stage) -> None:
+    for _ in range(3):
+        stage.hit(stage.the("subscriber"), signal.SIGKILL)
+        streamed(stage).subscribe_again()
+        stage.busy(stage.dice.random() * 0.5)
+
+
+def killed_at(point: str) -> Fault:
+    """Return the fault that kills the subscriber at a fault point."""
+
+    def fault(stage: Stage) -> None:
+        system = streamed(stage)
+        victim = stage.the("subscriber")
+        system.arm(point, "kill")
+        wait_until(lambda: system.is_reached(point) and not victim.is_running(), 20, f"{point} is reached")
+        system.subscribe_again()
+
+    return fault
+
+
+def recorder_killed(stage: Stage) -> None:
+    kill_recorder(stage)
+    streamed(stage).again()
+
+
+def stopped(role: str) -> Fault:
+    """Return the fault that stops a daemon as its user does, and starts it again."""
+
+    def fault(stage: Stage) -> None:
+        system = streamed(stage)
+        done = system.home.inv("kill", system.name_of(role))
+        assert done.returncode == 0, done.stderr
+        stage.pause(0.0, 0.5)
+        system.again()
+
+    return fault
+
+
+def frozen(role: str) -> Fault:
+    """Return the fault that has a daemon do nothing for a while."""
+    return lambda stage: _frozen(stage, stage.the(role))
+
+
+def _frozen(stage: Stage, process: psutil.Process) -> None:
+    process.suspend()
+    try:
+        stage.pause(0.5, 2.0)
+    finally:
+        process.resume()
+
+
+def copies_full(stage: Stage) -> None:
+    """Fill the disk that the copy is on."""
+    disk: SmallDisk = streamed(stage).copy_disk
+    disk.fill(0)
+    stage.pause(0.5, 1.0)
+    disk.make_room()
+
+
+FAULTS: dict[str, Fault] = {
+    "a node killed": ended(_any_node, signal.SIGKILL),
+    "the leader killed": ended(_leader, signal.SIGKILL),
+    "two nodes killed": ended(_two, signal.SIGKILL),
+    "all nodes killed": ended(_all, signal.SIGKILL),
+    "each node started anew": one_after_the_other,
+    "a node frozen": node_frozen,
+    "a node cut off": node_cut_off,
+    "a node's disk full": node_full,
+    "publisher killed": killed("publisher"),
+    "subscriber killed": killed("subscriber"),
+    "subscriber killed again and again": killed_again_and_again,
+    "publisher and subscriber killed": killed("publisher", "subscriber"),
+    "recorder killed, published": recorder_killed,
+    "publisher stopped": stopped("publisher"),
+    "subscriber stopped": stopped("subscriber"),
+    "publisher frozen": frozen("publisher"),
+    "subscriber frozen": frozen("subscriber"),
+    "the copy's disk full": copies_full,
+    **{
+        f"subscriber killed at {point}": killed_at(point)
+        for point in (
+            "file.after-write",
+            "checkpoint.json.before-replace",
+            "checkpoint.json.after-replace",
+            "position.json.before-replace",
+            "position.json.after-replace",
+        )
+    },
+}

@@ -1,0 +1,22 @@
+"""Faults of a recording that is published, and recorded from the stream: the copy is what was recorded."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from bench import Home
+from stage import play
+from stream_faults import FAULTS
+from streamed import Streamed
+
+#: The rest takes long; the long campaign does all of them.
+SHORT = ("the leader killed", "subscriber killed again and again", "publisher and subscriber killed")
+
+
+@pytest.mark.root
+@pytest.mark.timeout(150)
+def test_faults_of_a_stream(home: Home) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    play(Streamed(home), {name: FAULTS[name] for name in SHORT}, seed)
