@@ -66,8 +66,7 @@ class Streamed(Lan):
         done = self.home.inv("kill")
         assert done.returncode == 0, done.stderr
         assert _hash(self.copy) == _hash(self.file), "the copy is not what was recorded"
-        differs = next(((one, two) for one, two in zip(recorded, copied, strict=True) if one != two), None)
-        assert differs is None, f"who said what when differs: {differs}"
+        _see_known_alike(recorded, copied)
 
     def close(self) -> None:
         """End whatever is left of it."""
@@ -106,10 +105,10 @@ class Streamed(Lan):
         return self.copy.exists() and self.copy.stat().st_size == self.file.stat().st_size
 
     def name_of(self, role: str) -> str:
-        """Return what a daemon of that role is called."""
-        if role == "publisher":
-            return next(path.name for path in (self.home.state / "reclog/publishers").iterdir())
-        return str(next(one["name"] for one in self.home.status() if one["kind"] == role))
+        """Return what the daemon of that role is called."""
+        (daemon,) = self.processes(role)
+        words = daemon.cmdline()
+        return Path(words[words.index("--folder") + 1]).name
 
     def _known(self, name: str) -> list[Line]:
         """Return each line, when it came, and from whom."""
@@ -126,6 +125,16 @@ class Streamed(Lan):
         finally:
             self.home.within = []
         assert done.returncode == 0 or "already" in done.stderr + done.stdout, done.stderr
+
+
+def _see_known_alike(recorded: list[Line], copied: list[Line]) -> None:
+    """See that of each line the same is known, or nothing: an index that is late is not waited for."""
+    unknown = 0
+    for one, two in zip(recorded, copied, strict=True):
+        if one != two:
+            assert (two.time, two.sender) == (None, None), f"who said what when differs: {one}, {two}"
+            unknown += 1
+    assert unknown <= len(recorded) // 1000, f"of {unknown} lines nothing is known in the copy alone"
 
 
 def _hash(path: Path) -> str:
