@@ -22,7 +22,7 @@ from ..recordings.registry import Registry
 from .copied import Copy
 from .member import OF, Member, members
 from .message import parts
-from .naming import make_folders, place
+from .naming import file_for, make_folders
 
 #: Files at most: each has four descriptors, and up to half a MiB of memory when much comes.
 MOST = 100
@@ -95,7 +95,7 @@ class Copies:
             raise NotTaken(str(error)) from error
         if len(self._by_subject) >= MOST:
             raise NotTaken(f"there are {MOST} recordings already: name fewer with --subject")
-        where = place(self._files, machine, recording)
+        where = file_for(self._files, machine, recording)
         if any(copy.landing.path == where.file for copy in self):
             raise NotTaken(
                 f"{where.file} takes another recording: put {{machine}} and {{recording}} into --file"

@@ -35,7 +35,7 @@ def is_plain(file: str) -> bool:
     return RECORDING not in file and MACHINE not in file
 
 
-def place(file: str, machine: str, recording: str) -> Place:
+def file_for(file: str, machine: str, recording: str) -> Place:
     """Return where the recording of a machine goes, in an absolute --file; both are parts of a subject."""
     words = {MACHINE: _short(machine), RECORDING: _short(recording)}
     path = re.sub(r"\{machine\}|\{recording\}", lambda match: words[match[0]], file)

@@ -297,11 +297,14 @@ def functions(body: list[ast.stmt], within: str = "") -> Iterator[tuple[str, Fun
 
 @functools.cache
 def engine() -> dict[str, list[tuple[Path, Function]]]:
-    """Return every function of the engine by its dotted name, with the module that it is in."""
+    """Return every function of the engine, and of `stream`, by its dotted name, with its module."""
     found: dict[str, list[tuple[Path, Function]]] = {}
-    for path in sorted((ROOT / "reclog" / "engine").rglob("*.py")):
-        for name, node in functions(ast.parse(path.read_text(encoding="utf-8")).body):
-            found.setdefault(name, []).append((path.relative_to(ROOT), node))
+    for folder in ("engine", "stream"):
+        here: dict[str, list[tuple[Path, Function]]] = {}
+        for path in sorted((ROOT / "reclog" / folder).rglob("*.py")):
+            for name, node in functions(ast.parse(path.read_text(encoding="utf-8")).body):
+                here.setdefault(name, []).append((path.relative_to(ROOT), node))
+        found = {**here, **found}
     return found
 
 

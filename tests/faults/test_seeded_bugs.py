@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from ledger import Broken
 from seeded_bugs import BUGS, ROOT, SeededBug, seeded, write_seeded
+from stream_bugs import BUGS as STREAM_BUGS
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
+@pytest.mark.parametrize("bug", [*BUGS, *STREAM_BUGS], ids=lambda bug: bug.name.replace(" ", "-"))
 def test_a_seeded_bug_is_caught_by_its_name(bug: SeededBug) -> None:
     with seeded(bug), pytest.raises(Broken, match=f"^{bug.verdict}: "):
         bug.caught_by()

@@ -16,7 +16,7 @@ from reclog.engine.system.disk import DISK, Disk
 from reclog.engine.system.loop import Loop
 from reclog.stream.copied import Copy
 from reclog.stream.message import Identity, Message
-from reclog.stream.naming import LONGEST, is_plain, make_folders, place
+from reclog.stream.naming import LONGEST, file_for, is_plain, make_folders
 
 ONE, OTHER = Identity("0" * 16, 1), Identity("1" * 16, 1)
 SUBJECT = "reclog.laptop.local-55514"
@@ -194,12 +194,12 @@ def fresh(tmp_path: Path, loop: Loop) -> Callable[[], Kept]:
     ],
 )
 def test_names_from_outside_stay_in_their_folder(machine: str, recording: str, expected: str) -> None:
-    assert place("/logs/{machine}/{recording}.log", machine, recording).file == expected
+    assert file_for("/logs/{machine}/{recording}.log", machine, recording).file == expected
 
 
 def test_long_names_are_cut_and_kept_apart(tmp_path: Path) -> None:
     file = f"{tmp_path}/{{machine}}/of-{{machine}}-{{recording}}.log"
-    one, two = (place(file, "m" * 128, "r" * 127 + last) for last in "ab")
+    one, two = (file_for(file, "m" * 128, "r" * 127 + last) for last in "ab")
     assert one.file != two.file
     assert len(one.name) == 2 * LONGEST + 1
     make_folders(file, one.file)
