@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.ours import BUILTIN, SOCAT
 from benchmarks.rows import FAILED, Row
 from benchmarks.through import PLAIN, TUNED
-from benchmarks.works import datagrams, lines, start, tls
+from benchmarks.works import datagrams, lines, start, stream, tls
 from benchmarks.works.tremplin import BACKLOG, LIVE, RECLOG
 
 OURS = (BUILTIN, SOCAT, RECLOG, tls.RECLOG)
@@ -195,4 +195,8 @@ BARS = [
     Bar("start", start.LOCAL, 0.7, False, _plain("start", start.LOCAL, "wall", RECLOG), "s"),
     Bar("start", start.TREMPLIN, 3, False, _plain("start", start.TREMPLIN, "wall", RECLOG), "s"),
     Bar("start", start.STATUS, 0.5, False, _plain("start", start.STATUS, "wall", RECLOG), "s"),
+    Bar("10", "MB/s, inv publish to a bare loop", 0.8, True,
+        _against("10", stream.IN, "mb_per_s", stream.PUBLISH, stream.BARE)),
+    Bar("10", "MB/s, inv subscribe to a bare loop", 0.6, True,
+        _against("10", stream.OUT, "mb_per_s", stream.SUBSCRIBE, stream.BARE)),
 ]  # fmt: skip

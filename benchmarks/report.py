@@ -56,6 +56,7 @@ COLUMNS: dict[str, list[Column]] = {
     "1": [_median("connections/s", "lines_per_s"), WALL, CPU, *MEMORY, *LOST],
     "2": [RATE, WALL, CPU, EACH, *MEMORY, *LOST],
     "3": [MEGABYTES, WALL, CPU, EACH, *MEMORY, *LOST],
+    "10": [MEGABYTES, WALL, CPU, MEMORY[0]],
     "4": [*MEMORY, _median("CPU % silent", "silent_cpu_percent", "{:.3f}"),
           _median("CPU %, a line/s each", "speaking_cpu_percent", "{:.1f}"), *LOST],
     "5": [*AGES, _median("CPU %", "cpu_percent"), *LOST],

@@ -32,11 +32,12 @@ from benchmarks.works import (
     latency,
     lines,
     start,
+    stream,
     tls,
     tremplin,
 )
 
-WORKS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "start", "generator")
+WORKS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "start", "generator")
 TITLES = {
     "1": connections.TITLE,
     "2": lines.TITLE_LINES,
@@ -48,6 +49,7 @@ TITLES = {
     "7": growth.TITLE,
     "8": tls.TITLE,
     "9": datagrams.TITLE,
+    "10": stream.TITLE,
     "start": start.TITLE,
     "generator": generator.TITLE,
     "loggen": generator.TITLE_LOGGEN,
@@ -60,6 +62,7 @@ SHARES = {
     "7": 60,
     "8": 40,
     "9": 40,
+    "10": 60,
     "start": 12,
     "generator": 10,
     "5 tremplin": 35,
@@ -158,6 +161,9 @@ def _measure(stage: Stage, systems: Sequence[System], wanted: Sequence[str], cac
     if "9" in wanted:
         _begin(stage, "9")
         works["9"] = datagrams.run(stage, systems, cache)
+    if "10" in wanted:
+        _begin(stage, "10")
+        works["10"] = stream.run(stage)
     if "start" in wanted:
         _begin(stage, "start")
         works["start"] = start.run(stage)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import nats_servers
 import pytest
-from bench import Home, daemon_in, events_in, free_port, wait_until
+from bench import ROOT, Home, daemon_in, events_in, free_port, wait_until
 from hand_publisher import publish, say
 from nats.js.client import JetStreamContext
 from nats_servers import Server
@@ -132,6 +133,30 @@ def test_it_begins_now_or_at_a_time(home: Home, server: Server) -> None:
     subscribe(home, server, later, "--start", "1h")
     wait_until(lambda: now.read_bytes() == lines(2, 1)[0])
     wait_until(lambda: later.read_bytes() == b"".join(lines(0, 3)))
+
+
+def test_the_rights_that_the_page_gives_are_enough(home: Home) -> None:
+    page = (ROOT / "docs" / "scale.md").read_text()
+    rights = re.findall(r"(publish: \[[^\]]*\],\s*subscribe: \[[^\]]*\])", page)
+    users = [
+        f"{{ user: {name}, password: secret, permissions: {{ {words} }} }}"
+        for name, words in zip(("publisher", "subscriber"), rights, strict=True)
+    ]
+    login = {name: f"{name}:secret" for name in ("publisher", "subscriber")}
+    with nats_servers.one(home.path, "authorization { users: [\n" + "\n".join(users) + "\n] }") as server:
+        running = home.local("--listener", "builtin")
+        running.send(b"said\n")
+        words = ["publish", "--to", server.url, "--machine", "laptop"]
+        done = home.inv(*words, env={"RECLOG_NATS_LOGIN": login["publisher"]})
+        assert done.returncode == 0, done.stderr
+        copy = home.path / "copy.log"
+        words = ["subscribe", "--from", server.url, "--file", str(copy)]
+        done = home.inv(*words, env={"RECLOG_NATS_LOGIN": login["subscriber"]})
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: copy.read_bytes() == b"said\n")
+        wrong = home.inv(*words[:3], "--file", str(home.path / "b"), env={"RECLOG_NATS_LOGIN": "no:body"})
+        assert "does not let us in" in wrong.stderr
+        assert home.inv("kill").returncode == 0
 
 
 @pytest.mark.parametrize(
