@@ -196,7 +196,8 @@ class Recording:
             with contextlib.suppress(OSError, ValueError):
                 past.keep_for_boot(str(self.folder), read_json(str(self.folder / names.CONFIG)))
         left = None
-        for name in set(names.ONLY_WHILE_IT_RUNS) - _GOES_ON_FROM.get(self.kind, set()):
+        stays = {names.LOGIN} if has(self.folder, names.BOOT) else set()
+        for name in set(names.ONLY_WHILE_IT_RUNS) - _GOES_ON_FROM.get(self.kind, set()) - stays:
             path = self.folder / name
             try:
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -21,14 +21,13 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from reclog.engine.daemons.config import Config
+from reclog.engine.records import names
 
 from ..errors import UsageError
 from ..recordings.checks import file_path
 
 #: The environment variable with a login: USER:PASSWORD, or a token.
 LOGIN = "RECLOG_NATS_LOGIN"
-#: What a daemon's folder has it in.
-LOGIN_FILE = "login"
 #: The port of a server where none is named.
 PORT = 4222
 #: Bytes of a login at most.
@@ -133,7 +132,7 @@ def with_login(one: Account, folder: Path, environment: Mapping[str, str] = os.e
     login = environment.get(LOGIN, "")
     if not login or one.creds or one.nkey or one.login:
         return one
-    path = folder / LOGIN_FILE
+    path = folder / names.LOGIN
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(login + "\n")

@@ -21,7 +21,7 @@ from ..recordings.recording import Recording, number, word_of
 from ..recordings.registry import Registry
 from ..recordings.stopped import LastWord
 from ..words import inv
-from .account import LOGIN_FILE, with_login
+from .account import with_login
 from .asked import PublisherConfig
 
 #: Seconds for one to bring what is left and end: what it allows itself, and some for the rest.
@@ -188,7 +188,7 @@ def _name(wanted: PublisherConfig) -> str:
 def _forget_login(one: Recording) -> None:
     """Remove the login that was kept for it, unless it comes back at boot."""
     if not (one.folder / "boot.json").exists():
-        (one.folder / LOGIN_FILE).unlink(missing_ok=True)
+        (one.folder / names.LOGIN).unlink(missing_ok=True)
 
 
 def _lane(told: Any) -> dict[str, Any]:

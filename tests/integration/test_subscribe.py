@@ -157,6 +157,7 @@ def test_the_rights_that_the_page_gives_are_enough(home: Home) -> None:
         wrong = home.inv(*words[:3], "--file", str(home.path / "b"), env={"RECLOG_NATS_LOGIN": "no:body"})
         assert "does not let us in" in wrong.stderr
         assert home.inv("kill").returncode == 0
+        assert not list(home.state.rglob("login"))
 
 
 @pytest.mark.parametrize(

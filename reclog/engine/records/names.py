@@ -33,8 +33,10 @@ OWNER = "owner.json"
 STOPPING = "stopping"
 #: Its certificate, the key of that, and the CA of its clients (PEM).
 CERTIFICATE, KEY, CLIENTS = "tls.pem", "tls.key", "clients.pem"
+#: Who we are to a stream, where the environment said that: it is a secret.
+LOGIN = "login"
 #: Whoever starts a daemon sets this in its environment to its folder; all that the daemon starts inherits
 #: it. It is how `kill` knows what is ours: /proc shows the environment that a process was started with.
 MARK = "RECLOG_RECORDING"
 #: What a recording has while it runs, and leaves nothing of; the rest is history.
-ONLY_WHILE_IT_RUNS = (STATE, COUNTERS, CONFIG, LOCK, CONTROL, FORKS, OUTPUT, CHECKPOINT, SSH_CONFIG)
+ONLY_WHILE_IT_RUNS = (STATE, COUNTERS, CONFIG, LOCK, CONTROL, FORKS, OUTPUT, CHECKPOINT, SSH_CONFIG, LOGIN)
