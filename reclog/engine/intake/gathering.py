@@ -32,6 +32,15 @@ class Gathering:
         self._thick = 0
         self._rested = False
 
+    def ends(self, turn: Turn, lines: int, now: float) -> bool:
+        """Tell whether to rest after a turn that ends `now`, when so many lines were taken in all."""
+        largest, count = max(turn.largest, turn.datagrams), lines - turn.lines + turn.others
+        rests = False
+        if largest or turn.others:
+            rests = self.pays(turn.began or now, now, count, LARGE if turn.quick else largest)
+        turn.begin(lines)
+        return rests
+
     def pays(self, began: float, now: float, count: int, largest: int) -> bool:
         """Tell whether to rest after a turn that brought so many lines and newcomers, and ends `now`.
 

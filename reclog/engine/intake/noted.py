@@ -60,6 +60,16 @@ class Notes:
         self.times.extend(times)
         self.whos.extend(whos)
 
+    def join(self, others: Notes) -> None:
+        """Add others, at least one, to what is not empty."""
+        sizes, times, whos = others.sizes, others.times, others.whos
+        if len(sizes) == 1 and self.times[-1] == times[0] and self.whos[-1] == whos[0]:
+            self.sizes[-1] += sizes[0]  # lines by themselves, a dozen in a millisecond
+        else:
+            self.sizes += sizes
+            self.times += times
+            self.whos += whos
+
     def by(self, most: int) -> Iterator[Notes]:
         """Yield them, so many at a time."""
         count = len(self.sizes)

@@ -24,7 +24,7 @@ from .binary import NoText
 from .datagrams import Datagrams
 from .framing import Framing
 from .gate import ROOM_AGAIN, Gate
-from .gathering import GATHER, LARGE, Gathering, Turn
+from .gathering import GATHER, Gathering, Turn
 from .roster import Limits, Roster
 from .sender import LOOK_AGAIN, Sender
 from .settling import Settling
@@ -37,8 +37,7 @@ from .yielding import LOOK_EVERY, Yielding
 
 #: Bytes of one read at most. Fewer calls are cheaper, as long as the processor's cache holds what they bring.
 READ_SIZE = 512 * 1024
-#: Of one whose lines are stamped: each newline may become 90 bytes, and all stand in the batch at once. So do
-#: those in the middle of a message.
+#: Of one whose lines are stamped: each newline may become 90 bytes, and all stand in the batch at once.
 STAMPED_READ_SIZE, NEWLINE_WEIGHS = 32 * 1024, 90
 
 
@@ -58,7 +57,9 @@ class Reading:
         self._batch = store.batch
         self._flush_at = store.FLUSH_AT
         self._senders = self.roster.senders
-        self.strangers = Strangers(loop, self._welcome, self.roster.refuse, self._has_place)
+        self.strangers = Strangers(
+            loop, self._welcome, self.roster.refuse, lambda: not (self._valve.shut or self.roster.full)
+        )
         self.strangers.adopt(limits.token, limits.strangers)
         self.gate = Gate(loop, self._welcome, self._senders.__len__, self.strangers.open, self.note)
         self._unfinished = Unfinished(loop, limits.partial_after, self._hand_on, self._ask, journal.note)
@@ -66,8 +67,9 @@ class Reading:
         self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
         self._stamps = Stamps(False)
         self._set_stamps(limits.stamp)
-        self._gathering, self._this_turn = Gathering(), Turn(loop.now)
-        turn, stamp = self._this_turn, self._stamps.of
+        self._gathering = Gathering()
+        turn = self._this_turn = Turn(loop.now)
+        stamp = self._stamps.of
         self.datagrams = Datagrams(loop, store, self._valve, limits, stamp, self.roster, turn, self.note)
         self._yielding = Yielding(self._senders.values, loop.now)
         self._yield_timer = loop.timer(self._make_room)
@@ -98,8 +100,7 @@ class Reading:
         if sender is None:
             return
         sender.leaving = leaving or ""
-        # A sender of one line has said it, and closed, by now: then there is nothing to watch. A process
-        # that passes on what another says connects first and says it later.
+        # A sender of one line has said it, and closed, by now; who passes on what another says does it later.
         if host:
             self._read(sender, twice=True)
         else:
@@ -112,9 +113,6 @@ class Reading:
             self.strangers.meet(stream, host, name, framing)
             if self.gate.open and self.strangers.crowded:
                 self.gate.fill(self.strangers.crowded, ROOM_AGAIN)
-
-    def _has_place(self) -> bool:
-        return not self._valve.shut and not self.roster.full
 
     def _admit(self, stream: Stream, host: str, name: str, framing: Framing) -> Sender | None:
         self._this_turn.newcomer(host)
@@ -155,10 +153,10 @@ class Reading:
                 self._come_back(sender)
 
     def _read(self, sender: Sender, twice: bool = False) -> int | None:
-        """Read once. Return the bytes read: 0 when there are none now, None when the sender is gone.
+        """Read once; `twice` if its first bytes come: they may be its only line, and it has closed then.
 
-        -1 when there is no memory for any: then it is as if the store had no room. `twice`: if these are the
-        sender's first bytes, it is read again: it may have been its only line, and then it has closed.
+        Return the bytes read: 0 when there are none now, None when the sender is gone, -1 when there is no
+        memory for any: then it is as if the store had no room.
         """
         pending, batch, stream, stamp = sender.pending, self._batch, sender.stream, b""
         try:
@@ -280,17 +278,11 @@ class Reading:
         self._valve.flush()
         if self._stamps.on:
             self._stamps.end_turn()
-        turn = self._this_turn
-        largest = turn.largest if turn.largest > turn.datagrams else turn.datagrams
-        if largest or turn.others:
-            now = self._loop.now()
-            count = self._batch.lines - turn.lines + turn.others
-            if self._gathering.pays(turn.began or now, now, count, LARGE if turn.quick else largest):
-                self._loop.rest(GATHER)
-            if largest:
-                self.last_read_at = now
-            turn.begin(self._batch.lines)
-        turn.quick = turn.left = 0
+        turn, now = self._this_turn, self._loop.now()
+        if turn.largest or turn.datagrams:
+            self.last_read_at = now
+        if self._gathering.ends(turn, self._batch.lines, now):
+            self._loop.rest(GATHER)
 
     def _stop_reading(self) -> None:
         self._unfinished.stop_clock()

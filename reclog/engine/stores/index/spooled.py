@@ -88,7 +88,7 @@ class Spooled:
         if not self._told.sizes:
             self._begin, self._told = begin, notes
         else:
-            self._told.extend(notes.sizes, notes.times, notes.whos)
+            self._told.join(notes)
         self._end = end
         if len(self._told.sizes) > ENOUGH:
             self._pack()

@@ -105,10 +105,7 @@ class IndexWriter:
         told = self._told
         if told and told[-1].end == begin:
             told[-1].end = end
-            known = told[-1].notes  # each by itself: this is done for each line
-            known.sizes += notes.sizes
-            known.times += notes.times
-            known.whos += notes.whos
+            told[-1].notes.join(notes)
         else:
             if not told:
                 self._timer.at(self._now() + WITHIN)
