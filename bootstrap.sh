@@ -54,6 +54,8 @@ if [ -n "$tests" ]; then
     need cc 'gcc libc6-dev'
     need mount mount
     need nmap nmap
+    need crontab cron
+    need systemctl 'systemd libpam-systemd dbus-user-session'
     need git git
     need zsh zsh
     need fish fish
