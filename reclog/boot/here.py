@@ -96,6 +96,17 @@ def hold(recordings: Sequence[Recording]) -> list[str]:
     ]
 
 
+def gone(recording: Recording) -> bool:
+    """Have a recording that is gone start no more; tell whether it would have. Raises BootError."""
+    name, would = unit_name(recording.name), comes_back(recording)
+    if os.path.exists(systemd.path(name)):
+        with contextlib.suppress(systemd.SystemdError):
+            systemd.stop([name])
+    if would or os.path.exists(systemd.path(name)):
+        off(recording)
+    return would
+
+
 def reboot_line(recording: Recording) -> str:
     """Return the line of a crontab that starts a recording at boot, which can then. Raises BootError."""
     try:

@@ -1,6 +1,6 @@
 """Have a relay start with its host: run on the tremplin by whoever has logged in, sent as the survey is.
 
-python3 - on|off FOLDER     prints a JSON object: `by` (systemd, cron, or empty), or why not (`message`)
+python3 - on|off|gone FOLDER     prints a JSON object: `by` (systemd, cron, or empty), or why not (`message`)
 
 A user unit where the user's systemd starts at boot (lingering), else a line of their crontab: never both.
 """
@@ -15,7 +15,7 @@ import sys
 from reclog.engine.records.names import CONFIG, MARK, PROGRAM
 
 from .crontab import CrontabError, change, reboot_line
-from .systemd import SystemdError, enable, is_here, lingers, path, remove, user
+from .systemd import SystemdError, enable, is_here, lingers, path, remove, stop, user
 from .units import unit, unit_name
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Do what the command line says, print how that went."""
     verb, folder = sys.argv[1:3]
     try:
-        answer = {"by": {"on": on, "off": off}[verb](folder)}
+        answer = {"by": {"on": on, "off": off, "gone": gone}[verb](folder)}
     except (NoWayError, CrontabError, SystemdError, OSError, ValueError) as error:
         answer = {"message": str(error)}
     print(json.dumps(answer))
@@ -56,6 +56,17 @@ def off(folder: str) -> str:
     _remove_unit(name)
     change(name)
     return ""
+
+
+def gone(folder: str) -> str:
+    """End what the unit of `folder` runs, or is about to, and have it start no more; return an empty word."""
+    name = unit_name(relay_name(folder))
+    if os.path.lexists(path(name)):
+        try:
+            stop([name])
+        except SystemdError:
+            pass  # without it there is nothing that starts it
+    return off(folder)
 
 
 def relay_name(folder: str) -> str:

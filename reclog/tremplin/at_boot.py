@@ -27,24 +27,31 @@ def start_at_boot(way: Way, folder: str, wanted: bool) -> str:
 
     Raises HostError, and BootError where nothing there can do it.
     """
-    words = shlex.join(["python3", "-", "on" if wanted else "off", folder])
-    said = login(way, shlex.join(["sh", "-c", f"exec {words}"]), program_text("reclog.boot.there"))
-    answer, alias = last_object(said), way.target.host
-    by = answer.get("by")
-    if by not in ("", *_BY):
-        why, does = brief(str(answer.get("message"))), "does not start" if wanted else "starts"
-        raise BootError(f"The relay on {alias} is as it was, but {does} at boot: {why}.")
+    by, alias = _done(way, "on" if wanted else "off", folder), way.target.host
     return f"{alias}: relay starts at boot, {_BY[by]}" if by else f"{alias}: relay does not start at boot"
 
 
 def clear(way: Way, folder: str) -> None:
-    """Remove a relay's folder there, and what starts it at boot. Raises HostError, BootError."""
+    """Remove a relay's folder there, but first what starts it at boot. Raises HostError, BootError."""
     name = relay_name(folder)
     unit = f'"${{XDG_CONFIG_HOME:-$HOME/.config}}"/systemd/user/{shlex.quote(unit_name(name))}'
     listed = f"crontab -l 2>/dev/null | grep -qF {shlex.quote(mark(name))}"
-    script = f"if [ -e {unit} ] || {listed}; then echo {_KNOWN}; fi; {clear_script(folder)}"
+    remove = clear_script(folder)
+    script = f"if [ -e {unit} ] || {listed}; then echo {_KNOWN}; else {remove}; fi"
     if _KNOWN in login(way, shlex.join(["sh", "-c", script])):
-        start_at_boot(way, folder, False)
+        _done(way, "gone", folder)
+        login(way, remove)
+
+
+def _done(way: Way, verb: str, folder: str) -> str:
+    """Have `boot.there` do that; return by whom the relay is started now. Raises HostError, BootError."""
+    words = shlex.join(["exec", "python3", "-", verb, folder])
+    answer = last_object(login(way, shlex.join(["sh", "-c", words]), program_text("reclog.boot.there")))
+    by = answer.get("by")
+    if by not in ("", *_BY):
+        why, does = brief(str(answer.get("message"))), "does not start" if verb == "on" else "starts"
+        raise BootError(f"The relay on {way.target.host} is as it was, but {does} at boot: {why}.")
+    return str(by)
 
 
 def takes_an_agent(way: Way) -> bool:

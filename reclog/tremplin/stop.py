@@ -17,7 +17,7 @@ from reclog.engine.records.events import timestamp
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import CONFIG, SSH_CONFIG
 
-from ..boot.here import comes_back, off
+from ..boot.here import gone
 from ..console import DrainProgress, size
 from ..errors import HostError, NotDrainedError, NotOursError, ReclogError, RelayError
 from ..recordings.again import again_command, ports_words
@@ -58,8 +58,7 @@ def stop_tremplins(
                 with DrainProgress(now.name, sys.stderr) as progress:
                     stopped = stop_tremplin(now, discard, progress)
             say(stopped.sentence)
-            if comes_back(now):  # its relay is gone: there is nothing to come back to
-                off(now)
+            if gone(now):  # as its relay is: there is nothing to come back to
                 say(f"{now.name} does not start at boot any more.")
         except ReclogError as error:
             problems.append(str(error))

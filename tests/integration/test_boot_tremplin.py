@@ -58,27 +58,12 @@ def rebooted(lab: Machine, trem: Tremplin, recording: TremplinRecording, cron: b
     wait_until(lambda: b"while the laptop is off\n" in recording.read())
 
 
-def test_by_its_systemd_where_that_lingers(lab: Machine, there: Tremplin) -> None:
-    lingers(lab)
-    recording = there.to_be()
-    done = recording.again("--boot")
-    assert f"{ALIAS}: relay starts at boot, by a systemd user unit" in done.stdout, done.stderr
-    assert units(lab) == [f"reclog-relay:{recording.port}.service"] * 2
-    rebooted(lab, there, recording, cron=False)
-    # It is systemd's own, which starts it again.
-    (relay,) = there.processes_of("relay")
-    relay.kill()
-    wait_until(lambda: any(one != relay for one in there.processes_of("relay")), what="it is started again")
-    assert recording.kill().returncode == 0
-    assert not units(lab)
-    assert not there.processes_of("relay")
-
-
-def test_by_cron_where_it_does_not(lab: Machine, there: Tremplin) -> None:
+def test_a_relay_starts_with_its_host_by_cron_or_by_its_systemd(lab: Machine, there: Tremplin) -> None:
     recording = there.open()
     done = recording.again("--boot")
     assert done.returncode == 1
     assert f"loginctl enable-linger {lab.user.pw_name}" in done.stderr
+
     lab.run("cron")
     (lab.home / "mine").write_text(MINE)
     lab.as_user("crontab", f"{lab.user.pw_dir}/mine")
@@ -91,33 +76,42 @@ def test_by_cron_where_it_does_not(lab: Machine, there: Tremplin) -> None:
     assert f"{ALIAS}: relay does not start at boot" in recording.again("--no-boot").stdout
     assert crontab(lab) == MINE
     recording.again("--boot")
-    assert crontab(lab) != MINE
+
+    lingers(lab)
+    done = recording.again("--boot")
+    assert f"{ALIAS}: relay starts at boot, by a systemd user unit" in done.stdout, done.stderr
+    assert units(lab) == [f"reclog-relay:{recording.port}.service"] * 2
+    assert crontab(lab) == MINE
+    rebooted(lab, there, recording, cron=False)
+    # It is systemd's own, which starts it again.
+    (relay,) = there.processes_of("relay")
     kill_collector(recording)
+    relay.kill()
+    wait_until(lambda: any(one != relay for one in there.processes_of("relay")), what="it is started again")
+
     for path in (recording.folder / "config.json", recording.folder / "state.json"):
         path.unlink()  # no record of it here
     done = there.fab("kill", "--take-over", "--discard")
     assert done.returncode == 0, done.stderr
-    assert crontab(lab) == MINE
+    assert not there.processes_of("relay")
+    assert not units(lab)
 
 
-@pytest.mark.parametrize("linger", [True, False])
-def test_a_relay_stays_where_logind_ends_all_of_a_session(
-    lab: Machine, there: Tremplin, linger: bool
-) -> None:
+def test_a_relay_stays_where_logind_ends_all_of_a_session(lab: Machine, there: Tremplin) -> None:
     folder = lab.root / "etc/systemd/logind.conf.d"
     folder.mkdir()
     (folder / "kill.conf").write_text("[Login]\nKillUserProcesses=yes\n")
     lab.run("systemctl", "restart", "systemd-logind")
-    lingers(lab) if linger else None
     recording = there.open()
     (relay,) = there.processes_of("relay")
     assert "/user@" in Path(f"/proc/{relay.pid}/cgroup").read_text()
     recording.send(b"hello\n")
     wait_until(lambda: recording.read().endswith(b"hello\n"))
-    if linger:
-        kill_collector(recording)
-        wait_until(lambda: not lab.run("loginctl", "list-sessions", "--no-legend").stdout, what="no session")
-        told(recording.port, b"nobody is logged in")
-        assert recording.again().returncode == 0
-        wait_until(lambda: b"nobody is logged in\n" in recording.read())
+    lingers(lab)
+    kill_collector(recording)
+    wait_until(lambda: not lab.run("loginctl", "list-sessions", "--no-legend").stdout, what="no session")
+    told(recording.port, b"nobody is logged in")
+    assert recording.again().returncode == 0
+    wait_until(lambda: b"nobody is logged in\n" in recording.read())
     assert there.processes_of("relay") == [relay]
+    assert recording.kill().returncode == 0

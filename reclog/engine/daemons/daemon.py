@@ -92,6 +92,8 @@ class Daemon:
         try:
             told = read_json(path)
         except (OSError, ValueError):  # it ended as it should; or the power went as this was written
+            if not os.path.exists(self.path(BOOT)):
+                raise
             told = read_json(self.path(BOOT))
             self._unsaved[CONFIG] = told
         for name in past.ONCE:
