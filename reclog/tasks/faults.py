@@ -21,6 +21,7 @@ from .edge import sentences
         "system": "Systems to run side by side, with commas between (default: all of reclog's own).",
         "fault": "Only faults with this in their name.",
         "round": "Only this round, to see a failure again.",
+        "rotate": "Rotate the file in every round (else: in half of them).",
         "json": "File for the results.",
         "markdown": "Print the tables as Markdown.",
     },
@@ -33,6 +34,7 @@ def faults(
     system: Any = None,
     fault: Any = None,
     round: Any = None,  # noqa: A002 the flag's name
+    rotate: bool = False,
     json: Any = None,
     markdown: bool = False,
 ) -> None:
@@ -52,6 +54,7 @@ def faults(
         "json": json,
     }
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    status = run_beside("tests/faults", [*words, *(["--markdown"] if markdown else [])])
+    words += [f"--{name}" for name, said in {"rotate": rotate, "markdown": markdown}.items() if said]
+    status = run_beside("tests/faults", words)
     if status:
         raise Exit(code=status)

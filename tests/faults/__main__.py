@@ -64,6 +64,7 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument("--system", default="", help="names, with commas between")
     parser.add_argument("--fault", default="", help="only faults with this in their name")
     parser.add_argument("--round", type=int, help="this round alone")
+    parser.add_argument("--rotate", action="store_true", help="rotate the file in every round")
     parser.add_argument("--json", default="", help="where to write the results")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     parser.add_argument("--lane", default="", help=argparse.SUPPRESS)
@@ -75,6 +76,8 @@ def _start_lane(name: str, words: argparse.Namespace, seed: int, out: Path) -> s
     command += ["--minutes", str(words.minutes), "--fault", words.fault]
     if words.round is not None:
         command += ["--round", str(words.round)]
+    if words.rotate:
+        command.append("--rotate")
     return subprocess.Popen(command)
 
 
@@ -88,7 +91,7 @@ def _run_lane(words: argparse.Namespace, seed: int) -> int:
     if not any(words.fault in name for name in which.faults):
         return 0
     with open(words.json, "w", encoding="utf-8") as out, contextlib.suppress(KeyboardInterrupt):
-        for result in rounds(which, seed, until, words.fault, words.round):
+        for result in rounds(which, seed, until, words.fault, words.round, words.rotate):
             print(json.dumps(result), file=out, flush=True)
             if result["failure"] and which.promises:
                 complain(which, seed, result)

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 from bench import Home
 from checker import VERDICTS
+from set_aside import some_rotation
 from stage import Fault, Stage, System
 
 #: What a deadline that passed raises (bench.wait_until); pytest keeps it apart from Exception.
@@ -68,9 +69,9 @@ class Row:
 
 
 def rounds(
-    lane: Lane, seed: int, until: float, only: str = "", single: int | None = None
+    lane: Lane, seed: int, until: float, only: str = "", single: int | None = None, rotated: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Run rounds until the time (monotonic) comes; yield the result of each.
+    """Run rounds until the time (monotonic) comes; yield the result of each. All are `rotated`, or some.
 
     A result has the round's `number` and `seed`, `rows` by fault, and its `failure`, empty if there is none.
     """
@@ -80,7 +81,7 @@ def rounds(
     while single is None or number == single:
         round_seed = zlib.crc32(f"{seed} {lane.name} {number}".encode())
         names = _names(lane, seed, number, only)
-        yield {"number": number, "seed": round_seed, **_round(lane, round_seed, names, until)}
+        yield {"number": number, "seed": round_seed, **_round(lane, round_seed, names, until, rotated)}
         number += 1
         if time.monotonic() > until:
             break
@@ -94,7 +95,7 @@ def _names(lane: Lane, seed: int, number: int, only: str) -> list[str]:
     return names[part * FAULTS_A_ROUND : (part + 1) * FAULTS_A_ROUND]
 
 
-def _round(lane: Lane, seed: int, names: list[str], until: float) -> dict[str, Any]:
+def _round(lane: Lane, seed: int, names: list[str], until: float, rotated: bool) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="reclog-faults-"))
     folder.chmod(0o755)
     home = Home(folder)
@@ -104,6 +105,8 @@ def _round(lane: Lane, seed: int, names: list[str], until: float) -> dict[str, A
     rows: dict[str, Row] = {}
     try:
         with contextlib.closing(lane.system(home)) as system:
+            if lane.promises:
+                system.set_aside.words = some_rotation(seed, rotated)
             system.start()
             stage = Stage(system, seed, strict=lane.promises, patient=lane.promises)
             windows.append((time.monotonic(), "(no fault)"))
@@ -123,6 +126,7 @@ def _round(lane: Lane, seed: int, names: list[str], until: float) -> dict[str, A
         if stage is not None:
             stage.give_up()
     if failure and lane.promises:
+        failure += f"\nrotation: {' '.join(some_rotation(seed, rotated)) or 'none'}"
         failure += f"\nfaults: {' | '.join(name for _, name in windows)}\nwhat is left of it: {folder}"
     else:
         shutil.rmtree(folder, ignore_errors=True)

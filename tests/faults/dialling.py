@@ -94,7 +94,7 @@ class Dialling(Lan):
         """Stop it; see that of each life the first lines are there."""
         super().stop()
         self.device.go()
-        text = self.file.read_bytes()
+        text = b"".join(path.read_bytes() for path in self.files)
         said: dict[tuple[bytes, bytes], list[int]] = {}
         for who, life, number in LINE.findall(text):
             said.setdefault((who, life), []).append(int(number))

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 from bench import HISTORY, Home, Running, free_port, wait_until
+from set_aside import SetAside
 from small_disk import SmallDisk
 from swarm import flood, runs
 
@@ -44,6 +45,7 @@ class Lan:
         )
         self.file = file or (self.disk.path if self.disk else home.path) / f"{self.port}.log"
         self.files = [self.file]
+        self.set_aside = SetAside()
         self.running = Running(home, self.port, self.file)
         #: What a sender says first; nothing while no token is asked for.
         self.token = b""
@@ -63,6 +65,8 @@ class Lan:
 
     def start(self) -> None:
         """Start it."""
+        self.words += self.set_aside.words
+        self.set_aside.begin(self.file)
         self.again()
 
     def again(self) -> None:
@@ -77,6 +81,7 @@ class Lan:
         assert done.returncode == 0, done.stderr
         self.see_nothing_left()
         self.say_goodbye()
+        self.set_aside.end(self.files, self.folder)
 
     def close(self) -> None:
         """End whatever is left of it, and keep its files where no file system of their own is needed."""
@@ -179,12 +184,13 @@ class Lan:
         )
         return found[0]
 
-    def arm(self, point: str, words: str) -> None:
-        """Arm a fault point."""
+    def arm(self, point: str, words: str) -> Path:
+        """Arm a fault point; return the file that is there once it is reached."""
         self._reached(point).unlink(missing_ok=True)
         new = self.faultpoints / f"{point}.armed"
         new.write_text(words)
         new.rename(self.faultpoints / point)  # nobody reads half a word
+        return self._reached(point)
 
     def is_reached(self, point: str) -> bool:
         """Tell whether a point that was armed has been reached."""

@@ -39,6 +39,7 @@ from lan_acts import (
     without_processes,
 )
 from lan_edits import EDITS, edited, edited_when_dead
+from rotation_faults import rotation_faults
 from stage import Fault, Stage
 from swarm import frozen, in_threads, reset_at_close, runs
 from token_faults import strangers_come
@@ -449,6 +450,8 @@ def _see_status(lan: Lan) -> None:
 # -- the catalogue --------------------------------------------------------------------------------
 
 DATAGRAMS = floods("recorder")
+# What is done to a recording that is rotated.
+ROTATION = rotation_faults("recorder", lambda stage, point: lan_of(stage).arm(point, "kill"))
 DATAGRAMS_ROOT: dict[str, Fault] = {"datagrams, disk full": while_held_up(full)}
 
 FAULTS: dict[str, Fault] = {
@@ -480,6 +483,7 @@ FAULTS: dict[str, Fault] = {
     "state cut short": state_cut,
     "killed, state cut short": killed_and_state_cut,
     **DATAGRAMS,
+    **ROTATION,
 }
 #: Faults that need root.
 ROOT: dict[str, Fault] = {

@@ -20,6 +20,7 @@ from typing import Protocol
 import psutil
 from bench import wait_until
 from checker import SETTLES_WITHIN, Moment, Verdict, check
+from set_aside import SetAside
 from swarm import runs
 from workload import Workload
 
@@ -31,8 +32,11 @@ class System(Protocol):
     """Something that records what is written to a port."""
 
     name: str
-    #: Every file that holds recorded text: those renamed or removed (a link keeps them) first.
+    #: Every file that holds recorded text: those renamed or removed (a link keeps them) first; once it is
+    #: stopped, with what rotation has set aside.
     files: list[Path]
+    #: How the file is rotated, and what that has set aside.
+    set_aside: SetAside
 
     def start(self) -> None:
         """Start recording; return when senders can connect."""
@@ -60,7 +64,9 @@ class System(Protocol):
 
 
 class Deaf:
-    """What a system has that hears no datagrams."""
+    """What a system has that hears no datagrams, and is not rotated."""
+
+    set_aside = SetAside()
 
     def post(self) -> socket.socket | None:
         """Return None."""
@@ -226,16 +232,18 @@ class Stage:
         return line
 
     def _newest(self) -> bytes:
-        """Return the last MiB of the newest file."""
-        try:
-            with open(self.system.files[-1], "rb") as file:
+        """Return the last MiB of the newest file, and of what was set aside last."""
+        newest = b""
+        for path in (*self.system.set_aside.newest(), self.system.files[-1]):
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
                 file.seek(max(0, file.seek(0, 2) - 1024 * 1024))
-                return file.read()
-        except FileNotFoundError:
-            return b""
+                newest += file.read()
+        return newest
 
     def _is_foreign(self, line: bytes) -> bool:
-        return line.startswith((b"beacon ", b"datagram ")) or bool(PROBE.match(line)) or line in self.notes
+        # Half a line, and less than the word, is what a kill inside a write leaves of one.
+        is_ours = line.startswith((b"beacon ", b"datagram ")) or b"beacon ".startswith(line)
+        return is_ours or bool(PROBE.match(line)) or line in self.notes
 
 
 #: Does something to a stage.

@@ -7,7 +7,7 @@ from bench import Home
 from dialling import FAULTS as DIALLING
 from dialling import Dialling
 from lan import Lan
-from lan_faults import ROOT, faults_for, of_tls
+from lan_faults import ROOT, ROTATION, faults_for, of_tls
 from lan_tls import LanTls
 from stage import play
 
@@ -72,6 +72,7 @@ GROUPS = [
             *("no open files left", "nothing"),
         ],
     ),
+    ("rotation", BUILTIN, [*ROTATION]),
     ("strangers", BUILTIN, ["strangers come"]),
     ("state", SOCAT, ["state cut short"]),
     ("state", BUILTIN, ["killed, state cut short"]),
@@ -103,7 +104,11 @@ def test_nothing_is_lost(home: Home, listener: str, names: list[str]) -> None:
     wanted = [name for name in names if name in faults]
     if not wanted:
         pytest.skip("can't be done on this system")
-    play(Lan(home, listener), {name: faults[name] for name in wanted}, seed=len(str(names)))
+    lan = Lan(home, listener)
+    lan.set_aside.words = (
+        ["--rotate", "1MiB", "--keep", "2", "--compress"] if set(names) & {*ROTATION} else []
+    )
+    play(lan, {name: faults[name] for name in wanted}, seed=len(str(names)))
 
 
 @pytest.mark.root

@@ -21,6 +21,7 @@ from bench import ROOT, Home, free_port
 from clock import COMPILER, Clock
 from lan import stated
 from netns import Namespace, link, run
+from set_aside import SetAside
 from small_disk import SmallDisk
 from swarm import flood, runs
 from tls_sender import tls_connection
@@ -53,6 +54,8 @@ class Through:
         #: Every file that was recorded into, in the order in which that was done; the last is the one now.
         self.files: list[Path] = []
         self.words = ["--partial-after", "20", "--spool-max", SPOOL_MAX, carried]
+        #: Not among the words: another collector's file is rotated by nobody.
+        self.set_aside = SetAside()
         #: What a sender says first; nothing while no token is asked for.
         self.token = b""
         with contextlib.ExitStack() as stack:
@@ -130,6 +133,7 @@ class Through:
 
     def start(self) -> None:
         """Start it."""
+        self.set_aside.begin(self.file)
         self.again()
 
     def again(self) -> None:
@@ -139,7 +143,7 @@ class Through:
 
     def open(self, *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         """Run the same `fab tremplin`, with more words, in a checkout."""
-        done = self.recording.again(*self.words, *words, cwd=cwd)
+        done = self.recording.again(*self.words, *self.set_aside.words, *words, cwd=cwd)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -148,6 +152,7 @@ class Through:
         done = self.home.inv("kill")
         assert done.returncode == 0, done.stderr + done.stdout
         self.see_nothing()
+        self.set_aside.end(self.files, self.recording.folder)
 
     def see_nothing(self) -> None:
         """See that nothing of it runs, listens or lies about."""

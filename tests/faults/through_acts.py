@@ -6,7 +6,6 @@ import contextlib
 import json
 import platform
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,40 +96,3 @@ def counters(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return found
-
-
-# -- more to do ---------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def pressing(stage: Stage) -> Iterator[None]:
-    """Have one more sender write as fast as it can meanwhile, what nobody is owed."""
-    over = threading.Event()
-    block = b"".join(b"beacon of pressure %04d %s\n" % (number, b"." * 70) for number in range(100))
-
-    def press() -> None:
-        while not over.is_set():
-            with contextlib.suppress(OSError), system_of(stage).connect() as sock:
-                sock.settimeout(0.2)
-                left = block
-                while not over.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        left = left[sock.send(left) :] or block
-                _finish(sock, left)
-            over.wait(0.05)
-
-    thread = threading.Thread(target=press, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-def _finish(sock: Any, left: bytes) -> None:
-    """End in a whole line, so that what is foreign can be told."""
-    sock.settimeout(20)
-    line, newline, _ = left.partition(b"\n")
-    sock.sendall(line + newline)

@@ -17,13 +17,15 @@ from bench import wait_until
 from clock import COMPILER
 from datagrams import floods, while_held_up
 from netns import CUT, Namespace, filtered
+from pressure import pressing
+from rotation_faults import rotation_faults
 from small_disk import SmallDisk
 from stage import Fault, Stage
 from swarm import frozen
-from through_acts import at_once, counters, end_collector, events, pressing, stating, system_of
+from through_acts import at_once, counters, end_collector, events, stating, system_of
 from through_edits import EDITS
 from through_owners import OWNERS
-from through_points import POINTS
+from through_points import POINTS, arm
 from through_strangers import STRANGERS
 from token_faults import strangers_come
 
@@ -347,6 +349,7 @@ FAULTS: dict[str, Fault] = {
     "no descriptors": no_descriptors,
     "strangers come": strangers_come,
     **POINTS,
+    **rotation_faults("collector", lambda stage, point: arm(system_of(stage).points_here, point, "kill")),
     **EDITS,
     **OWNERS,
 }

@@ -180,9 +180,11 @@ def _without_doubles(system: Through, first: Path, other: Path, again: Path) -> 
     """
     lines = other.read_bytes().split(b"\n")  # not splitlines: a line of ours may hold a carriage return
     assert len(set(lines)) == len(lines), "doubled in the other's file"
-    known = {*first.read_bytes().split(b"\n"), *again.read_bytes().split(b"\n")} - {b""}
-    kept = system.spare("other.log")
+    mine = (path.read_bytes().split(b"\n") for path in (first, again, *system.set_aside.all()))
+    known = {line for its in mine for line in its} - {b""}
+    kept, written = system.spare("other.log"), other.stat().st_mtime_ns
     kept.write_bytes(b"\n".join(line for line in lines if line not in known))
+    os.utime(kept, ns=(written, written))
     system.files[system.files.index(other)] = kept
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import psutil
 from bench import wait_until
 from checker import SETTLES_WITHIN, Moment
+from pressure import pressing
 from stage import Fault, Stage
 from through import Through
-from through_acts import end_collector, events, pressing, stating, system_of
+from through_acts import end_collector, events, stating, system_of
 
 from reclog.engine.records.events import timestamp
 

@@ -93,11 +93,15 @@ class Kept:
             self._pack()
 
     def close(self) -> None:
-        """Leave off, and leave nothing unfinished behind."""
+        """Leave off, with nothing unfinished and no more than is to be kept."""
         self._closed = True
         self._timer.off()
         self._given_up.set()
         self._aside.wait()
+        over = self._over()
+        if over or self._going:
+            self._aside = AtOnce()
+            self._let_go(over)
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it."""

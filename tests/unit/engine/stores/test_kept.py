@@ -278,6 +278,14 @@ def test_on_a_file_system_without_links_nothing_is_overwritten_either(recording:
     assert recording.file.with_name(f"{second.name}.gz").read_bytes() == b"theirs"
 
 
+def test_a_stop_leaves_no_more_than_is_to_be_kept(recording: Recording) -> None:
+    kept = recording.kept(Keeping(pieces=1))
+    for _ in range(3):
+        recording.add()
+    kept.close()
+    assert recording.there() == ["file.2.log"]
+
+
 def test_a_compression_is_given_up_and_leaves_nothing(recording: Recording) -> None:
     piece = recording.add()
     with pytest.raises(InterruptedError):
