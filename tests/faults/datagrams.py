@@ -47,9 +47,11 @@ class Flood:
         return self._stage.system.dropped() - self._before
 
     def _recorded(self) -> int:
-        """Return how many are in the file; see that they are whole, in order, and there once."""
+        """Return how many are recorded; see that they are whole, in order, and there once."""
         found: dict[bytes, list[int]] = {key: [] for key in self._keys}
-        for line in self._stage.system.files[-1].read_bytes().split(b"\n")[:-1]:
+        system = self._stage.system
+        text = b"".join(path.read_bytes() for path in system.set_aside.before(system.files[-1]))
+        for line in text.split(b"\n")[:-1]:
             if line.startswith(b"datagram "):
                 key, number = line[: line.index(b" ", 9)], line.split(b" ", 3)[2]
                 if key in found:

@@ -57,6 +57,11 @@ class SetAside:
         """Return the piece that came last."""
         return self.all()[-1:]
 
+    def before(self, file: Path) -> list[Path]:
+        """Return what keeps each piece that came so far, and `file`, which may be about to become one."""
+        inode = file.stat().st_ino
+        return [*(link for number, link in list(self._links.items()) if number != inode), file]
+
     def all(self) -> list[Path]:
         """Return what keeps each piece that came so far."""
         return list(self._links.values())
