@@ -17,6 +17,7 @@ from typing import NamedTuple
 from unittest import mock
 
 import dialects
+import packings
 import stories
 from stories import told, told_with_deaths
 
@@ -52,6 +53,22 @@ def read(stream: bytes) -> Callable[[], None]:
 
 
 BUGS = [
+    SeededBug(
+        *("a compressed piece named before it is synced", "torn", packings.told),
+        *("_write", "disk.fsync(packed)", "None"),
+    ),
+    SeededBug(
+        *("a plain piece removed before there is a compressed one", "lost", packings.told),
+        *("compress", "_name(plain, disk)", "_unlink(plain, disk); _name(plain, disk)"),
+    ),
+    SeededBug(
+        *("no checkpoint of the file that a rotation begins", "doubled", death(stories.rotated, "laptop")),
+        *("RotatedFile._cut", "self.touch(goes_on)", "pass"),
+    ),
+    SeededBug(
+        *("a piece noted before a checkpoint knows of it", "invented", death(stories.rotated, "laptop")),
+        *("RotatedFile._cut", "self.touch(goes_on)", "self.journal.made(); self.touch(goes_on)"),
+    ),
     SeededBug(
         *("ack before the sync", "not on disk", death(stories.ended, "laptop")),
         *("Landing._settling", "lambda: file.sync(fd, named)", "lambda: None"),

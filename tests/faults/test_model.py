@@ -5,6 +5,7 @@ import os
 from operator import attrgetter
 from typing import Any
 
+import packings
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -142,6 +143,10 @@ def test_a_death_at_every_change(story: Story, where: str) -> None:
 
 def test_a_death_at_every_change_of_a_rotation() -> None:
     told_with_deaths(rotated, "laptop")
+
+
+def test_a_death_at_every_change_of_a_compression() -> None:
+    packings.told()
 
 
 @pytest.mark.parametrize("story", SHORT, ids=lambda story: story.__name__)

@@ -25,7 +25,7 @@ from ..system.aside import Aside, AtOnce
 from ..system.disk import DISK, Disk
 from ..system.kernel import LINUX
 from ..system.loop import Loop
-from .packing import mend, pack, remove, size_of
+from .packing import compress, mend, remove, size_of
 from .pieces import Journal, Piece
 from .retention import Keeping
 
@@ -189,7 +189,7 @@ class Kept:
         def work() -> None:
             nonlocal packed
             yield_to_all()
-            packed = pack(listed.file, piece, self._disk, self._given_up.is_set)
+            packed = compress(listed.file, piece, self._disk, self._given_up.is_set)
 
         def done(error: OSError | None) -> None:
             self._sizes.pop(piece.begin, None)

@@ -26,7 +26,9 @@ from .pieces import NO_LINKS, Piece, beside, index_folder
 PACKED, UNFINISHED = ".gz", ".gz.tmp"
 
 
-def pack(file: str, piece: Piece, disk: Disk = DISK, given_up: Callable[[], bool] = lambda: False) -> bool:
+def compress(
+    file: str, piece: Piece, disk: Disk = DISK, given_up: Callable[[], bool] = lambda: False
+) -> bool:
     """Compress a piece of the recorded `file`; False if it is. Raises InterruptedError if it was given up."""
     plain = beside(file, piece)
     fd = _opened(plain, piece, disk)

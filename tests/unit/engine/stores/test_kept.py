@@ -12,7 +12,7 @@ import pytest
 from scripted import Said
 
 from reclog.engine.stores.kept import LOOK_EVERY, Kept
-from reclog.engine.stores.packing import pack, size_of
+from reclog.engine.stores.packing import compress, size_of
 from reclog.engine.stores.pieces import Journal, Piece, index_folder, path_of, read
 from reclog.engine.stores.retention import Keeping
 from reclog.engine.system.aside import AtOnce
@@ -289,6 +289,6 @@ def test_a_stop_leaves_no_more_than_is_to_be_kept(recording: Recording) -> None:
 def test_a_compression_is_given_up_and_leaves_nothing(recording: Recording) -> None:
     piece = recording.add()
     with pytest.raises(InterruptedError):
-        pack(str(recording.file), piece, DISK, lambda: True)
+        compress(str(recording.file), piece, DISK, lambda: True)
     assert recording.there() == ["file.0.log"]
     assert size_of(str(recording.file), str(recording.folder), piece) == SIZE + 100
