@@ -14,7 +14,6 @@ from reclog.recordings.choice import the_one
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
-from .names import HELP
 from .options import ASKED
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _MOST = 20
     help={
         **ASKED,
         "out": "File to write, a new one; with .gz compressed.",
-        "recording": f"{HELP} One that has ended, too (history tells them).",
+        "recording": "The one of this name, an ended one too; NAME alone is it.",
         "file": "The recording of this file.",
         "port": "The recording on this port.",
         "stamp": "Begin each line with its time (UTC), sender; tell gaps.",

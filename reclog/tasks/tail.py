@@ -17,7 +17,6 @@ from reclog.recordings.settings import merged
 from reclog.words import inv
 
 from .edge import configured, sentences
-from .names import HELP
 from .options import ASKED
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ LINES_IN_LNAV = 100_000
     help={
         **ASKED,
         "lines": "Lines to begin with (default 10; with --since all).",
-        "recording": f"{HELP} One that has ended, too.",
+        "recording": "The one of this name, an ended one too; NAME alone is it.",
         "file": "The recording of this file.",
         "port": "The recording on this port.",
         "host": "Recordings through this tremplin.",
