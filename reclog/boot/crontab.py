@@ -61,6 +61,15 @@ def change(name: str, line: str = "") -> bool:
     return not has_none
 
 
+def has(name: str) -> bool:
+    """Tell whether the user's table is known to have the line of that name."""
+    try:
+        table = read()
+    except CrontabError:
+        return False
+    return without(table, name) != table
+
+
 def read() -> bytes:
     """Return the user's table; empty if there is none. Raises CrontabError."""
     try:

@@ -4,7 +4,8 @@ Rules kept here:
 
 - Whatever is in the registry, and runs, can come back: by the role that its daemon says it has.
 - A recording comes back while its unit is enabled and its folder holds `boot.json`: either can be taken away
-  alone, and nothing starts. Without systemd the unit is a line of the user's crontab, theirs to add.
+  alone, and nothing starts. Without systemd the unit is a line of the user's crontab, theirs to add: it
+  counts once it is there.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from .units import Unit, unit, unit_name
 
 
 def comes_back(recording: Recording) -> bool:
-    """Tell whether a recording starts at boot."""
-    return (recording.folder / BOOT).exists() and (
-        systemd.is_enabled(unit_name(recording.name)) or not systemd.is_here()
+    """Tell whether a recording is known to start at boot."""
+    if not (recording.folder / BOOT).exists():
+        return False
+    return systemd.is_enabled(unit_name(recording.name)) or (
+        not systemd.is_here() and crontab.has(recording.name)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reclog.boot import here, systemd
+from reclog.boot import crontab, here, systemd
 from reclog.boot.units import unit_name
 from reclog.engine.daemons.config import RecorderConfig
 from reclog.engine.daemons.daemon import ConfigUnusable, Daemon
@@ -118,6 +118,25 @@ def test_another_name_of_its_folder_ends_it(
     assert not here.comes_back(moved)
     here.sweep(registry)
     assert not systemd.ours()
+
+
+def test_without_systemd_it_comes_back_once_the_crontab_has_its_line(
+    registry: Registry, tmp_path: Path, asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "is_here", lambda: False)
+    one = recording(registry, tmp_path)
+    line = here.reboot_line(one)
+    table = b"0 5 * * * backup\n"
+    monkeypatch.setattr(crontab, "read", lambda: table)
+    assert not here.comes_back(one)
+    table = crontab.with_line(table, line, one.name)
+    assert here.comes_back(one)
+
+    def unreadable() -> bytes:
+        raise crontab.CrontabError("you (root) are not allowed to use this program")
+
+    monkeypatch.setattr(crontab, "read", unreadable)
+    assert not here.comes_back(one)
 
 
 def test_who_starts_at_boot_is_not_forgotten_by_itself(
