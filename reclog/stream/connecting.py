@@ -107,26 +107,14 @@ class Connection(Client):
             **options,
         )
 
-    async def answer(self, asked: Awaitable[T], within: float = ANSWER_WITHIN) -> T:
-        """Return what comes of a request. Raises NotConnected, Refused."""
-        doing = asyncio.ensure_future(asked)
-        lost = asyncio.ensure_future(self._lost.wait())
+    async def answer(self, asked: Awaitable[T]) -> T:
+        """Return what comes of a request, which has its own deadline. Raises NotConnected, Refused."""
         try:
-            await asyncio.wait((doing, lost), timeout=within, return_when=asyncio.FIRST_COMPLETED)
-            if not doing.done():
-                if self.is_lost:
-                    raise NotConnected(f"{self._account.hosts}: the connection is lost")
-                raise Refused(self.forbidden or "the server does not answer")
-            return doing.result()
-        except ReclogError:
-            raise
+            return await asked
         except (nats.errors.Error, OSError) as error:
             if self.is_lost and not isinstance(error, nats.js.errors.APIError):
                 raise NotConnected(f"{self._account.hosts}: the connection is lost") from error
             raise Refused(self.forbidden or why(error), getattr(error, "err_code", None) or 0) from error
-        finally:
-            for task in (doing, lost):
-                task.cancel()
 
     async def ask(self, subject: str, /, **wanted: Any) -> dict[str, Any]:
         """Return what JetStream's API answers at `$JS.API.` and `subject`. Raises NotConnected, Refused."""
@@ -165,6 +153,9 @@ class Connection(Client):
 
     async def _end(self) -> None:
         self._lost.set()
+        for waiting in list(self._resp_map.values()):  # nats-py would have them wait until their deadline
+            if not waiting.done():
+                waiting.set_exception(nats.errors.ConnectionClosedError())
 
     @property
     def trouble(self) -> BaseException | None:

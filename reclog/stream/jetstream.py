@@ -17,7 +17,7 @@ from email.parser import BytesParser
 from typing import Any, NamedTuple
 
 from . import message
-from .connecting import Connection, Refused
+from .connecting import ANSWER_WITHIN, Connection, Refused
 
 #: JetStream's numbers of errors: https://github.com/nats-io/nats-server/blob/main/server/errors.json
 NO_STREAM, NO_MESSAGE, WRONG_SEQUENCE = 10059, 10037, frozenset({10071, 10164})
@@ -41,7 +41,7 @@ class Stream:
 
     def __init__(self, connection: Connection, name: str, info: Mapping[str, Any]) -> None:
         config, state = info.get("config") or {}, info.get("state") or {}
-        self._connection = connection
+        self._connection, self._publisher = connection, connection.jetstream()
         self.name = name
         #: When it was made: another time means another stream.
         self.created = str(info.get("created", ""))
@@ -77,7 +77,7 @@ class Stream:
         Raises NotConnected, Refused (WRONG_SEQUENCE if that is not the last; FULL).
         """
         own = {**headers, EXPECTED: str(last)}
-        asked = self._connection.jetstream().publish(subject, payload, stream=self.name, headers=own)
+        asked = self._publisher.publish(subject, payload, ANSWER_WITHIN, self.name, own)
         sequence = _number((await self._connection.answer(asked)).seq)
         self.last = max(self.last, sequence)
         return sequence
