@@ -15,7 +15,7 @@ from machine import Machine, machine, told
 
 pytestmark = pytest.mark.root
 #: Where the state is, in the home: all that means something to systemd.
-STATE = '100%h $HOME "state"'
+STATE = '100%h ${HOME} "state"'
 
 
 @pytest.fixture
