@@ -13,6 +13,7 @@ from reclog.tasks import (
     export,
     faults,
     history,
+    install,
     kill,
     local,
     nats,
@@ -38,7 +39,7 @@ ns = Collection(
     kill.kill,
     boot.boot,
     completion.completion,
-    Collection("dev", bench.bench, docs.docs, faults.faults, nats.nats),
+    Collection("dev", bench.bench, docs.docs, faults.faults, install.install, nats.nats),
 )
 ns.configure(config_file.KNOWN)
 edge.check_inv(ns, __file__)

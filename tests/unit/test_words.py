@@ -100,6 +100,8 @@ TASKS = {
         "dev.bench",
         "dev.docs",
         "dev.faults",
+        "dev.install",
+        "completion",
         "dev.nats",
     ],
     "fab": ["tremplin", "kill"],
