@@ -43,8 +43,8 @@ reclog completion bash | bash -n
 (reclog boot kitchen 2>&1 || true) | grep -m1 'crontab\|systemd'
 reclog kill kitchen
 grep -x hello ~/kitchen.log
-add=$(reclog view 2>&1 | grep -o '`[^`]*`' | tr -d '`'); echo "$add"; eval "$add"
-timeout 20 reclog view --no-open | grep -m1 -o 'http://127.0.0.1:[0-9]*'
+add=$({ reclog view 2>&1 || true; } | grep -o '`[^`]*`' | tr -d '`'); echo "$add"; eval "$add"
+{ timeout 15 reclog view --no-open || true; } | grep -m1 -o 'http://127.0.0.1:[0-9]*'
 """
 #: By its name: what root does first, what the user does, and what takes it away.
 WAYS = {
@@ -73,6 +73,7 @@ grep -x hello file.log""",
 #: What their installers keep for themselves.
 INSTALLERS = (
     ".cache/",
+    ".local/pipx/",
     ".local/share/uv",
     ".local/share/pipx",
     ".local/state/pipx",

@@ -83,28 +83,15 @@ def test_the_wheel_holds_the_program_and_nothing_else(built: tuple[Path, Path]) 
     assert "reclog/look/view/static/page.html" in held
 
 
-def test_it_records_from_anywhere(installed: Path, tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    home.env["PYTHONPATH"] = str(installed)  # before the clone that the interpreter knows
+def test_it_records_from_anywhere(installed: Path, home: Home) -> None:
     recording = home.to_be()
-
-    def reclog(*words: str) -> subprocess.CompletedProcess[str]:
-        return home.run(str(installed / "bin" / "reclog"), *words, cwd=tmp_path)
-
-    assert reclog("--version").stdout.strip().lower() == f"reclog {TAG}"
-    done = reclog(*recording.words, "--as", "kitchen")
-    try:
-        assert done.returncode == 0, done.stderr
-        recording.send(b"installed\n")
-        wait_until(lambda: recording.read() == b"installed\n")
-    finally:
-        assert reclog("kill", "kitchen").returncode == 0
-    assert not home.processes()
-    done = reclog("dev.bench", "--quick")
-    assert (done.returncode, done.stderr) == (
-        2,
-        "dev.bench is for developers: `inv dev.bench` runs it in a clone of the repository.\n",
-    )
+    env = {"PYTHONPATH": str(installed)}  # before the clone that the interpreter knows
+    for words, said in ((("--version",), TAG), (recording.words, f"local-{recording.port}: ")):
+        done = home.run(str(installed / "bin" / "reclog"), *words, cwd=home.path, env=env)
+        assert (done.returncode, said in done.stdout) == (0, True), done.stderr
+    assert str(installed) in " ".join(recording.daemon.cmdline())
+    recording.send(b"installed\n")
+    wait_until(lambda: recording.read() == b"installed\n")
 
 
 def test_what_is_sent_to_a_tremplin_is_made_of_what_is_installed(installed: Path, tmp_path: Path) -> None:

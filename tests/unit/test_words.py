@@ -160,6 +160,14 @@ def test_every_command_takes_a_name(
     assert "'kitchen' is no recording" in capsys.readouterr().err
 
 
+def test_what_is_for_developers_is_in_a_clone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "reclog", "dev.bench", "--quick") == 2
+    said = "dev.bench is for developers: `inv dev.bench` runs it in a clone of the repository.\n"
+    assert capsys.readouterr().err == said
+
+
 def test_looking_at_the_words_leaves_the_help_of_each_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     @task(help={"flag": "its help"})
     def body(c: Any, flag: bool = False) -> None:
