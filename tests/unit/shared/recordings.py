@@ -60,10 +60,9 @@ def set_aside(history: History, cuts: Sequence[int], runs: Sequence[Run] = ()) -
         index = Path(index_folder(str(folder), piece))
         index.mkdir(parents=True)
         (index / LATEST).write_bytes(whose(piece.inode) + pack(_within(runs, begin, end)))
-        text = data[begin:end]
-        packed = [b"", b"".join(map(member, _cut(text))), gzip.compress(text[:3]) + gzip.compress(text[3:])]
-        if packed[number % 3]:
-            plain.with_name(f"{plain.name}.gz").write_bytes(packed[number % 3])
+        if number % 3:
+            packed = plain.with_name(f"{plain.name}.gz")
+            packed.write_bytes(_PACKED[number % 3](data[begin:end]))
             plain.unlink()
     file.write_bytes(data[bounds[-1] :])
     (folder / LATEST).unlink(missing_ok=True)
@@ -80,8 +79,15 @@ def _within(runs: Sequence[Run], begin: int, end: int) -> list[Run]:
     ]
 
 
-def _cut(text: bytes) -> list[bytes]:
-    return [text[at : at + 7] for at in range(0, len(text), 7)]
+def _as_ours(text: bytes) -> bytes:
+    return b"".join(member(text[at : at + 7]) for at in range(0, len(text), 7))
+
+
+def _as_theirs(text: bytes) -> bytes:
+    return gzip.compress(text[:3]) + gzip.compress(text[3:])
+
+
+_PACKED = {1: _as_ours, 2: _as_theirs}
 
 
 def events(folder: Path, *told: tuple[float, str, dict[str, Any]]) -> None:
