@@ -123,9 +123,16 @@ class Known:
     def runs(self, text: Text, begin: int, end: int) -> Iterator[Run]:
         """Yield what covers [begin, end), as far as it is there."""
         for part in text.parts(begin, end):
-            first, last = max(begin, part.begin), min(end, part.end)
-            for run in self._reader(part).runs(first - part.begin, last - part.begin):
-                yield run._replace(begin=run.begin + part.begin, end=run.end + part.begin)
+            at, last, first = max(begin, part.begin), min(end, part.end), part.begin
+            for run in self._reader(part).runs(at - first, last - first):
+                if run.ms is None and (piece := text.set_aside(part)) is not None:
+                    break  # while it was read: its index is that of a piece by now
+                yield run._replace(begin=run.begin + first, end=run.end + first)
+                at = run.end + first
+            else:
+                continue
+            for run in self._reader(piece).runs(at - first, last - first):
+                yield run._replace(begin=run.begin + first, end=run.end + first)
 
     def timeline(self, text: Text, begin_ms: int, end_ms: int, buckets: int) -> list[dict[str, int]]:
         """Return the bytes of each sender in each of `buckets` equal stretches of time."""

@@ -142,6 +142,14 @@ class Text:
             if part.end > begin:
                 yield part
 
+    def set_aside(self, part: Part) -> Part | None:
+        """Return the piece that the file has become since it was opened, if it is one."""
+        if part.piece is not None or self.is_current:
+            return None
+        listed = pieces.pieces(self._folder)
+        found = next((one for one in listed if (one.inode, one.begin) == (part.inode, part.begin)), None)
+        return Part(found.begin, found.end, found.inode, found) if found else None
+
     def holes(self) -> list[Hole]:
         """Return what is not there, as far as that is known by now."""
         found, at = [], 0
