@@ -26,7 +26,6 @@ from nats.js.client import JetStreamContext
 
 from reclog.engine.system.loop import Loop
 
-from ..errors import ReclogError
 from .account import Account
 from .connecting import Connection, NotConnected, Refused, connected, why
 from .position import Position, Stream
@@ -131,9 +130,7 @@ class Pull:
             except _Anew:
                 wait = AGAIN
                 continue
-            except ReclogError as error:
-                self._lost(str(error))
-            except (nats.errors.Error, OSError) as error:
+            except Exception as error:  # whatever it is: nobody would see that the thread has ended
                 self._lost(why(error))
             await asyncio.sleep(wait)
             wait = min(2 * wait, AGAIN_MOST)

@@ -55,6 +55,8 @@ class Subscribed:
     recording: Recording
     stream: str
     notes: list[str]
+    #: It did before.
+    ran: bool = False
 
 
 def asked(
@@ -79,8 +81,10 @@ def subscribe(wanted: Subscription, registry: Registry) -> Subscribed:
             where = base(wanted.file)
             raise StartError(f"{where} can't be made ({error.strerror}): name others with --file.") from error
     with registry.alone():
-        name = _make_way(wanted, registry)
-        recording = registry.new(name, wanted.told)
+        running = _make_way(wanted, registry)
+        if running is not None:
+            return Subscribed(running, running.word("stream"), [], ran=True)
+        recording = registry.new(_name(wanted), wanted.told)
         try:
             if (one := with_login(wanted.account, recording.folder)) != wanted.account:
                 wanted = dataclasses.replace(wanted, account=one)
@@ -98,20 +102,26 @@ def subscribe(wanted: Subscription, registry: Registry) -> Subscribed:
     return Subscribed(Recording(recording.folder), str(answer.get("stream")), notes)
 
 
-def _make_way(wanted: Subscription, registry: Registry) -> str:
-    """Clean up what died on the same files; return what to call it. Raises AlreadyRecordedError."""
+def _name(wanted: Subscription) -> str:
     host = urlsplit(wanted.account.servers[0]).hostname or "nats"
-    name = "subscriber-" + re.sub(r"[^A-Za-z0-9.]+", "-", host).strip("-")[:40]
+    return "subscriber-" + re.sub(r"[^A-Za-z0-9.]+", "-", host).strip("-")[:40]
+
+
+def _make_way(wanted: Subscription, registry: Registry) -> Recording | None:
+    """Clean up what died on the same files; return what runs as it is wanted. Raises AlreadyRecordedError."""
     for other in registry.here():
         if not keeps_from(other, wanted.file) and other.fact("files") != wanted.file:
             continue
+        same = all(other.facts.get(name) == wanted.told[name] for name in ("subject", "servers"))
+        if other.is_alive() and same:
+            return other
         if other.is_alive() or other.is_locked():
             raise AlreadyRecordedError(
-                f"{wanted.file} is being recorded by {other.name} already: `{stop_command(other)}` stops it, "
-                "--file names another file."
+                f"{wanted.file} is being recorded by {other.name} already, and otherwise: "
+                f"`{stop_command(other)}` stops it, --file names another file."
             )
         other.clean()
-    return name
+    return None
 
 
 def _reason(answer: Mapping[str, Any]) -> Exception:

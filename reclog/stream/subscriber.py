@@ -75,6 +75,7 @@ class Subscriber:
         self._away = "not connected yet"
         self._away_since = time.monotonic()
         self._pending = 0
+        self._stream = ""
         self._foreign = 0
         self._not_taken = ""
         self._stated = 0
@@ -124,6 +125,7 @@ class Subscriber:
         if self._at is None and position is not None:
             self._at = position
             self._note()  # where "now" was, whatever happens next
+        self._stream = stream.name
         if self._away:
             away = round(time.monotonic() - self._away_since, 3)
             sequence = position.sequence if position else 0
@@ -263,6 +265,7 @@ class Subscriber:
             "gaps": sum(fact["gaps"] for fact in facts),
             "state": state,
             "paused_for": self._away or paused,
+            "stream": self._stream,
             "recordings": len(facts),
             "messages_behind": self._pending,
             "messages_not_taken": self._foreign,

@@ -71,5 +71,6 @@ def subscribe(
     for sentence in done.notes:
         note(sentence)
     recording = done.recording
-    say(f"{recording.name}: {wanted.subject} of the stream {done.stream} -> {wanted.file}")
+    runs = " already" if done.ran else ""
+    say(f"{recording.name}: {wanted.subject} of the stream {done.stream} -> {wanted.file}{runs}")
     say(f"Stop: {stop_command(recording)}")

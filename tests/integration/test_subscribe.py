@@ -130,6 +130,9 @@ def test_it_begins_now_or_at_a_time(home: Home, server: Server) -> None:
     daemon_in(folder).kill()
     publish(server.url, RECORDING, lines(2, 1), at, stream=False)
     subscribe(home, server, now, "--start", "now")
+    assert subscribe(home, server, now) == folder  # it runs
+    other = home.inv("subscribe", "--from", server.url, "--file", str(now), "--subject", "reclog.x.y")
+    assert (other.returncode, "already, and otherwise" in other.stderr) == (1, True)
     subscribe(home, server, later, "--start", "1h")
     wait_until(lambda: now.read_bytes() == lines(2, 1)[0])
     wait_until(lambda: later.read_bytes() == b"".join(lines(0, 3)))
