@@ -38,16 +38,23 @@ def test_every_snippet_that_can_run_is_run() -> None:
     assert set(re.findall(r"^```(\w+)$", HOW, re.MULTILINE)) == RUN | NOT_RUN
 
 
-@pytest.mark.parametrize("page", [README, START], ids=["README", "start"])
-def test_thirty_seconds_of_use(home: Home, page: str) -> None:
+def commands(page: str) -> list[str]:
+    """Return the lines of a page's bash, without comments."""
+    return [line.partition("  #")[0].rstrip() for line in "".join(snippets("bash", page)).splitlines()]
+
+
+def test_thirty_seconds_of_use(home: Home) -> None:
     recording = home.local()
-    script = "\n".join(snippets("bash", page))
+    script = "\n".join(commands(README))
     script = script.replace("55514", str(recording.port)).replace("file.log", str(recording.file))
     done = home.run("bash", "-euc", script)
     assert done.returncode == 0, done.stderr
     assert "hello from bash\nreclog probe " in recording.file.read_text()
     assert done.stdout.count("hello from bash") >= 2
     assert home.processes() == []
+    # And what the start shows is of that.
+    assert len(commands(START)) >= 5
+    assert set(commands(START)) <= set(commands(README))
 
 
 @pytest.mark.parametrize("script", snippets("bash", SENDERS + OPTIONS))
