@@ -32,3 +32,7 @@ def test_the_site_builds_and_needs_no_network(tmp_path: Path) -> None:
     with (tmp_path / "docs" / "index.md").open("a") as index:
         index.write("\n[away](senders.md#nowhere)\n")
     assert built(tmp_path).returncode != 0
+
+
+def test_each_page_is_in_the_menu_once() -> None:
+    assert sorted(NAV) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
