@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, List, Optional, Tuple
@@ -107,6 +108,21 @@ def test_a_line_is_of_the_moment_of_its_first_byte(
     assert [(line, who) for line, _, who in found] == [(line, "10.0.0.1") for line in wanted]
     late = [(ms or 0) - began - later for (_, ms, _), (_, later) in zip(found, lines)]
     assert all(-1 <= one <= 1 for one in late), late  # a float of seconds
+
+
+def test_few_small_reads_are_taken_for_one_moment(
+    bench: Bench, noting: Noting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count(1)
+    bench.serve()
+    senders = [bench.queue.comes(f"10.0.0.{number}") for number in range(2 * gathering.READS + 1)]
+    for said in (b"first\n", b"all in one turn\n"):
+        monkeypatch.setattr(gathering, "time", lambda: next(looks) / 1000)
+        for sender in senders:
+            sender.send(said)
+        bench.settle()
+    times = [ms for line, ms, _ in noting.lines if line == said]
+    assert [times.count(ms) for ms in dict.fromkeys(times)] == [gathering.READS, gathering.READS, 1]
 
 
 def test_what_closes_anothers_line_is_no_ones_line(bench: Bench, noting: Noting) -> None:
