@@ -8,9 +8,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-from time import time
-from typing import Callable
-
 #: Seconds of a rest.
 GATHER = 0.001
 #: Seconds that a turn is waited for below which it is thick, and how many of these make a rest pay: a turn
@@ -20,8 +17,6 @@ THICK_WITHIN, THICK_FOR = 0.0002, 16
 WORTH = 4
 #: Bytes of one read from which on nothing is gained: a sender of so much fills its queue, and waits.
 LARGE = 32 * 1024
-#: Small reads of one turn that are taken for one moment: they take 1 ms.
-READS = 16
 
 
 class Gathering:
@@ -56,13 +51,11 @@ class Gathering:
 
 
 class Turn:
-    """What the loop's turn has brought so far, and what time it is in it."""
+    """What the loop's turn has brought so far."""
 
-    __slots__ = ("_now", "began", "datagrams", "largest", "left", "lines", "ms", "others", "quick")
+    __slots__ = ("began", "datagrams", "largest", "lines", "others", "quick")
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        """`now` is the loop's clock."""
-        self._now = now
+    def __init__(self) -> None:
         self.begin(0)
 
     def begin(self, lines: int) -> None:
@@ -70,19 +63,10 @@ class Turn:
         self.lines = lines
         #: When its first read had come (seconds of the loop's clock); 0 before.
         self.began = 0.0
-        #: What time it is (milliseconds since 1970), and for how many reads more that is near enough.
-        self.ms = self.left = 0
         #: Bytes of the largest read; and of datagrams that were read at once, what each costs among them.
         self.largest = self.datagrams = 0
         #: Newcomers: as quick as they can, or (with no address) with what they have to say a moment behind.
         self.quick = self.others = 0
-
-    def look(self) -> int:
-        """Look at the clocks; return what time it is (milliseconds since 1970)."""
-        if not self.largest:
-            self.began = self._now()
-        self.ms, self.left = int(time() * 1000), READS
-        return self.ms
 
     def newcomer(self, host: str) -> None:
         """One came."""

@@ -14,6 +14,7 @@ Rules kept here:
 from __future__ import annotations
 
 import functools
+from time import time
 
 from ..records.journal import Journal
 from ..streams.stream import Stream
@@ -67,9 +68,8 @@ class Reading:
         self._settling = Settling(self._batch, self._unfinished, self._add, self._turn_away)
         self._stamps = Stamps(False)
         self._set_stamps(limits.stamp)
-        self._gathering = Gathering()
-        turn = self._this_turn = Turn(loop.now)
-        stamp = self._stamps.of
+        self._gathering, self._this_turn = Gathering(), Turn()
+        turn, stamp = self._this_turn, self._stamps.of
         self.datagrams = Datagrams(loop, store, self._valve, limits, stamp, self.roster, turn, self.note)
         self._yielding = Yielding(self._senders.values, loop.now)
         self._yield_timer = loop.timer(self._make_room)
@@ -185,8 +185,9 @@ class Reading:
             self._goodbye(sender, "closed")
             return None
         turn = self._this_turn
-        turn.left -= 1
-        ms = turn.ms if turn.left > 0 else turn.look()
+        if not turn.largest:
+            turn.began = self._loop.now()
+        ms = int(time() * 1000)  # of each read: it may have been said after the one before was read
         if count > turn.largest:
             turn.largest = count
         sender.heard_at = turn.began
@@ -211,7 +212,6 @@ class Reading:
             self._come_back(sender)
         if batch.queued >= self._flush_at:
             self._valve.flush()
-            turn.left = 0
         if twice and not self._valve.shut and self._read(sender) is None:
             return None
         return count
@@ -236,7 +236,7 @@ class Reading:
     def _hand_on(self, sender: Sender, last: bool) -> None:
         """Give the store what a sender has not finished, and may go on with unless it is the `last` of it."""
         if not sender.framing.settled:
-            self._settling.settle(sender, True, self._this_turn.look())
+            self._settling.settle(sender, True, int(time() * 1000))
         if sender.pending:
             text = sender.framing.part(sender.pending, last)
             if text is None:
@@ -244,7 +244,7 @@ class Reading:
                 return
             self._unfinished.give(sender)
             self.splits += 1
-            self._add(sender, text, self._this_turn.look())
+            self._add(sender, text, int(time() * 1000))
         if self._batch.queued >= self._flush_at:
             self._valve.flush()
 

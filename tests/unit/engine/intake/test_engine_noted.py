@@ -10,7 +10,7 @@ from typing import Any, List, Optional, Tuple
 import pytest
 from intake_bench import Bench, MemoryStore
 
-from reclog.engine.intake import datagrams, gathering
+from reclog.engine.intake import datagrams, reading
 from reclog.engine.intake.asking import AHEAD, EACH, Asking
 from reclog.engine.intake.batch import Batch
 from reclog.engine.intake.framing import FRAMINGS, LINES
@@ -61,7 +61,7 @@ class Noting(MemoryStore):
 @pytest.fixture
 def noting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Noting:
     store = bench.store = Noting()
-    for module in (datagrams, gathering):
+    for module in (datagrams, reading):
         monkeypatch.setattr(module, "time", bench.clock)
     return store
 
@@ -110,19 +110,16 @@ def test_a_line_is_of_the_moment_of_its_first_byte(
     assert all(-1 <= one <= 1 for one in late), late  # a float of seconds
 
 
-def test_few_small_reads_are_taken_for_one_moment(
-    bench: Bench, noting: Noting, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_read_has_its_own_time(bench: Bench, noting: Noting, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = itertools.count(1)
     bench.serve()
-    senders = [bench.queue.comes(f"10.0.0.{number}") for number in range(2 * gathering.READS + 1)]
-    for said in (b"first\n", b"all in one turn\n"):
-        monkeypatch.setattr(gathering, "time", lambda: next(looks) / 1000)
-        for sender in senders:
-            sender.send(said)
-        bench.settle()
-    times = [ms for line, ms, _ in noting.lines if line == said]
-    assert [times.count(ms) for ms in dict.fromkeys(times)] == [gathering.READS, gathering.READS, 1]
+    senders = [bench.queue.comes(f"10.0.0.{number}") for number in range(40)]
+    bench.settle()
+    monkeypatch.setattr(reading, "time", lambda: next(looks) / 1000)
+    for sender in senders:
+        sender.send(b"all in one turn\n")
+    bench.settle()
+    assert len({ms for _, ms, _ in noting.lines}) == 40  # none was read before it was said
 
 
 def test_what_closes_anothers_line_is_no_ones_line(bench: Bench, noting: Noting) -> None:
