@@ -77,6 +77,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "pieces_compressed": recording.count("pieces_compressed"),
                 "rotates_at": _known(recording, "rotates_at", float, int) if alive else None,
                 "rotates_at_bytes": _known(recording, "rotates_at_bytes", int) if alive else None,
+                "not_rotated": (recording.word("not_rotated") if alive else "") or None,
                 "bind": recording.bind or None,
                 "boot": comes_back(recording),
                 "events": str(recording.folder / names.EVENTS),
@@ -109,6 +110,11 @@ def hints(recordings: Sequence[Recording]) -> Iterator[str]:
             yield f"{name} is not readable, {recording.corrupt}: `{inv('kill')}` cleans it up."
         elif recording.is_alive() and recording.word("no_text"):
             yield f"{name} refused what it does not take: {recording.word('no_text')}."
+        elif recording.is_alive() and recording.word("not_rotated"):
+            yield (
+                f"{name} can't be cut ({recording.word('not_rotated')}): see that the folder of its file is "
+                "yours to write, and that there and in the state folder is room."
+            )
 
 
 def certificate_lines(recording: Recording) -> list[str]:

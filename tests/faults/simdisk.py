@@ -183,6 +183,8 @@ class SimDisk(Disk):
         self.reads = 0
         self.failed_reads = 0
         self.deaths = 0
+        #: Whether a file can have a second name.
+        self.links = True
         #: The next write takes only so many bytes (0: all).
         self.short = 0
         #: Called before bytes get into a file; gives a tag for each.
@@ -434,6 +436,8 @@ class SimDisk(Disk):
             raise _error(errno.ENOENT, path)
         if self.find(by) is not None:
             raise _error(errno.EEXIST, by)
+        if not self.links:
+            raise _error(errno.EPERM, by)
         death = self._before()
         self._folder_of(by).change(Naming(os.path.basename(by), inode))
         self._after(death)

@@ -163,12 +163,13 @@ def test_each_line_is_known() -> None:
         assert len(blocks.cache.data) > 1000  # several
 
 
-@pytest.mark.parametrize("rotate", [0, 450])
-def test_a_death_at_each_change_leaves_nothing_wrong(rotate: int) -> None:
+@pytest.mark.parametrize(("rotate", "links"), [(0, True), (450, True), (450, False)])
+def test_a_death_at_each_change_leaves_nothing_wrong(rotate: int, links: bool) -> None:
     nth = 0
     while True:
         nth += 1
         world = World(nth, rotate)
+        world.disk.links = links
         world.disk.die_at(nth, (BEFORE, WITHIN, AFTER)[nth % 3])
         with looping(world) as loop:
             try:

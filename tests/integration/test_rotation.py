@@ -121,11 +121,15 @@ def test_a_kill_at_each_point_loses_and_doubles_nothing_through_a_tremplin(
     rotation.check()
 
 
-def test_what_is_said_anew_is_so_from_then_on(home: Home) -> None:
+def test_what_is_said_anew_is_so_from_then_on(home: Home, points: Path) -> None:
     recording = home.local()
-    rotation = Rotation("recorder", recording, home.path)
+    rotation = Rotation("recorder", recording, points)
     rotation.say(3 * MIB // 2)
     wait_until(rotation.is_there)
+    (points / "new.before-create").write_text("fail ENOSPC")
+    assert home.inv(*recording.words, "--rotate", "1MiB").returncode == 0
+    wait_until(lambda: recording.status()["not_rotated"] == "No space left on device")
+    assert "can't be cut (No space left on device): see that" in " ".join(home.inv("status").stderr.split())
     done = home.inv(*recording.words, "--rotate", "1MiB", "--rotate", "1d")
     assert (done.returncode, "Changed: --rotate 1MiB --rotate 1d" in done.stdout) == (0, True), done.stderr
     wait_until(lambda: recording.status()["pieces"] == 1)

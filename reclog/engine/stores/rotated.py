@@ -61,7 +61,9 @@ class RotatedFile(RecordedFile):
         self._now = loop.now
         self._timer = loop.timer(self._look_at_clock)
         self._aside = Aside(loop)
-        self._synced = self._failing = False
+        self._synced = False
+        # Why it can't be cut; empty if it can.
+        self._failing = ""
 
     def open(self) -> int:
         """Open the file, once what a kill has interrupted is mended. Raises FileUnusable, FileTaken."""
@@ -110,6 +112,7 @@ class RotatedFile(RecordedFile):
             **self.kept.facts(),
             "rotates_at": self._plan.until or None,
             "rotates_at_bytes": self._rotating.bytes or None,
+            "not_rotated": self._failing,
         }
 
     def _takes(self) -> int:
@@ -166,7 +169,7 @@ class RotatedFile(RecordedFile):
             return
         try:
             self._cut(now)
-            self._failing = False
+            self._failing = ""
         except OSError as error:
             self._failed(error)
 
@@ -178,9 +181,10 @@ class RotatedFile(RecordedFile):
             self._failed(error)
 
     def _failed(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
         if not self._failing:
-            self._say("not rotated", reason=error.strerror or str(error))
-        self._failing = True
+            self._say("not rotated", reason=reason)
+        self._failing = reason
         self._synced = False
         self._least = NEVER
         self._timer.at(self._now() + AGAIN)

@@ -288,12 +288,14 @@ def test_what_fails_is_said_once_and_tried_again(recording: Recording, call: str
         recording.write(line(number))
     recording.passes(2 * AGAIN)
     assert recording.said.names == ["not rotated"]
+    assert recording.file.facts()["not_rotated"] == "No space left on device"
     assert recording.texts() == [b"".join(map(line, range(15)))]
     disk.call = ""
     recording.passes(2 * AGAIN)
     recording.write(b"more\n")
     assert recording.texts() == [b"".join(map(line, range(15))), b"more\n"]
     assert recording.said.names == ["not rotated", "rotated"]
+    assert recording.file.facts()["not_rotated"] == ""
     assert len(list(recording.path.parent.iterdir())) == 3
 
 
