@@ -30,8 +30,9 @@ RECLOG = (
     if (BIN / "reclog").exists()
     else [sys.executable, "-c", "from reclog.program import main; main()"]
 )
-TASKS = ["agent", "boot", "export", "history", "kill", "local", "publish", "status", "subscribe", "tail"]
-TASKS += ["test-connection", "view", "dev.bench", "dev.docs", "dev.faults", "dev.nats"]
+TASKS = ["agent", "boot", "completion", "export", "history", "kill", "local", "publish", "status"]
+TASKS += ["subscribe", "tail", "test-connection", "view"]
+TASKS += ["dev.bench", "dev.docs", "dev.faults", "dev.install", "dev.nats"]
 
 
 def reclog_program(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
@@ -76,9 +77,9 @@ def test_completion(home: Home) -> None:
     tasks = home.inv("--complete", "--", "inv", "").stdout.split()
     assert tasks == TASKS
     flags = set(home.inv("--complete", "--", "inv", "local", "--").stdout.split())
-    # What was said, and from where, is no option; two have other names, as `from` is a word of Python's.
+    # What was said, and from where, is no option; some are called otherwise: `from` and `as` are Python's.
     settings = set(dataclasses.asdict(resolve_local({}, {}))) - {"said", "dial_in"}
-    options = {{"dial": "from", "names": "name"}.get(name, name) for name in settings}
+    options = {{"called": "as", "dial": "from", "names": "name"}.get(name, name) for name in settings}
     assert {f"--{option.replace('_', '-')}" for option in options} <= flags
     assert not [flag for flag in flags if re.fullmatch(r"-\w", flag)]  # --host must not become -h
 
@@ -225,7 +226,7 @@ def test_the_table(home: Home) -> None:
     assert (name, state, file) == (f"local-{running.port}", "recording", str(running.file))
     assert (port, listener, senders) == (str(running.port), "builtin", "0")
     assert re.fullmatch(r"\d+ s ago", heard)
-    assert counts[1:] == ["-", "-", "1", "14 B", "the last line"]  # neither lag nor gaps
+    assert counts[1:] == ["-", "-", "1", "14 B", "-", "the last line"]  # neither lag nor gaps, nor at boot
 
 
 def test_status_of_a_dead_recorder(home: Home, listener: str) -> None:
