@@ -267,9 +267,9 @@ BUGS = [
     SeededBug(
         *("who said it a byte beside", "wrong sender", story(stories.who_said_it_is_known_after_kills)),
         *(
-            "Spooled._take",
-            "self._told.append((begin, end, notes))",
-            "self._told.append((begin + 1, end + 1, notes))",
+            "Spooled.told",
+            "self._begin, self._told = (begin, notes)",
+            "self._begin, self._told = (begin + 1, notes)",
         ),
     ),
     SeededBug(
@@ -278,7 +278,7 @@ BUGS = [
             "unknown",
             story(stories.who_said_it_is_known_after_kills),
         ),
-        *("Landing._is_there", "self._index.tell(begin + there, position, notes(decided, begin))", "pass"),
+        *("Landing._is_there", "self._index.tell(begin + there, position, notes_of(decided, begin))", "pass"),
     ),
     SeededBug(
         *("index behind the checkpoint", "unknown", story(stories.who_said_it_is_known_after_kills)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import nats
@@ -13,6 +14,12 @@ from nats.js import api
 from reclog.stream.message import Message, decode
 
 T = TypeVar("T")
+
+
+def run(doing: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: in this one a browser's loop may run."""
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(asyncio.run, doing).result()
 
 
 def with_stream(servers: list[str], do: Callable[[Any], Awaitable[T]]) -> T:
@@ -25,7 +32,7 @@ def with_stream(servers: list[str], do: Callable[[Any], Awaitable[T]]) -> T:
         finally:
             await client.close()
 
-    return asyncio.run(doing())
+    return run(doing())
 
 
 def held(servers: list[str], subject: str = "reclog.>", stream: str = "reclog") -> list[tuple[int, Any]]:

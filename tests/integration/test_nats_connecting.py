@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import subprocess
 import threading
@@ -14,6 +13,7 @@ import nats_servers
 import nkeys
 import pytest
 from bench import free_port
+from streams import run
 
 from reclog.stream.account import Account
 from reclog.stream.connecting import NotConnected, Refused, connected
@@ -41,19 +41,19 @@ async def streams(account: Account) -> int:
 
 def why_not(account: Account) -> str:
     with pytest.raises((NotConnected, Refused)) as told:
-        asyncio.run(streams(account))
+        run(streams(account))
     return str(told.value)
 
 
 def test_who_may_is_let_in_and_who_may_not_is_told(tmp_path: Path) -> None:
     with nats_servers.one(tmp_path, USERS) as server:
         login, nkey = kept(tmp_path / "login", "me:secret\n"), kept(tmp_path / "nkey", SEED)
-        assert asyncio.run(streams(Account([server.url], login=login))) == 0
-        assert asyncio.run(streams(Account([server.url], nkey=nkey))) == 0
+        assert run(streams(Account([server.url], login=login))) == 0
+        assert run(streams(Account([server.url], nkey=nkey))) == 0
         for other in (Account([server.url]), Account([server.url], login=kept(tmp_path / "no", "me:wrong"))):
             assert "does not let us in" in why_not(other)
         assert why_not(Account([server.url], nkey=kept(tmp_path / "none", "no seed")))
-        asyncio.run(forbidden(Account([server.url], login=login)))
+        run(forbidden(Account([server.url], login=login)))
     assert "nobody listens there" in why_not(Account([server.url]))
 
 
@@ -78,7 +78,7 @@ def test_a_lost_connection_is_noticed_at_once_and_another_server_known(tmp_path:
         return time.monotonic() - began
 
     with nats_servers.three(tmp_path) as servers:
-        assert asyncio.run(cut(servers)) < 3.0
+        assert run(cut(servers)) < 3.0
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_tls_is_checked(tmp_path: Path, certificate: tuple[str, str]) -> None:
     more = f'tls {{ cert_file: "{pem}", key_file: "{key}", ca_file: "{pem}", verify: true }}'
     with nats_servers.one(tmp_path, more) as server:
         url = server.url.replace("nats:", "tls:")
-        assert asyncio.run(streams(Account([url], ca=pem, cert=pem, key=key))) == 0
+        assert run(streams(Account([url], ca=pem, cert=pem, key=key))) == 0
         assert "not trusted" in why_not(Account([url], cert=pem, key=key))
 
 

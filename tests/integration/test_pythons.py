@@ -18,6 +18,7 @@ from bench import HISTORY, ROOT, Home, free_port, wait_until
 
 from reclog.engine.records.jsonfile import write_json
 from reclog.engine.records.names import MARK
+from reclog.engine.stores.pieces import PIECES
 from reclog.engine.system.detach import detached
 from reclog.recordings.launch import daemon_command
 from reclog.recordings.settings import resolve_local
@@ -95,7 +96,7 @@ def test_a_recording_under(home: Home, python: str, listener: str) -> None:
         daemon.kill()
         daemon.wait()
     assert sorted(file.read_bytes().splitlines(keepends=True)) == sorted([*lines, b"half a line, its end\n"])
-    assert {path.name for path in folder.iterdir()} == HISTORY
+    assert {path.name for path in folder.iterdir()} == HISTORY - {PIECES}
     assert output.read_text() == ""
 
 
