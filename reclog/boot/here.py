@@ -6,6 +6,7 @@ Rules kept here:
 - A recording comes back while its unit is enabled and its folder holds `boot.json`: either can be taken away
   alone, and nothing starts. Without systemd the unit is a line of the user's crontab, theirs to add: it
   counts once it is there.
+- A unit is the recording's whose folder is in it: another state folder's, of the same name, is not touched.
 """
 
 from __future__ import annotations
@@ -35,9 +36,8 @@ def comes_back(recording: Recording) -> bool:
     """Tell whether a recording is known to start at boot."""
     if not (recording.folder / BOOT).exists():
         return False
-    return systemd.is_enabled(unit_name(recording.name)) or (
-        not systemd.is_here() and crontab.has(recording.name)
-    )
+    name = _unit_of(recording)
+    return bool(name and systemd.is_enabled(name)) or (not systemd.is_here() and crontab.has(recording.name))
 
 
 def have(recording: Recording) -> str:
@@ -63,7 +63,7 @@ def have(recording: Recording) -> str:
 
 def off(recording: Recording) -> None:
     """Have a recording start at boot no more; what runs goes on. Raises BootError."""
-    _take_away(unit_name(recording.name), recording.folder)
+    _take_away(_unit_of(recording), recording.folder)
 
 
 def sweep(registry: Registry) -> None:
@@ -85,14 +85,13 @@ def hold(recordings: Sequence[Recording]) -> list[str]:
 
     Return a sentence for each that is then.
     """
-    by_unit = {unit_name(one.name): one for one in recordings}
-    there = [name for name in by_unit if os.path.exists(systemd.path(name))]
-    if there:
+    by_unit = {name: one for one in recordings if (name := _unit_of(one))}
+    if by_unit:
         with contextlib.suppress(systemd.SystemdError):  # without it there is nothing that starts them
-            systemd.stop(there)
-    for name in there:
-        if not comes_back(by_unit[name]):
-            off(by_unit[name])
+            systemd.stop([*by_unit])
+    for one in by_unit.values():
+        if not comes_back(one):
+            off(one)
     return [
         f"{one.name} starts again at boot: `{inv('boot', one.name, '--off')}` ends that."
         for one in filter(comes_back, recordings)
@@ -101,11 +100,11 @@ def hold(recordings: Sequence[Recording]) -> list[str]:
 
 def gone(recording: Recording) -> bool:
     """Have a recording that is gone start no more; tell whether it would have. Raises BootError."""
-    name, would = unit_name(recording.name), comes_back(recording)
-    if os.path.exists(systemd.path(name)):
+    name, would = _unit_of(recording), comes_back(recording)
+    if name:
         with contextlib.suppress(systemd.SystemdError):
             systemd.stop([name])
-    if would or os.path.exists(systemd.path(name)):
+    if would or name:
         off(recording)
     return would
 
@@ -170,11 +169,18 @@ def _take_away(name: str, folder: Path) -> None:
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             (folder / BOOT).unlink()
-        systemd.remove(name)
+        if name:
+            systemd.remove(name)
     except OSError as error:
         raise BootError(
             f"{error.filename} can't be removed ({error.strerror}): remove it by hand."
         ) from error
+
+
+def _unit_of(recording: Recording) -> str:
+    """Return the name of a recording's unit; empty if it has none, or another state folder has that name."""
+    name = unit_name(recording.name)
+    return name if _folder_in(systemd.text(name)) == str(recording.folder) else ""
 
 
 def _folder_in(text: str) -> str:

@@ -157,9 +157,15 @@ def test_another_state_folders_unit_stays(
     here.have(recording(registry, tmp_path))
     other = Registry(tmp_path / "other")
     with pytest.raises(BootError, match="another state folder's"):
-        here.have(recording(other, tmp_path))
+        here.have(namesake := recording(other, tmp_path))
+    (namesake.folder / "boot.json").write_text("{}")
+    del asked[:]
+    assert (here.comes_back(namesake), here.hold([namesake]), here.gone(namesake)) == (False, [], False)
+    here.off(namesake)
     here.sweep(other)
+    assert not asked
     assert systemd.ours() == ["reclog-local-1.service"]
+    assert systemd.is_enabled("reclog-local-1.service")
 
 
 def test_a_kill_stops_the_unit_and_takes_away_what_does_not_come_back(
