@@ -57,9 +57,9 @@ def publish(
     inv publish --to nats://host:4222
 
     Starts a publisher in the background, behind the recordings and never in their
-    way, and returns once it has the stream: of all that run, or of those that
-    are named. A line is in there once, whatever is
-    killed; `status` says how far it is, `kill` brings what is left and stops it.
+    way, and returns once it has the stream: of all that run, or of those that are
+    named. A line is in there once, whatever is killed; `status` says how far it
+    is, `kill` brings what is left and stops it.
     A login can be in RECLOG_NATS_LOGIN, too. docs/publish.md says more.
     """
     if importlib.util.find_spec("nats") is None:
