@@ -66,8 +66,7 @@ DEFAULTS: dict[str, Any] = {
     "port_local": None,
     "spool_max": "1GiB",
     "take_over": False,
-    # Whether the relay starts with its host: left as it is where nothing is said.
-    "boot": False,
+    "boot": False,  # the relay's with its host, left as it is where nothing is said
 }
 #: Those that are not called as their options are, which are words of Python's, or of a recording.
 OPTIONS = {"called": "as", "dial": "from", "names": "name"}
