@@ -26,6 +26,8 @@ COMMANDS = (
     *("local", "tremplin", "kill", "test-connection", "status", "tail", "view", "export", "history", "agent"),
     *("boot", "publish", "subscribe", "completion"),
 )
+#: How developers' commands begin, and publishers' names, which are words of the same commands.
+_TAKEN = ("dev.", "publish-")
 #: What may be asked for: a kind of listener, or the best that can do it.
 LISTENERS = ("auto", *KINDS)
 
@@ -44,8 +46,8 @@ def port_number(word: Any, option: str = "--port") -> int:
 def called(word: Any) -> str:
     """Return what a recording is to be called; empty if `word` is. Raises UsageError."""
     text = str(word)
-    if text in COMMANDS:
-        raise UsageError(f"--as {text} is the name of a command: give another one.")
+    if text in COMMANDS or text.startswith(_TAKEN):
+        raise UsageError(f"--as {_said(text)} is the name of a command, or a publisher's: give another one.")
     # A folder of the registry, which hides none; never an option, nor a word with a meaning to a shell.
     if text and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", text):
         raise UsageError(

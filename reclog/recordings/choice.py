@@ -61,7 +61,9 @@ def named(recordings: Sequence[Recording], name: str) -> Recording:
         if recording.name == name:
             return recording
     known = ", ".join(recording.name for recording in recordings[:10]) or "nothing"
-    raise NoSuchRecordingError(f"{name!r} is no recording: there is {known}; `{inv('history')}` tells all.")
+    raise NoSuchRecordingError(
+        f"{name[:100]!r} is no recording: there is {known}; `{inv('history')}` tells all."
+    )
 
 
 def keeps_from(recording: Recording, path: str) -> bool:

@@ -41,7 +41,11 @@ def test_a_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a" * 41, ".a", "-a", "_", "a/b", "..", "a b", "a\n", "\u00e9", "$(x)", "kill", "{host}", ["a"]]
+    "name",
+    [
+        *("a" * 41, ".a", "-a", "_", "a/b", "..", "a b", "a\n", "\u00e9", "$(x)", "{host}", ["a"]),
+        *("kill", "dev.nats", "publish-n1"),
+    ],
 )
 def test_what_can_be_no_name(name: Any) -> None:
     with pytest.raises(UsageError, match=r"^--as .*: give a"):
