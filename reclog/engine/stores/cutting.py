@@ -18,8 +18,11 @@ from typing import Callable
 
 from ..system.disk import Disk
 from .index.files import set_aside
-from .opening import lock, open_recorded
+from .opening import lock
 from .pieces import NO_LINKS, Journal, Piece, beside, index_folder, is_made, is_there
+
+#: Behind the name of a piece, while there is none: the file that goes on.
+NEW = ".new"
 
 
 class Cutting:
@@ -31,15 +34,17 @@ class Cutting:
         self._disk = disk
 
     def next(self, path: str, size: int, inode: int, now: float) -> Piece:
-        """Return the piece that the file is to be: its name sorts behind the others', and is nobody's."""
+        """Return the piece that the file is to be: its name sorts behind the others', and is nobody's.
+
+        Raises OSError where that can't be told.
+        """
         listed = self._journal.listed
         root, ending = os.path.splitext(os.path.basename(path))
         ended = max(int(now * 1000), listed.pieces[-1].ended + 1 if listed.pieces else 0)
         while True:
             moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(ended // 1000))
             piece = Piece(f"{root}.{moment}.{ended % 1000:03}Z{ending}", listed.base, size, ended, inode)
-            place = beside(path, piece)
-            if not is_there(place, self._disk) and not is_there(f"{place}.gz", self._disk):
+            if not any(self._is_taken(f"{beside(path, piece)}{behind}") for behind in ("", ".gz", NEW)):
                 return piece
             ended += 1
 
@@ -49,8 +54,8 @@ class Cutting:
         `leaving` has what the file holds on disk. Raises OSError; what there is then is for `mend`.
         """
         disk, place = self._disk, beside(path, piece)
-        new = f"{place}.new"
-        fd = open_recorded(disk, new)
+        new = f"{place}{NEW}"
+        fd = disk.open(new, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
         try:
             disk.be_like(fd, old)
             lock(disk, fd)
@@ -80,7 +85,7 @@ class Cutting:
         if listed.pending is None:
             return False
         place = beside(listed.file, listed.pending)
-        self._remove(f"{place}.new")
+        self._remove(f"{place}{NEW}")
         if is_made(listed, self._disk):
             self.set_index_aside(listed.pending)
             return True
@@ -100,6 +105,14 @@ class Cutting:
             pass  # then it is unknown who said it
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _is_taken(self, path: str) -> bool:
+        # Not `is_there`: where nothing can be told, as of a name that is too long, no other does better.
+        try:
+            self._disk.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _remove(self, path: str) -> None:
         try:

@@ -323,3 +323,20 @@ def test_what_was_cut_is_synced_beside_the_loop(tmp_path: Path, loop: Loop, turn
     assert b"".join(recording.texts()) == b"".join(map(line, range(12))) + b"more\n"
     recording.write(line(1) * 10)
     recording.file.close()  # while a sync is under way
+
+
+def test_a_name_that_no_piece_can_have_is_said(recording: Recording) -> None:
+    recording.path = recording.path.with_name("n" * 240)
+    recording.open()
+    recording.write(line(1) * 20)
+    assert recording.file.facts()["not_rotated"] == "File name too long"
+    assert recording.texts() == [line(1) * 20]
+
+
+def test_what_is_in_the_way_of_the_new_file_is_nobodys_to_take(recording: Recording) -> None:
+    theirs = recording.path.with_name("file.20261126T041500.123Z.log.new")
+    theirs.write_bytes(b"of somebody")
+    recording.open()
+    recording.write(line(1) * 10)
+    assert recording.texts() == [line(1) * 10, b""]
+    assert theirs.read_bytes() == b"of somebody"
