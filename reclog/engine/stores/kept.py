@@ -25,7 +25,7 @@ from ..system.aside import Aside, AtOnce
 from ..system.disk import DISK, Disk
 from ..system.kernel import LINUX
 from ..system.loop import Loop
-from .packing import compress, disk_size, mend, remove
+from .packing import bytes_on_disk, compress, mend, remove
 from .pieces import Journal, Piece
 from .retention import Keeping
 
@@ -132,7 +132,9 @@ class Kept:
 
     def _size(self, piece: Piece) -> int:
         if piece.begin not in self._sizes:
-            self._sizes[piece.begin] = disk_size(self._journal.listed.file, self._folder, piece, self._disk)
+            self._sizes[piece.begin] = bytes_on_disk(
+                self._journal.listed.file, self._folder, piece, self._disk
+            )
         return self._sizes[piece.begin]
 
     def _let_go(self, over: list[Piece]) -> None:

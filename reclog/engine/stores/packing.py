@@ -86,7 +86,7 @@ def remove(file: str, folder: str, piece: Piece, disk: Disk = DISK) -> bool:
     return there
 
 
-def disk_size(file: str, folder: str, piece: Piece, disk: Disk = DISK) -> int:
+def bytes_on_disk(file: str, folder: str, piece: Piece, disk: Disk = DISK) -> int:
     """Return the bytes that a piece takes on disk, plain or compressed, with its index."""
     plain, index = beside(file, piece), index_folder(folder, piece)
     there = plain, plain + PACKED, *(index_path(index, name) for name in NAMES)

@@ -12,7 +12,7 @@ import pytest
 from scripted import Said
 
 from reclog.engine.stores.kept import LOOK_EVERY, Kept
-from reclog.engine.stores.packing import compress, disk_size
+from reclog.engine.stores.packing import bytes_on_disk, compress
 from reclog.engine.stores.pieces import Journal, Piece, index_folder, path_of, read
 from reclog.engine.stores.retention import Keeping
 from reclog.engine.system.aside import AtOnce
@@ -291,4 +291,4 @@ def test_a_compression_is_given_up_and_leaves_nothing(recording: Recording) -> N
     with pytest.raises(InterruptedError):
         compress(str(recording.file), piece, DISK, lambda: True)
     assert recording.there() == ["file.0.log"]
-    assert disk_size(str(recording.file), str(recording.folder), piece) == SIZE + 100
+    assert bytes_on_disk(str(recording.file), str(recording.folder), piece) == SIZE + 100
