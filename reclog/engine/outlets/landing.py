@@ -241,12 +241,13 @@ class Landing:
             return
         self.spool, self.offset, self.settled = saved.spool, saved.offset, saved.offset
         self.anchored = True
-        path = saved.find(self.file.path, self._disk)
+        own = os.path.realpath(self.file.path)  # what is renamed, or cut, is beside that
+        path = saved.find(own, self._disk)
         if not path:
             self._say("file changed", how="truncated or replaced while nobody recorded", offset=saved.offset)
             return
         goes_on = self.file.goes_on_from(path)
-        same = path == self.file.path or goes_on
+        same = path == own or goes_on
         if not same:
             self._say("file changed", how="renamed while nobody recorded", now=path)
         fd = self._compared_fd = self._disk.open(path, os.O_RDONLY)
