@@ -118,6 +118,7 @@ class RecordedFile(PausingStore):
     def go_on(self, who: Hashable) -> None:
         """Take the half line at the file's end for one of `who`."""
         self.batch.open_by = who
+        self._goes_on = who
 
     def is_open_by(self, who: Hashable) -> bool:
         """Tell whether the file, once all taken in is written, ends in a half line of `who`."""
@@ -210,7 +211,4 @@ class RecordedFile(PausingStore):
 
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""
-        self.batch.restart(self._regular and self._ends_inside_line())
-
-    def _ends_inside_line(self) -> bool:
-        return ends_inside_line(self._disk, self._fd, self._size)
+        self.batch.restart(self._regular and ends_inside_line(self._disk, self._fd, self._size))

@@ -72,6 +72,8 @@ class RotatedFile(RecordedFile):
         except OSError:
             pass  # before the next piece it is tried again
         fd = super().open()
+        if self._regular and not self._size:
+            self.batch.restart(self.journal.listed.inside)  # the last piece's end tells
         self.kept.keep(self._rotating.keeping)
         return fd
 
@@ -130,10 +132,6 @@ class RotatedFile(RecordedFile):
     def _take_up(self, fd: int) -> None:
         super()._take_up(fd)
         self._plan_anew()
-
-    def _ends_inside_line(self) -> bool:
-        # Where there is nothing yet, the last piece's end tells.
-        return self.journal.listed.inside if not self._size else super()._ends_inside_line()
 
     def _plan_anew(self) -> None:
         now, written = self._clock(), self._disk.fstat(self._fd).st_mtime
@@ -226,7 +224,7 @@ class RotatedFile(RecordedFile):
 
     def _mend(self) -> None:
         if self._cutting.mend():
-            self.touch()
+            self.touch(self.batch.open_by)
 
     def _tell(self) -> None:
         super()._tell()

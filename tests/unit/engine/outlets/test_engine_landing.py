@@ -23,16 +23,24 @@ class Killed(BaseException):
 
 
 class Dies(Disk):
-    """A disk on which the process is killed right before a file gets that name once more."""
+    """A disk on which the process is killed as it comes to a file the next time but `number`."""
 
-    def __init__(self, by: str, number: int = 1) -> None:
-        self._by, self._left = by, number
+    def __init__(self, ending: str, number: int) -> None:
+        self._ending, self._left = ending, number
 
-    def replace(self, path: str, by: str) -> None:
-        if by.endswith(self._by):
+    def _reach(self, path: str) -> None:
+        if path.endswith(self._ending):
             self._left -= 1
             if self._left < 0:
                 raise Killed
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        if flags & os.O_APPEND:
+            self._reach(path)
+        return super().open(path, flags, mode)
+
+    def replace(self, path: str, by: str) -> None:
+        self._reach(by)
         super().replace(path, by)
 
 
@@ -101,7 +109,7 @@ def collected(
 
 @pytest.mark.parametrize("stream", [b"0123456789abcde\n" * 10, b"half" * 60])
 def test_killed_before_the_checkpoint_of_the_file_behind_a_cut(collected: Collected, stream: bytes) -> None:
-    landing = collected.begun(Dies("checkpoint.json"))
+    landing = collected.begun(Dies("checkpoint.json", 1))
     with pytest.raises(Killed):
         landing.take(0, stream)
         landing.flush()
@@ -110,3 +118,17 @@ def test_killed_before_the_checkpoint_of_the_file_behind_a_cut(collected: Collec
     landing = collected.again(stream + b"more\n")
     assert collected.texts() == [stream, b"more\n"]
     assert "file changed" not in collected.said.names
+
+
+def test_killed_twice_before_a_piece_is_noted_inside_a_line(collected: Collected) -> None:
+    stream = b"half" * 60
+    landing = collected.begun(Dies("journal", 2))
+    with pytest.raises(Killed):
+        landing.take(0, stream)
+        landing.flush()
+    collected.killed()
+    with pytest.raises(Killed):
+        collected.again(stream + b" goes", Dies("journal", 0))
+    collected.killed()
+    collected.again(stream + b" goes on\n")
+    assert collected.texts() == [stream, b" goes on\n"]

@@ -179,6 +179,20 @@ def test_a_line_that_was_cut_is_closed_for_another_sender(recording: Recording) 
     assert recording.texts() == [b"half" * 50, b"\nother\n"]
 
 
+def test_a_line_that_was_cut_is_closed_by_who_begins_again_and_once(recording: Recording) -> None:
+    recording.open()
+    recording.write(b"half" * 50)
+    recording.file.close()
+    recording.open()
+    recording.write(b"a\n")
+    recording.path.rename(f"{recording.path}.1")
+    recording.write(b"b\n")
+    os.truncate(recording.path, 0)
+    recording.write(b"c\n")
+    assert recording.texts() == [b"half" * 50, b"c\n"]
+    assert Path(f"{recording.path}.1").read_bytes() == b"\na\n"
+
+
 @pytest.mark.parametrize("disk", [DISK, NoLinks()])
 def test_the_index_goes_with_its_piece(recording: Recording, disk: Disk) -> None:
     recording.open(disk=disk)
