@@ -118,8 +118,9 @@ def read(folder: str, disk: Disk = DISK) -> Listed:
     file, base, held, inside, before = "", 0, 0, False, False
     for told in _lines(journal_of(folder), disk):
         if "piece" in told:
-            piece, file = _piece(told["piece"]), told.get("file")
-            pending = piece if piece and isinstance(file, str) and piece.begin >= base else None
+            piece, named = _piece(told["piece"]), told.get("file")
+            pending = piece if piece and _is_path(named) and piece.begin >= base else None
+            file = named if pending else file
             before, inside = inside, told.get("inside") is True
         elif pending and told.get("made") == pending.begin:
             found.append(pending)
@@ -130,7 +131,7 @@ def read(folder: str, disk: Disk = DISK) -> Listed:
             held = max(held, told["held"])
             base = max(base, held)
     gone = [piece for piece in found if piece.end <= held]
-    return Listed(found[len(gone) :], pending, file or "", base, held, gone, inside)
+    return Listed(found[len(gone) :], pending, file, base, held, gone, inside)
 
 
 def is_made(listed: Listed, disk: Disk = DISK) -> bool:
@@ -268,9 +269,16 @@ def _piece(told: Any) -> Optional[Piece]:
     if not isinstance(told, list) or len(told) != len(Piece._fields):
         return None
     name, *numbers = told
-    if not isinstance(name, str) or not name or "/" in name or "\0" in name or name in (".", ".."):
+    if not _is_path(name) or "/" in name or name in ("", ".", ".."):
         return None
     return Piece(name, *numbers) if all(map(_is_offset, numbers)) else None
+
+
+def _is_path(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_offset(value: Any) -> bool:

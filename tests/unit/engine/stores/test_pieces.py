@@ -112,6 +112,8 @@ def test_a_piece_is_where_it_is_whole(file: Path) -> None:
         b'{"piece": ["x", -1, 1, 2, 3], "file": "/f"}',
         b'{"piece": ["x", 0, 1, 2, true], "file": "/f"}',
         b'{"piece": ["x", 0, 1, 2, 3], "file": ["/f"]}\n{"made": 0}',
+        b'{"piece": ["x", 10, 1, 2, 3], "file": "/f\\u0000"}\n{"made": 10}',
+        b'{"piece": ["\\ud800", 10, 1, 2, 3], "file": "/f"}\n{"made": 10}',
         b'{"held": "all"}',
         b'{"made": 0}',
         b'{"piece": ["x", 0, 1',
@@ -126,6 +128,7 @@ def test_what_makes_no_sense_is_passed_over(file: Path, line: bytes) -> None:
         written.write(line)
     assert pieces.pieces(folder) == [one]
     journal = Journal(folder)
+    assert journal.listed.file == str(file)
     two = cut(journal, file, 2)
     journal.made()
     assert pieces.pieces(folder) == [one, two]
