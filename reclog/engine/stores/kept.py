@@ -140,32 +140,41 @@ class Kept:
     def _let_go(self, over: list[Piece]) -> None:
         going = [*self._going, *over]
         self._note(over)
-        file, removed, there = self._journal.listed.file, 0, []
+        file = self._journal.listed.file
+        there: list[Piece] = []
+        left: list[Piece] = []
 
         def work() -> None:
-            nonlocal removed
+            failed: OSError | None = None
             for piece in going:
-                if remove(file, self._folder, piece, self._disk):
-                    there.append(piece)
-                removed += 1
+                try:
+                    if remove(file, self._folder, piece, self._disk):
+                        there.append(piece)
+                except OSError as error:  # the others go all the same
+                    left.append(piece)
+                    failed = failed or error
+            if failed is not None:
+                raise failed
 
         def done(error: OSError | None) -> None:
             for piece in there:
                 self._removed += 1
                 self._say("piece removed", piece=piece.name, begin=piece.begin, bytes=piece.size)
-            for piece in going[:removed]:
+            for piece in going:
                 self._sizes.pop(piece.begin, None)
                 self._done.discard(piece.begin)
-            self._going = going[removed:]
-            self._after(error or self._note(over), "pieces not removed")
+            self._going = left
+            self._after(error or self._note(over, True), "pieces not removed")
 
         self._start(work, done)
 
-    def _note(self, over: list[Piece]) -> OSError | None:
-        """Have it noted that those are let go of, unless it is; return what goes wrong."""
+    def _note(self, over: list[Piece], removed: bool = False) -> OSError | None:
+        """Have it noted that those are let go of, unless it is, or all `removed`; return what goes wrong."""
         try:
             if over and over[-1].end > self._journal.listed.held:
                 self._journal.hold_from(over[-1].end)
+            if removed:
+                self._journal.removed()
         except OSError as error:
             return error
         return None

@@ -115,7 +115,7 @@ def read(folder: str, disk: Disk = DISK) -> Listed:
     """Return what the journal of a recording says."""
     found: List[Piece] = []
     pending: Optional[Piece] = None
-    file, base, held, inside, before = "", 0, 0, False, False
+    file, base, held, removed, inside, before = "", 0, 0, 0, False, False
     for told in _lines(journal_of(folder), disk):
         if "piece" in told:
             piece, named = _piece(told["piece"]), told.get("file")
@@ -130,8 +130,11 @@ def read(folder: str, disk: Disk = DISK) -> Listed:
         elif _is_offset(told.get("held")):
             held = max(held, told["held"])
             base = max(base, held)
-    gone = [piece for piece in found if piece.end <= held]
-    return Listed(found[len(gone) :], pending, file, base, held, gone, inside)
+        elif _is_offset(told.get("removed")):
+            removed = max(removed, told["removed"])
+    left = [piece for piece in found if piece.end > held]
+    gone = [piece for piece in found if removed < piece.end <= held]
+    return Listed(left, pending, file, base, held, gone, inside)
 
 
 def is_made(listed: Listed, disk: Disk = DISK) -> bool:
@@ -200,6 +203,12 @@ class Journal:
         base = max(listed.base, offset)
         self.listed = listed._replace(pieces=pieces, held=offset, base=base, gone=gone)
 
+    def removed(self) -> None:
+        """Take note that nothing is there any more of what was let go of."""
+        if self.listed.gone:
+            self._add({"removed": self.listed.held}, sync=False)
+            self.listed = self.listed._replace(gone=[])
+
     # -- inside ---------------------------------------------------------------------------------
 
     def _add(self, told: Any, sync: bool = True) -> None:
@@ -210,9 +219,9 @@ class Journal:
             fd = disk.open(path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:
             disk.makedirs(os.path.dirname(path))
-            fd = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-            disk.sync(os.path.dirname(path))
+            self._write_anew()  # it has what we know: somebody may have removed it
             disk.sync(self._folder)
+            fd = disk.open(path, os.O_RDWR | os.O_APPEND)
         try:
             # A newline first: a line that a kill, or a full disk, has cut must not take this one along.
             disk.write_all(fd, b"\n" + json.dumps(told).encode("ascii") + b"\n")

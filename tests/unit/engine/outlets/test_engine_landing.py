@@ -110,8 +110,8 @@ def collected(
 @pytest.mark.parametrize("stream", [b"0123456789abcde\n" * 10, b"half" * 60])
 def test_killed_before_the_checkpoint_of_the_file_behind_a_cut(collected: Collected, stream: bytes) -> None:
     landing = collected.begun(Dies("checkpoint.json", 1))
+    landing.take(0, stream)
     with pytest.raises(Killed):
-        landing.take(0, stream)
         landing.flush()
     assert [len(text) for text in collected.texts()] == [len(stream), 0]
     collected.killed()
@@ -122,9 +122,9 @@ def test_killed_before_the_checkpoint_of_the_file_behind_a_cut(collected: Collec
 
 def test_killed_twice_before_a_piece_is_noted_inside_a_line(collected: Collected) -> None:
     stream = b"half" * 60
-    landing = collected.begun(Dies("journal", 2))
+    landing = collected.begun(Dies("journal", 3))
+    landing.take(0, stream)
     with pytest.raises(Killed):
-        landing.take(0, stream)
         landing.flush()
     collected.killed()
     with pytest.raises(Killed):

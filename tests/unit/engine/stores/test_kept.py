@@ -256,6 +256,29 @@ def test_on_a_full_disk_what_is_too_much_goes_although_nothing_can_be_noted(reco
     assert [piece.name for piece in read(str(recording.folder)).pieces] == ["file.2.log"]
 
 
+def test_what_is_removed_is_not_looked_for_at_the_next_start(recording: Recording) -> None:
+    for _ in range(3):
+        recording.add()
+    recording.kept(Keeping(pieces=1))
+    recording.restarted()
+    assert recording.journal.listed.gone == []
+    assert [piece.name for piece in recording.journal.listed.pieces] == ["file.2.log"]
+
+
+def test_one_that_can_not_be_removed_holds_up_no_other(recording: Recording) -> None:
+    for _ in range(4):
+        recording.add()
+    disk = Fails("unlink", 1, lambda: OSError(errno.EPERM, os.strerror(errno.EPERM)))
+    recording.kept(Keeping(pieces=1), disk)
+    assert recording.there() == ["file.0.log", "file.3.log"]
+    assert [event["reason"] for event in recording.events("pieces not removed")] == [
+        "Operation not permitted"
+    ]
+    recording.restarted()
+    recording.kept(Keeping(pieces=1))
+    assert recording.there() == ["file.3.log"]
+
+
 def test_on_a_full_disk_nothing_is_compressed_until_there_is_room(recording: Recording) -> None:
     recording.add()
     disk = Fails("write", 1, full)

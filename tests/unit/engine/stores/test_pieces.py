@@ -90,6 +90,19 @@ def test_a_journal_stays_short(file: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(Path(pieces.journal_of(folder)).read_bytes().split()) < 300
 
 
+def test_a_journal_that_somebody_removes_is_written_again(file: Path) -> None:
+    folder = str(file.parent / "folder")
+    journal = Journal(folder)
+    found = []
+    for number in range(3):
+        found.append(cut(journal, file, number))
+        if number == 1:
+            Path(pieces.journal_of(folder)).unlink()
+        journal.made()
+    assert (pieces.pieces(folder), base(folder)) == (found, 16)
+    assert Journal(folder).listed == journal.listed
+
+
 def test_a_piece_is_where_it_is_whole(file: Path) -> None:
     one = piece(file, 1, 0)
     plain = file.with_name(one.name)
