@@ -5,7 +5,7 @@ Rules kept here:
 - A plain piece is known by its inode and its size, a compressed one by members of ours alone, which together
   hold what the piece had. What else has such a name is somebody's: it is neither overwritten nor removed.
 - The compressed one is made under another name, synced, named, and that synced, before the plain one goes.
-  Whatever a kill leaves of that is taken up by doing it again.
+  Whatever a kill leaves of that is taken up by doing it again. A plain one that somebody has added to stays.
 - It may be done beside the loop, and takes a bounded memory. All raise OSError.
 """
 
@@ -31,7 +31,7 @@ def compress(
 ) -> bool:
     """Compress a piece of the recorded `file`; False if it is. Raises InterruptedError if it was given up."""
     plain = beside(file, piece)
-    fd = _opened(plain, piece, disk)
+    fd = _opened(plain, piece, disk, grown=False)
     if fd < 0:
         return False
     try:
@@ -39,6 +39,8 @@ def compress(
             _write(fd, plain, piece, disk, given_up)
             _name(plain, disk)
             disk.sync(os.path.dirname(plain) or ".")
+        if disk.fstat(fd).st_size != piece.size:
+            raise OSError(errno.ESTALE, "somebody has added to it")
     finally:
         disk.close(fd)
     _unlink(plain, disk)
@@ -48,7 +50,7 @@ def compress(
 def mend(file: str, piece: Piece, disk: Disk = DISK) -> None:
     """Finish, or undo, what a kill has left of a compression."""
     plain = beside(file, piece)
-    fd = _opened(plain, piece, disk)
+    fd = _opened(plain, piece, disk, grown=False)
     if fd >= 0:
         disk.close(fd)
         if mended(plain, piece, disk):
@@ -93,14 +95,18 @@ def bytes_on_disk(file: str, folder: str, piece: Piece, disk: Disk = DISK) -> in
     return sum(bytes_of(path, disk) for path in there)
 
 
-def _opened(plain: str, piece: Piece, disk: Disk) -> int:
-    """Open a piece that is plain; -1 if there is none, or it is not what was recorded any more."""
+def _opened(plain: str, piece: Piece, disk: Disk, grown: bool = True) -> int:
+    """Open a piece that is plain; -1 if there is none, or it is not what was recorded any more.
+
+    It may have `grown`: whoever had the file open before it was cut goes on in it.
+    """
     try:
         fd = disk.open(plain, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return -1
     now = disk.fstat(fd)
-    if stat.S_ISREG(now.st_mode) and now.st_ino == piece.inode and now.st_size >= piece.size:
+    ours = stat.S_ISREG(now.st_mode) and now.st_ino == piece.inode and now.st_size >= piece.size
+    if ours and (grown or now.st_size == piece.size):
         return fd
     disk.close(fd)
     return -1

@@ -309,6 +309,33 @@ def test_a_stop_leaves_no_more_than_is_to_be_kept(recording: Recording) -> None:
     assert recording.there() == ["file.2.log"]
 
 
+class AddedTo(Disk):
+    """A disk on which somebody adds to a file right before another is synced, or before all else."""
+
+    def __init__(self, path: Path, at_once: bool) -> None:
+        self._path = path
+        if at_once:
+            self.fsync(-1)
+
+    def fsync(self, fd: int) -> None:
+        if fd < 0 or self._path.stat().st_size == SIZE:
+            with open(self._path, "ab") as file:
+                file.write(b"of somebody who had it open\n")
+        if fd >= 0:
+            super().fsync(fd)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_piece_that_somebody_added_to_stays_plain(recording: Recording, at_once: bool) -> None:
+    plain = recording.file.with_name(recording.add().name)
+    recording.kept(Keeping(compress=True), AddedTo(plain, at_once))
+    recording.restarted()
+    recording.kept(Keeping(compress=True))
+    assert plain.read_bytes() == TEXT + b"of somebody who had it open\n"
+    recording.kept(Keeping(bytes=1))
+    assert recording.there() == []
+
+
 def test_a_compression_is_given_up_and_leaves_nothing(recording: Recording) -> None:
     piece = recording.add()
     with pytest.raises(InterruptedError):
