@@ -21,7 +21,8 @@ from ..recordings.past import forget_the_oldest
 from ..recordings.processes import end, holder_of, marked
 from ..recordings.recording import Recording, is_file_of
 from ..recordings.registry import Registry
-from ..recordings.settings import LocalSettings, check_rotation, check_together
+from ..recordings.rotation import check_rotation
+from ..recordings.settings import LocalSettings, check_together
 from ..recordings.token import settled
 
 if TYPE_CHECKING:

@@ -291,10 +291,3 @@ def check_together(settings: LocalSettings) -> None:
         if reason:
             remedy = "leave --raw out" if settings.raw else "use --listener builtin"
             raise UsageError(f"{reason}: {remedy}.")
-
-
-def check_rotation(settings: Settings) -> None:
-    """See that there are pieces where what becomes of them is said. Raises UsageError."""
-    for option in ("keep", "compress"):
-        if getattr(settings, option) and option in settings.said and not settings.rotate:
-            raise UsageError(f"--{option} is about what --rotate sets aside: add that, as --rotate 100MiB.")

@@ -24,7 +24,8 @@ from ..recordings.change import apply, changes, checked, kept, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.past import forget_the_oldest
 from ..recordings.registry import Recording, Registry
-from ..recordings.settings import TremplinSettings, check_rotation
+from ..recordings.rotation import check_rotation
+from ..recordings.settings import TremplinSettings
 from ..recordings.target import Target, recording_name
 from ..recordings.token import settled, text_of
 from ..words import inv

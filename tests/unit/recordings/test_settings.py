@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from reclog.errors import UsageError
 from reclog.recordings.checks import count, file_path, networks, port_number, seconds
-from reclog.recordings.settings import DEFAULTS, check_rotation, merged, resolve_local, resolve_tremplin
+from reclog.recordings.rotation import check_rotation
+from reclog.recordings.settings import DEFAULTS, merged, resolve_local, resolve_tremplin
 
 
 def test_a_flag_beats_the_config_which_beats_the_built_in_value() -> None:
@@ -137,6 +139,28 @@ def test_only_what_is_cut_has_pieces(words: dict[str, Any]) -> None:
         check_rotation(settings)
     check_rotation(dataclasses.replace(settings, rotate=["1d"]))
     check_rotation(dataclasses.replace(settings, said=[]))  # of a recording that ran so
+
+
+@pytest.mark.parametrize(
+    ("rotate", "keep", "size", "said"),
+    [
+        (["100MiB", "1d"], "200MiB", 100 << 20, ""),
+        (["100MiB"], "199MiB", 0, "by --rotate 99MiB or less"),
+        (["1d"], "5GiB", 0, "by --rotate 2560MiB or less"),
+        (["1MiB"], "1MiB", 0, "by a larger --keep"),
+        (["1MiB"], "2MiB", (2 << 20) + 1, "would be removed at the first cut"),
+        (["1d"], "5", 100 << 20, ""),
+    ],
+)
+def test_a_recording_holds_no_more_than_it_was_given(
+    tmp_path: Path, rotate: list[str], keep: str, size: int, said: str
+) -> None:
+    file = tmp_path / "file.log"
+    file.touch()
+    os.truncate(file, size)
+    settings = resolve_local({"rotate": rotate, "keep": [keep], "file": str(file)}, {})
+    with pytest.raises(UsageError, match=said) if said else contextlib.nullcontext():
+        check_rotation(settings)
 
 
 @pytest.mark.parametrize("word", ["-1", "x", "", "1.5", None])
