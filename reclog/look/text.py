@@ -92,10 +92,10 @@ class Text:
 
     @property
     def is_current(self) -> bool:
-        """Tell whether no other file has its name by now; if none has, one is waited for."""
+        """Tell whether no other file has its name by now; if none has, or can be had, one is waited for."""
         try:
             now = os.stat(self._file)
-        except FileNotFoundError:
+        except OSError:
             return True
         return self._fd >= 0 and os.path.samestat(os.fstat(self._fd), now)
 

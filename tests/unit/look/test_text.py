@@ -91,6 +91,16 @@ def test_one_that_is_open_is_read_on(history: History) -> None:
         assert text.pread(99, 12) == DATA[12:]
 
 
+def test_a_folder_that_is_none_any_more_is_waited_for(history: History) -> None:
+    folder = history.recording.folder
+    with history.opened() as text:
+        folder.rename(folder.with_name("moved"))
+        folder.touch()
+        assert text.is_current
+        assert text.pread(3, 12) == b""
+        assert text.pread(99, 27) == DATA[27:]
+
+
 def test_only_what_is_shown_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"".join(b"line %08d of many\n" % number for number in range(250_000))
     history = recorded(tmp_path / "folder", data)
