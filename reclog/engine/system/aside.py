@@ -35,9 +35,13 @@ class Aside(AtOnce):
 
     def start(self, work: Callable[[], None], done: Done) -> None:
         """Run `work` beside the loop; in the loop, call `done` with the OSError that it raised, or None."""
-        self.busy, self._done = True, done
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the user, or the container, has as many as it may have
+            done(attempt(work))
+            return
+        self.busy, self._done, self._thread = True, done, thread
 
     def wait(self) -> None:
         """Block until what was started has ended, and have that told now."""

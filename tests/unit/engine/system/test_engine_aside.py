@@ -4,6 +4,7 @@ import errno
 import threading
 from typing import List, Optional
 
+import pytest
 from scripted import TurnUntil
 
 from reclog.engine.system.aside import Aside
@@ -67,3 +68,15 @@ def test_a_loop_that_is_closed_is_not_called() -> None:
 def _again(aside: Aside, told: List[str]) -> None:
     told.append("first")
     aside.start(lambda: None, lambda _: told.append("second"))
+
+
+def test_where_no_thread_can_be_had_it_is_done_at_once(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    aside = Aside(loop)
+    done: List[Optional[OSError]] = []
+    aside.start(lambda: None, done.append)
+    assert (done, aside.busy) == ([None], False)
+    aside.wait()
