@@ -209,8 +209,11 @@ class RotatedFile(RecordedFile):
         self._say("rotated", piece=piece.name, bytes=piece.size, begin=piece.begin)
         goes_on = self.batch.open_by
         self._take_up(fd)
-        self._disk.close(old)
         self.batch.open_by = goes_on  # a line that had to be cut goes on
+        try:
+            self._disk.close(old)
+        except OSError:
+            pass  # it was synced
         try:
             self._disk.sync(os.path.dirname(path))
             self.named = True

@@ -313,6 +313,24 @@ def test_what_fails_is_said_once_and_tried_again(recording: Recording, call: str
     assert len(list(recording.path.parent.iterdir())) == 3
 
 
+class Late(Disk):
+    """A disk that tells of what went wrong as a file is closed, as a network's does."""
+
+    def close(self, fd: int) -> None:
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))
+        super().close(fd)
+        if name.endswith(" (deleted)"):  # it has another name by now
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_cut_is_one_whatever_is_told_as_the_old_file_is_closed(recording: Recording) -> None:
+    recording.open(disk=Late())
+    recording.write(b"half" * 50)
+    recording.write(b" goes on\n")
+    assert recording.touched == ["10.0.0.1"]
+    assert recording.texts() == [b"half" * 50, b" goes on\n"]
+
+
 def test_it_can_be_asked_for_while_it_runs_and_undone(recording: Recording) -> None:
     recording.open(NOT_AT_ALL)
     recording.write(line(1) * 20)
