@@ -26,7 +26,11 @@ case "${1:-}" in
     view | agent | docs | nats) what=".[$1]" ;;
     tests) what='.[dev]' tests=yes ;;
     bench) what='.[dev,bench]' tests=yes ;;
-    *) what=. ;;
+    "") what=. ;;
+    *)
+        echo "Say view, agent, nats, docs, tests or bench behind it, or nothing: $1 is none of these." >&2
+        exit 2
+        ;;
 esac
 PATH="$PATH:/usr/sbin:/sbin"
 if [ -n "$tests" ]; then
@@ -36,7 +40,6 @@ if [ -n "$tests" ]; then
     need telnet telnet
     need curl curl
     need chromium chromium
-    need openssl openssl
     need perl perl
     perl -MSys::Syslog -e 1 2>/dev/null || need Sys::Syslog perl
     need apt-get apt

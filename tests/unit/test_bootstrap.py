@@ -111,3 +111,9 @@ def test_who_may_not_install_what_is_needed_is_told(machine: Machine) -> None:
     done = machine.bootstrap("tests", root=False)
     assert done.returncode == 1
     assert done.stderr.startswith("Ask an administrator to install: socat netcat-openbsd ")
+
+
+def test_a_wrong_word_brings_nothing(machine: Machine) -> None:
+    done = machine.bootstrap("test")
+    assert (done.returncode, "test is none of these" in done.stderr, machine.asked) == (2, True, [])
+    assert not (machine.folder / ".venv").exists()
