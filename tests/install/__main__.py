@@ -181,6 +181,11 @@ def main() -> int:
     parser.add_argument("--way", default=",".join(WAYS))
     parser.add_argument("--folder", default="/var/tmp/reclog-install", type=Path)
     words = parser.parse_args()
+    for option, known in (("suite", SUITES), ("way", tuple(WAYS))):
+        if not set(getattr(words, option).split(",")) <= set(known):
+            parser.error(f"--{option} is not of {', '.join(known)}")
+    if os.geteuid() or not shutil.which("debootstrap"):
+        parser.error("this takes root, and debootstrap (apt-get install debootstrap)")
     words.folder.mkdir(parents=True, exist_ok=True)
     wrong = []
     with tempfile.TemporaryDirectory() as dist:
