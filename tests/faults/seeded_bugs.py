@@ -177,7 +177,7 @@ BUGS = [
     ),
     SeededBug(
         *("line that was cut begun again", "torn", death(stories.rotated, "laptop")),
-        *("RotatedFile._cut", "self.batch.open_by = goes_on", "pass"),
+        *("RotatedFile._cut", "self.touch(goes_on)", "self.touch()"),
     ),
     SeededBug(
         *("cut that a kill interrupted not mended", "invented", death(stories.rotated, "laptop")),
