@@ -61,9 +61,15 @@ def have(recording: Recording) -> str:
     return new.name
 
 
-def off(recording: Recording) -> None:
-    """Have a recording start at boot no more; what runs goes on. Raises BootError."""
+def off(recording: Recording) -> str:
+    """Have a recording start at boot no more; what runs goes on. Raises BootError.
+
+    Return what is left to be done by hand; a line of a crontab does nothing by then.
+    """
     _take_away(_unit_of(recording), recording.folder)
+    if systemd.is_here() or not crontab.has(recording.name):
+        return ""
+    return f"`crontab -e`, and take its line away: it ends in {crontab.mark(recording.name)!r}."
 
 
 def sweep(registry: Registry) -> None:

@@ -75,7 +75,9 @@ def _on(asked: list[Recording]) -> None:
 def _off(known: list[Recording], names: list[str]) -> None:
     asked = meant(known, names)
     for one in asked:
-        here.off(one)
+        by_hand = here.off(one)
         say(f"{one.name} does not start at boot.")
+        if by_hand:
+            note(by_hand)
     if not asked:
         say("Nothing starts at boot.")

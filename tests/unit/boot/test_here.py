@@ -131,12 +131,17 @@ def test_without_systemd_it_comes_back_once_the_crontab_has_its_line(
     assert not here.comes_back(one)
     table = crontab.with_line(table, line, one.name)
     assert here.comes_back(one)
+    assert "'# reclog local-1'" in here.off(one)
+    assert not here.comes_back(one)
+    here.reboot_line(one)
+    assert here.comes_back(one)
 
     def unreadable() -> bytes:
         raise crontab.CrontabError("you (root) are not allowed to use this program")
 
     monkeypatch.setattr(crontab, "read", unreadable)
     assert not here.comes_back(one)
+    assert here.off(one) == ""
 
 
 def test_who_starts_at_boot_is_not_forgotten_by_itself(
