@@ -66,11 +66,11 @@ class Lan:
     def start(self) -> None:
         """Start it."""
         self.words += self.set_aside.words
-        self.set_aside.begin(self.file)
         self.again()
 
     def again(self) -> None:
         """Run the same `inv local` again; fine if it runs already."""
+        self.set_aside.begin(self.file)
         done = self.home.inv(*self.words)
         assert done.returncode == 0 or "already" in done.stderr, done.stderr
         assert self.recorder() is not None, f"no recorder runs: {done.stdout}{done.stderr}"

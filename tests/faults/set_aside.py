@@ -45,9 +45,10 @@ class SetAside:
         self._thread = threading.Thread(target=lambda: None, daemon=True)
 
     def begin(self, file: Path) -> None:
-        """Watch what comes beside `file`."""
-        if not self.words:
+        """Watch what comes beside `file`, from now on; also where a stop has ended that."""
+        if not self.words or self._thread.is_alive():
             return
+        self._over.clear()
         kept = file.parent / "aside"
         kept.mkdir(exist_ok=True)
         self._thread = threading.Thread(target=self._watch, args=(file.parent, kept), daemon=True)

@@ -133,7 +133,6 @@ class Through:
 
     def start(self) -> None:
         """Start it."""
-        self.set_aside.begin(self.file)
         self.again()
 
     def again(self) -> None:
@@ -143,6 +142,7 @@ class Through:
 
     def open(self, *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         """Run the same `fab tremplin`, with more words, in a checkout."""
+        self.set_aside.begin(self.file)
         done = self.recording.again(*self.words, *self.set_aside.words, *words, cwd=cwd)
         assert "Traceback" not in done.stderr, done.stderr
         return done
