@@ -40,7 +40,7 @@ class SeededBug(NamedTuple):
 
 def death(story: stories.Story, where: str) -> Callable[[], None]:
     """Return the sweep that kills, in a story, at every change of a disk."""
-    return functools.partial(told_with_deaths, story, where)
+    return functools.partial(told_with_deaths, story, where, all_of_both=True)
 
 
 def story(story: stories.Story) -> Callable[[], None]:

@@ -25,8 +25,11 @@ def told(story: Story) -> None:
         story(World())
 
 
-def told_with_deaths(story: Story, where: str) -> None:
-    """Kill the process there at each of its changes, or cut the power. Raises Broken."""
+def told_with_deaths(story: Story, where: str, all_of_both: bool = False) -> None:
+    """Kill the process there at each of its changes, or cut the power at it. Raises Broken.
+
+    In turns, or `all_of_both`: each of them at each change.
+    """
     with small():
         world = World()
         disk = getattr(world, where)
@@ -35,7 +38,8 @@ def told_with_deaths(story: Story, where: str) -> None:
         changes = range(begun + 1, disk.changes + 1)
         writes = [change for change in disk.writes if change > begun]
         world.drain()
-        for when, kept, victims in (WITHIN, None, writes), (AFTER, None, changes), (AFTER, [], changes):
+        killed, cut = (changes, changes) if all_of_both else (changes[::2], changes[1::2])
+        for when, kept, victims in (WITHIN, None, writes), (AFTER, None, killed), (AFTER, [], cut):
             for change in victims:
                 world = World()
                 disk = getattr(world, where)

@@ -138,7 +138,7 @@ def test_whatever_happens_the_promises_hold() -> None:
 @pytest.mark.parametrize("where", ["tremplin", "laptop"])
 @pytest.mark.parametrize("story", LONG, ids=lambda story: story.__name__)
 def test_a_death_at_every_change(story: Story, where: str) -> None:
-    told_with_deaths(story, where)
+    told_with_deaths(story, where, all_of_both="RECLOG_MODEL_EXAMPLES" in os.environ)
 
 
 def test_a_death_at_every_change_of_a_rotation() -> None:
