@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 import shlex
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,11 @@ class Account(Plain):
     def hosts(self) -> str:
         """The servers, for a person to read."""
         return ", ".join(server.partition("://")[2] for server in self.servers)
+
+    def called(self, role: str) -> str:
+        """Return the name of what has that role there: by the first server's host."""
+        host = urlsplit(self.servers[0]).hostname or "nats"
+        return f"{role}-" + re.sub(r"[^A-Za-z0-9.]+", "-", host).strip("-")[:40]
 
     def notes(self) -> list[str]:
         """Return what a person should know of it."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from reclog.engine.records import names
 from reclog.engine.records.events import timestamp
@@ -59,7 +57,7 @@ def start(wanted: PublisherConfig, registry: Publishers) -> Started:
                 end(marked(registry.folder).get(other.folder, []), term_within=1.0)
                 other.clean(began=False)
         config = {**wanted.to_json(), "kind": "publisher"}
-        one = registry.new(_name(wanted), config)
+        one = registry.new(wanted.called("publisher"), config)
         try:
             account = with_login(wanted, one.folder)
             write_json(str(one.folder / names.CONFIG), {**config, "login": account.login, "name": one.name})
@@ -178,11 +176,6 @@ def _as_it_is(other: Recording, wanted: PublisherConfig) -> Started:
             f"{other.name} publishes there already, and otherwise: `{inv('kill', other.name)}` stops it."
         )
     return Started(other, [], ran=True)
-
-
-def _name(wanted: PublisherConfig) -> str:
-    host = urlsplit(wanted.servers[0]).hostname or "stream"
-    return "publish-" + re.sub(r"[^A-Za-z0-9.]+", "-", host).strip("-")[:40]
 
 
 def _forget_login(one: Recording) -> None:

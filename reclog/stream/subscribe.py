@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from reclog.engine.records import names
 from reclog.engine.records.jsonfile import write_json
@@ -84,7 +83,7 @@ def subscribe(wanted: Subscription, registry: Registry) -> Subscribed:
         running = _make_way(wanted, registry)
         if running is not None:
             return Subscribed(running, running.word("stream"), [], ran=True)
-        recording = registry.new(_name(wanted), wanted.told)
+        recording = registry.new(wanted.account.called("subscriber"), wanted.told)
         try:
             if (one := with_login(wanted.account, recording.folder)) != wanted.account:
                 wanted = dataclasses.replace(wanted, account=one)
@@ -100,11 +99,6 @@ def subscribe(wanted: Subscription, registry: Registry) -> Subscribed:
             raise _reason(answer)
     notes = [*wanted.account.notes(), *map(str, answer.get("notes", ()))]
     return Subscribed(Recording(recording.folder), str(answer.get("stream")), notes)
-
-
-def _name(wanted: Subscription) -> str:
-    host = urlsplit(wanted.account.servers[0]).hostname or "nats"
-    return "subscriber-" + re.sub(r"[^A-Za-z0-9.]+", "-", host).strip("-")[:40]
 
 
 def _make_way(wanted: Subscription, registry: Registry) -> Recording | None:

@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 class Publisher:
     """A publisher that a test started."""
 
-    def __init__(self, home: Home, servers: list[str], *words: str, name: str = "publish-127.0.0.1") -> None:
+    def __init__(self, home: Home, servers: list[str], *words: str, name: str = "publisher-127.0.0.1") -> None:
         self.home, self.words, self.name = home, ("publish", "--to", ",".join(servers), *words), name
         self.folder = home.state / "reclog" / "publishers" / name
 
