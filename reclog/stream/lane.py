@@ -4,7 +4,7 @@ Rules kept here:
 
 - It is read behind the recording, and never in its way: what is slow, full or away holds this back alone.
 - One message is on its way at a time, expected behind the last one: what became of it is known before the
-  next. Whatever goes wrong, where to go on is looked up anew.
+  next, which is made meanwhile. Whatever goes wrong, where to go on is looked up anew.
 - One publisher of this machine has a recording; who comes second waits, and says who the first is.
 """
 
@@ -16,7 +16,8 @@ import fcntl
 import json
 import os
 import time
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 from reclog.engine.records.events import Say
 
@@ -33,6 +34,8 @@ LOOK, IDLE = 0.1, 0.25
 AGAIN, AT_MOST = 0.5, 10.0
 #: Messages of others that are looked through for our own.
 OTHERS = 10_000
+#: Turns of the loop in which a message gets on its way.
+TURNS = 4
 #: Refusals in a row after which it is somebody else who publishes there.
 FENCED = 3
 
@@ -46,6 +49,13 @@ class Link(Protocol):
 
     async def stream(self) -> Stream:
         """Return it, once it can be reached. Raises Refused."""
+
+
+class _Ready(NamedTuple):
+    """A message, made."""
+
+    payload: bytes
+    headers: Mapping[str, str]
 
 
 class Lane:
@@ -156,10 +166,11 @@ class Lane:
         if not stream.takes(self.subject):
             raise Refused(f"the stream {stream.name} does not take {self.subject}")
         await self._find(stream, reading)
+        ready: _Ready | None = None
         while True:
-            payload = reading.next(stream.largest)
-            if payload:
-                await self._send(stream, reading, payload)
+            ready = ready or self._made(reading, reading.offset, reading.next(stream.largest))
+            if ready is not None:
+                ready = await self._send(stream, reading, ready)
             elif reading.is_over and not reading.lag:
                 return
             else:
@@ -197,18 +208,33 @@ class Lane:
         self._say("messages of others", messages=others, subject=self.subject)
         return found
 
-    async def _send(self, stream: Stream, reading: Reading, payload: bytes) -> None:
-        while True:
-            try:
-                headers = encode(reading.identity, reading.offset, payload, reading.runs(payload))
-                break
-            except TooManyRuns:
-                payload = payload[: fit(payload, len(payload) // 2, whole=True)]
-        self._last = await stream.add(self.subject, payload, headers, self._last)
-        reading.sent(payload, self._last)
+    async def _send(self, stream: Stream, reading: Reading, one: _Ready) -> _Ready | None:
+        """Have a message added; return the one behind it, if that could be made meanwhile."""
+        asked = asyncio.ensure_future(stream.add(self.subject, one.payload, one.headers, self._last))
+        following = None
+        try:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            with contextlib.suppress(OSError):  # it is looked at again, when it is its turn
+                at = reading.offset + len(one.payload)
+                following = self._made(reading, at, reading.behind(one.payload, stream.largest))
+            self._last = await asked
+        finally:
+            asked.cancel()
+        reading.sent(one.payload, self._last)
         self.messages += 1
         self._sent_at = time.monotonic()
         self._go()
+        return following
+
+    def _made(self, reading: Reading, begin: int, payload: bytes) -> _Ready | None:
+        """Return the message of what stands at `begin`; None if that is nothing."""
+        while payload:
+            with contextlib.suppress(TooManyRuns):
+                headers = encode(reading.identity, begin, payload, reading.runs(begin, payload))
+                return _Ready(payload, headers)
+            payload = payload[: fit(payload, len(payload) // 2, whole=True)]
+        return None
 
     # -- what is said ---------------------------------------------------------------------------
 

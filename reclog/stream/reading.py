@@ -2,8 +2,10 @@
 
 Rules kept here:
 
-- What is published is in the file, and was for a tenth of a second: the index follows it by half of that.
-  Half a line waits until it is ended, or for 2 s.
+- What is published is in the file, and was for a tenth of a second, and the index tells of it, or was late by
+  a second: who reads before it is written would publish that nothing is known. Half a line waits until it
+  is ended, or for 2 s.
+- What comes behind a message that is on its way may be read meanwhile. Nothing is decided then.
 - With each read the bytes before it are read again: where they are not what was published, the file is
   another line of bytes, and has another identity, which is on disk before a message has it.
 - What was let go of before it was published is a gap, and stated.
@@ -23,8 +25,8 @@ from .message import Identity, fit
 from .place import KNOWN, Kept, Place, another, is_there
 from .text import Growing
 
-#: Seconds that bytes are in the file before they are published, and that half a line waits.
-SETTLED, HALF = 0.1, 2.0
+#: Seconds that bytes are in the file before they are published; that an index is waited for, and half a line.
+SETTLED, LATE, HALF = 0.1, 1.0, 2.0
 #: Seconds that a file which lost its name is read, as its recorder may not have noticed yet.
 LEFT = 1.0
 #: Seconds between two times that where it is gets kept.
@@ -49,9 +51,9 @@ class Reading:
         self.gaps = 0
         self._identity = Identity("", 0)
         self._tail = b""
-        # What was there at the last two looks; since when half a line, or a file without its name, is.
-        self._seen = self._settled = 0
-        self._seen_at = self._half_since = self._left_since = self._kept_at = 0.0
+        self._settled, self._late = _Past(SETTLED), _Past(LATE)
+        # Since when half a line, or a file without its name, is; when where it is was kept.
+        self._half_since = self._left_since = self._kept_at = 0.0
 
     @property
     def identity(self) -> Identity:
@@ -104,8 +106,8 @@ class Reading:
         """Return what the next message holds; nothing if it is not here yet. Raises OSError."""
         text, now = self.text, self._clock()
         text.look()
-        if now - self._seen_at >= SETTLED:
-            self._settled, self._seen, self._seen_at = self._seen, text.end, now
+        self._settled.look(now, text.end)
+        self._late.look(now, text.end)
         begin = text.begin(self.offset)
         if begin > self.offset:
             self.gaps += 1
@@ -117,26 +119,23 @@ class Reading:
             text.take_up()
             self._compare()
             return b""
-        in_piece = self.offset < text.base
-        last = in_piece or text.replaced or self.ending  # nothing comes behind that
-        end = text.base if in_piece else text.end if last else min(text.end, self._settled)
-        if end <= self.offset <= text.end:
+        data, last = self._there(self.offset, self._tail, most)
+        if not data:
             self._compare()  # it may have been emptied, and be as long again
             return b""
-        before = self._tail[max(0, len(self._tail) - max(0, self.offset - text.base)) :]
-        data = text.read(self.offset - len(before), len(before) + min(most, max(0, end - self.offset)))
-        if self.offset > text.end or not data.startswith(before):
-            self._compare()
-            return b""
-        data = data[len(before) :]
         size = fit(data, most, last or (self._half_since > 0 and now - self._half_since >= HALF))
-        if data and not size and not self._half_since:
+        if not size and not self._half_since:
             self._half_since = now
         return data[:size]
 
-    def runs(self, payload: bytes) -> list[Run]:
-        """Return who said what of what comes next, and when."""
-        return self.text.runs(self.offset, self.offset + len(payload))
+    def behind(self, payload: bytes, most: int) -> bytes:
+        """Return what comes behind what `next` returned, if that is certain now. Raises OSError."""
+        data, last = self._there(self.offset + len(payload), payload[-KNOWN:], most)
+        return data[: fit(data, most, last)]
+
+    def runs(self, begin: int, payload: bytes) -> list[Run]:
+        """Return who said what of a stretch, and when."""
+        return self.text.runs(begin, begin + len(payload))
 
     def close(self) -> None:
         """Keep where it is, and let go of the file."""
@@ -145,6 +144,26 @@ class Reading:
         self.text.close()
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _there(self, offset: int, tail: bytes, most: int) -> tuple[bytes, bool]:
+        """Return what may be published from an offset on, and whether nothing comes behind that.
+
+        Nothing, if `tail` does not stand before it any more.
+        """
+        text = self.text
+        in_piece = offset < text.base
+        last = in_piece or text.replaced or self.ending
+        end = text.base if in_piece else text.end if last else self._known_end()
+        if not offset < end <= text.end:
+            return b"", last
+        before = tail[max(0, len(tail) - max(0, offset - text.base)) :]
+        data = text.read(offset - len(before), len(before) + min(most, end - offset))
+        return (data[len(before) :] if data.startswith(before) else b""), last
+
+    def _known_end(self) -> int:
+        """Return up to where the text has settled, and its index tells of it, or is late."""
+        end = min(self.text.end, self._settled.end)
+        return end if end <= self._late.end else max(self._late.end, min(end, self.text.known_end()))
 
     def _compare(self) -> None:
         """See whether the file is still what was published of it."""
@@ -157,7 +176,7 @@ class Reading:
         at = another(before, self.kept, self.text)
         self.gaps += 1
         self._say(at.event, identity=str(at.identity), published=before.offset, offset=at.offset)
-        self._settled = self._seen = 0
+        self._settled, self._late = _Past(SETTLED), _Past(LATE)
         self.stand(at, self.kept.sequence, self.kept.created)
 
     def _keep(self, sync: bool = False) -> None:
@@ -175,3 +194,18 @@ class Reading:
             return False
         self._left_since = 0.0
         return True
+
+
+class _Past:
+    """Where a text ended a while ago."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen, self._seen_at = 0, 0.0
+        #: So many seconds ago, or up to twice as many.
+        self.end = 0
+
+    def look(self, now: float, end: int) -> None:
+        """Take note of where it ends now."""
+        if now - self._seen_at >= self._seconds:
+            self.end, self._seen, self._seen_at = self._seen, end, now

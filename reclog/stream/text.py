@@ -74,6 +74,10 @@ class Growing:
         assert self._text is not None
         return list(self._known.runs(self._text, begin, end))
 
+    def known_end(self) -> int:
+        """Return up to where an index tells when it came; 0 if there is none."""
+        return self._known.indexed(self._text) if self._text is not None else 0
+
     def close(self) -> None:
         """Let go of all that is open."""
         if self._text is not None:

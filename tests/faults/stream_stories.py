@@ -17,7 +17,7 @@ from reclog.stream.jetstream import Held
 from reclog.stream.message import Identity, decode, encode
 from reclog.stream.position import Position, Stream
 from reclog.stream.pull import Taken
-from reclog.stream.reading import SETTLED, Reading
+from reclog.stream.reading import LATE, Reading
 from reclog.stream.subscriber import Subscriber, SubscriberConfig
 
 SUBJECT = "reclog.laptop.local-1"
@@ -64,12 +64,13 @@ class World:
     def publish(self, most: int, is_told: bool = True) -> bool:
         """Publish a message, if there is any, and tell whether; `is_told` that it is there."""
         for _ in range(3):
-            self.now += SETTLED + 0.01
+            self.now += LATE + 0.01  # there is no index
             payload = self.reading.next(most)
             if payload:
                 break
         if payload:
-            headers = encode(self.reading.identity, self.reading.offset, payload, self.reading.runs(payload))
+            at = self.reading.offset
+            headers = encode(self.reading.identity, at, payload, self.reading.runs(at, payload))
             self.messages.append((headers, payload))
             if is_told:
                 self.reading.sent(payload, len(self.messages))

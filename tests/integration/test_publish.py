@@ -33,9 +33,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
 class Publisher:
     """A publisher that a test started."""
 
-    def __init__(self, home: Home, servers: list[str], *words: str, name: str = "publisher-127.0.0.1") -> None:
-        self.home, self.words, self.name = home, ("publish", "--to", ",".join(servers), *words), name
-        self.folder = home.state / "reclog" / "publishers" / name
+    name = "publisher-127.0.0.1"
+
+    def __init__(self, home: Home, servers: list[str], *words: str) -> None:
+        self.home, self.words = home, ("publish", "--to", ",".join(servers), *words)
+        self.folder = home.state / "reclog" / "publishers" / self.name
 
     def start(self, **kwargs: Any) -> Publisher:
         done = self.home.inv(*self.words, **kwargs)

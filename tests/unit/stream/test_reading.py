@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recordings import THEN, recorded, set_aside
+from recordings import THEN, indexed, recorded, set_aside
 
 from reclog.engine.stores.index.format import Run
 from reclog.engine.stores.pieces import Journal, Piece
 from reclog.look.query import History
+from reclog.stream import reading
 from reclog.stream.message import Identity
 from reclog.stream.place import Kept, Place
 from reclog.stream.reading import HALF, LEFT, SETTLED, Reading
@@ -72,6 +73,38 @@ class Bench:
         return found
 
 
+@pytest.fixture(autouse=True)
+def no_index_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LATE", SETTLED)
+
+
+def test_an_index_that_is_late_is_waited_for_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LATE", 1.0)
+    bench = Bench(tmp_path, b"one\ntwo\n")
+    indexed(bench.history, [Run(0, 4, THEN, "10.0.0.1")])
+    assert bench.published() == [(0, b"one\n")]
+    indexed(bench.history, [Run(0, 8, THEN, "10.0.0.1")])
+    assert bench.published() == [(4, b"two\n")]
+    bench.append(b"six\n")
+    assert bench.published() == []
+    bench.clock.now += 2.0
+    assert bench.published() == [(8, b"six\n")]
+
+
+def test_what_comes_behind_a_message_is_there_meanwhile_unless_the_file_is_another(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, b"one\ntwo\nha")
+    bench.reading.next(MOST)
+    bench.clock.now += SETTLED + 0.01
+    assert bench.reading.next(4) == b"one\n"
+    assert bench.reading.behind(b"one\n", 4) == b"two\n"
+    assert bench.reading.behind(b"one\ntwo\n", MOST) == b""  # half a line
+    bench.file.write_bytes(b"ONE\ntwo\nha")
+    assert bench.reading.behind(b"one\n", MOST) == b""
+    assert not bench.events
+
+
 def test_whole_lines_are_published_once_they_have_settled(tmp_path: Path) -> None:
     bench = Bench(tmp_path, b"one\ntwo\nha")
     assert bench.reading.next(MOST) == b""
@@ -115,7 +148,7 @@ def test_pieces_are_published_with_who_and_when(tmp_path: Path) -> None:
     found = []
     for _ in range(5):
         while payload := bench.reading.next(MOST):
-            found.append((payload, bench.reading.runs(payload)))
+            found.append((payload, bench.reading.runs(bench.reading.offset, payload)))
             bench.reading.sent(payload, 1)
         bench.clock.now += SETTLED + 0.01
     assert bench.events == []

@@ -109,14 +109,14 @@ class IndexReader:
 
         Where nothing came later that is where the last run ends that is known: what stands behind may have.
         """
-        self._look()
-        blocks = self._blocks
-        number = bisect_left(blocks.largest, ms)
-        begin = blocks.firsts[number] if number < len(blocks) else blocks.end
-        for runs, _ in self._between(begin, self._size):
-            for run in runs:
-                if run.ms is not None and run.ms >= ms:
-                    return run.begin
+        if self.latest_ms() >= ms:
+            blocks = self._blocks
+            number = bisect_left(blocks.largest, ms)
+            begin = blocks.firsts[number] if number < len(blocks) else blocks.end
+            for runs, _ in self._between(begin, self._size):
+                for run in runs:
+                    if run.ms is not None and run.ms >= ms:
+                        return run.begin
         return min(self._end_of_known(), max(0, self._size))
 
     def latest_ms(self) -> int:
