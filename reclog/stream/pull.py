@@ -9,7 +9,10 @@ Rules kept here:
 - It is asked for the last message that was had as well: if that is another, or the stream ends before it, the
   stream lost what it had, and is read from its first message.
 - The consumer counts what it sends. Where its count has a hole, one was lost on the way: anew.
-- What is handed on and not done with yet is bounded: of messages by `AHEAD` batches.
+- What is handed on and not done with yet is bounded: by `AHEAD` batches, each of so many bytes as messages of
+  ours have at most. One that is larger comes by itself.
+- A message of the stream has a reply, what the server says of a request has none: that tells them apart. A
+  header `Status` is anybody's to put into a message: nats-py's `fetch` would pass it over, for ever.
 """
 
 from __future__ import annotations
@@ -17,24 +20,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import nats.errors
 from nats.aio.msg import Msg
-from nats.js.client import JetStreamContext
 
 from reclog.engine.system.loop import Loop
 
 from .account import Account
 from .connecting import Connection, NotConnected, Refused, connected, why
+from .message import LARGEST, LONGEST_RUNS
 from .position import Position, Stream
 
-#: Messages of a batch at most, and batches that are handed on before the first of them is done with.
+#: Messages of a batch at most, their bytes (with what the server counts besides), and batches that are handed
+#: on before the first of them is done with.
 BATCH, AHEAD = 16, 2
+BYTES = BATCH * (LARGEST + LONGEST_RUNS + 4096)
 #: Seconds without a message after which the consumer is asked; and until what failed is tried again: more
 #: each time.
 IDLE, AGAIN, AGAIN_MOST = 2.0, 0.25, 5.0
+#: What is asked for: what is there, and if that is nothing, or the first is too large, the next one.
+_THERE: Mapping[str, Any] = {"batch": BATCH, "max_bytes": BYTES, "no_wait": True}
+_NEXT: Mapping[str, Any] = {"batch": 1, "expires": int(IDLE * 1e9)}
 #: Seconds for which the server keeps a consumer that nobody asks.
 KEPT = 60
 
@@ -90,7 +100,7 @@ class Pull:
         self._wanted = wanted
         self._position = position
         self._hears = hears
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._room = asyncio.Semaphore(AHEAD)
         self._connection: Connection | None = None
         self._known: list[str] = []
@@ -99,22 +109,28 @@ class Pull:
 
     def start(self) -> None:
         """Begin."""
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     def done(self) -> None:
         """Take note that a batch is done with."""
-        with contextlib.suppress(RuntimeError):  # it has ended
-            self._loop.call_soon_threadsafe(self._room.release)
+        self._have(self._room.release)
 
     def stop(self, within: float = 3.0) -> None:
         """End the connection and the thread."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+        self._have(lambda: self._task and self._task.cancel())
         self._thread.join(within)
+
+    def _have(self, done: Callable[[], object]) -> None:
+        """Have something done in the thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(done)
 
     # -- in the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
+        assert self._loop is not None
         self._task = self._loop.create_task(self._go_on())
         with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._task)
@@ -150,15 +166,13 @@ class Pull:
         config = {"ack_policy": "none", "mem_storage": True, "inactive_threshold": KEPT * 10**9}
         config.update(filter_subject=subject, num_replicas=1, **_begin(position, self._wanted.start))
         made = await connection.ask(f"CONSUMER.CREATE.{stream.name}", stream_name=stream.name, config=config)
-        consumer = str(made.get("name"))
-        context = connection.jetstream()
-        subscription = await context.pull_subscribe_bind(consumer=consumer, stream=stream.name)
+        consumer = f"{stream.name}.{made.get('name')}"
+        box = await _Box(connection, consumer).open()
         self._tell(functools.partial(self._hears.reached, stream, position))
         try:
-            await self._read(connection, subscription, stream, f"CONSUMER.INFO.{stream.name}.{consumer}")
+            await self._read(connection, box, stream, consumer)
         finally:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await subscription.unsubscribe()
+            await box.close()
 
     def _where(self, stream: Stream) -> Position | None:
         """Return behind what to go on; None where a time decides."""
@@ -170,19 +184,13 @@ class Pull:
             return Position(stream.name, stream.created, stream.last if start == "now" else 0, 0.0)
         return position
 
-    async def _read(
-        self,
-        connection: Connection,
-        subscription: JetStreamContext.PullSubscription,
-        stream: Stream,
-        info: str,
-    ) -> None:
+    async def _read(self, connection: Connection, box: _Box, stream: Stream, consumer: str) -> None:
         count = 0
         while True:
             await self._room.acquire()
             taken: list[Taken] = []
             try:
-                for message in await self._fetch(connection, subscription, info):
+                for message in await self._fetch(connection, box, consumer):
                     count += 1
                     if message.metadata.sequence.consumer != count:
                         raise _Anew
@@ -194,19 +202,17 @@ class Pull:
                 else:
                     self._room.release()
 
-    async def _fetch(
-        self, connection: Connection, subscription: JetStreamContext.PullSubscription, info: str
-    ) -> list[Msg]:
+    async def _fetch(self, connection: Connection, box: _Box, consumer: str) -> list[Msg]:
         while True:
             try:
-                return await subscription.fetch(BATCH, timeout=IDLE)
-            except asyncio.TimeoutError:
-                pass
-            except nats.errors.Error as error:
+                found = await box.ask(_THERE, "404", "409") or await box.ask(_NEXT, "408")
+                if found:
+                    return found
+            except (nats.errors.Error, asyncio.TimeoutError) as error:
                 if connection.is_lost:
                     raise NotConnected(f"{self._wanted.account.hosts}: the connection is lost") from error
                 raise _Anew from error
-            facts = await connection.ask(info)
+            facts = await connection.ask(f"CONSUMER.INFO.{consumer}")
             had = self._position.sequence if self._position else 0
             if facts.get("num_pending") or facts.get("delivered", {}).get("stream_seq", 0) > had:
                 raise _Anew
@@ -225,6 +231,45 @@ class Pull:
             return
         here = Position(stream.name, stream.created, sequence, time)
         taken.append(Taken(message.subject, message.headers, message.data, facts.num_pending, here))
+
+
+class _Box:
+    """Where what a consumer sends comes in."""
+
+    def __init__(self, connection: Connection, consumer: str) -> None:
+        self._connection = connection
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{consumer}"
+        self._inbox = connection.new_inbox()
+        self._count = 0
+
+    async def open(self) -> _Box:
+        """Have it come in. Raises what nats-py does."""
+        self._came = await self._connection.subscribe(f"{self._inbox}.*")
+        return self
+
+    async def close(self) -> None:
+        """Have no more come in."""
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self._came.unsubscribe()
+
+    async def ask(self, wanted: Mapping[str, Any], *nothing: str) -> list[Msg]:
+        """Return what comes of a request until the server says one of `nothing`.
+
+        Raises _Anew if it says something else, and what nats-py does.
+        """
+        self._count += 1
+        reply = f"{self._inbox}.{self._count}"
+        await self._connection.publish(self._subject, json.dumps(wanted).encode("ascii"), reply)
+        found: list[Msg] = []
+        while len(found) < wanted["batch"]:
+            message = await self._came.next_msg(timeout=2 * IDLE)
+            if message.reply:
+                found.append(message)
+            elif message.subject == reply:  # else it is about a request before
+                if (message.headers or {}).get("Status") not in nothing:
+                    raise _Anew
+                break
+        return found
 
 
 async def _stream(connection: Connection, subject: str) -> Stream:
