@@ -35,6 +35,8 @@ def describe(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
             "kind": one.kind,
             "state": "elsewhere" if one.is_elsewhere() else one.state,
             "file": one.file,
+            # What they are called, of a subscriber with several: each is a recording of its own.
+            "files": one.fact("files") or None,
             "host": one.host or None,
             "port": one.port,
             "began": _time_of(first_event(one.folder)) or one.fact("started") or None,
@@ -55,7 +57,7 @@ def describe(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
 
 def row(one: Mapping[str, Any]) -> list[str]:
     """Return the cells of `COLUMNS`."""
-    cells = {**one, "size": _size(one["bytes"])}
+    cells = {**one, "size": _size(one), "file": one["files"] or one["file"]}
     return ["-" if cells[name] is None else str(cells[name]) for name in COLUMNS]
 
 
@@ -66,9 +68,10 @@ def fitted(one: Mapping[str, Any], width: int) -> list[str]:
     if one["lines"] is not None:
         ran_before = (one["began"] or "")[:_SECOND] < (one["started"] or "")[:_SECOND]
         said.append(counted(one["lines"], "line") + (" in its last run" if ran_before else ""))
-    said.append(_size(one["bytes"]) + (f" with {counted(one['pieces'], 'piece')}" if one["pieces"] else ""))
+    said.append(_size(one) + (f" with {counted(one['pieces'], 'piece')}" if one["pieces"] else ""))
     said += [counted(one["gaps"], "gap")] if one["gaps"] else []
-    return [f"{name}  {cut(one['file'], max(12, width - len(name) - 2))}", *_wrapped(", ".join(said), width)]
+    file = cut(one["files"] or one["file"], max(12, width - len(name) - 2))
+    return [f"{name}  {file}", *_wrapped(", ".join(said), width)]
 
 
 def events(recording: Recording, width: int) -> Iterator[str]:
@@ -131,5 +134,7 @@ def _bytes_of(file: str) -> int | None:
     return None
 
 
-def _size(count: int | None) -> str:
-    return "its file is gone" if count is None else size(count)
+def _size(one: Mapping[str, Any]) -> str:
+    if one["bytes"] is None:
+        return "its files by themselves" if one["files"] else "its file is gone"
+    return size(one["bytes"])

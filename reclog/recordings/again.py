@@ -91,8 +91,7 @@ def _subscriber(recording: Recording) -> str:
         if (isinstance(words, list))
         else []
     )
-    files = recording.fact("files") or recording.file
-    return inv("subscribe", *servers, "--subject", recording.fact("subject"), "--file", files)
+    return inv("subscribe", *servers, "--subject", recording.fact("subject"), "--file", recording.files)
 
 
 def _tremplin(recording: Recording) -> str:

@@ -91,6 +91,11 @@ class Recording:
         return "" if "\0" in file else file
 
     @property
+    def files(self) -> str:
+        """The recorded file; or, of a subscriber with several, what those are called."""
+        return self.file or self.fact("files")
+
+    @property
     def end(self) -> int:
         """The recording offset of the next byte, behind its pieces and its file."""
         base = pieces.base(str(self.folder))

@@ -72,7 +72,7 @@ class Stopped:
         lines = facts.get("lines")
         return cls(
             name=recording.name,
-            file=recording.file,
+            file=recording.files,
             lines=lines if type(lines) is int else None,
             left_bytes=number(facts.get("left_bytes")),
             left_senders=number(facts.get("left_senders")),

@@ -47,7 +47,7 @@ def history(
     if forget is not None:
         one = named(known, str(forget))
         forget_one(one, registry)
-        say(f"{one.name} is forgotten; what was recorded stays: {one.file}")
+        say(f"{one.name} is forgotten; what was recorded stays: {one.files}")
     elif events is not None:
         one = named(known, str(events))
         as_json = map(json_module.dumps, all_events(one.folder))

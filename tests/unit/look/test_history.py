@@ -46,6 +46,11 @@ def began(time: str = STARTED) -> dict[str, Any]:
         ),
         ([began()], {"ended": ""}, "from 2026-11-26T10:00Z, until it was killed, 5 lines, 5 B"),
         ([began()], {"file": "/no/such"}, "2026-11-26T10:00Z to 23:00Z, 5 lines, its file is gone"),
+        (
+            [began()],
+            {"file": "", "files": "/l/{recording}.log"},
+            "2026-11-26T10:00Z to 23:00Z, 5 lines, its files by themselves",
+        ),
         ([began()], {"counters": {"lines": None}}, "2026-11-26T10:00Z to 23:00Z, 5 B"),
         ([], {"started": 5, "ended": []}, "from an unknown time, until it was killed, 5 lines, 5 B"),
     ],
@@ -53,7 +58,7 @@ def began(time: str = STARTED) -> dict[str, Any]:
 def test_one_that_has_ended(tmp_path: Path, logged: list[Any], facts: dict[str, Any], said: str) -> None:
     (one,) = describe([recording(tmp_path, *logged, **facts)])
     name, told = fitted(one, 200)
-    assert name == f"local-1  {one['file']}"
+    assert name == f"local-1  {one['files'] or one['file']}"
     assert told == f"    {said}"
     assert len(row(one)) == len(COLUMNS)
 
