@@ -90,6 +90,13 @@ class Server:
             return bool(answer.status == 200)
         return False
 
+    def is_over(self, within: float) -> bool:
+        """Tell whether it has died, or does within so many seconds."""
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(within)
+        return not self.runs
+
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send it a signal that it dies of, and wait for that; nothing happens if it does not run."""
         process, self._process = self._process, None
@@ -163,16 +170,21 @@ def _end_with_us() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main(nodes: int) -> None:
-    """Have one, or three, until Ctrl-C."""
+def main(nodes: int) -> str:
+    """Have one, or three, until Ctrl-C, which returns nothing; if one of them dies, return what to say."""
     with tempfile.TemporaryDirectory(prefix="reclog-nats-") as folder, contextlib.ExitStack() as held:
         servers = (
             held.enter_context(three(Path(folder))) if nodes == 3 else [held.enter_context(one(Path(folder)))]
         )
         print(f"JetStream listens until Ctrl-C: {','.join(server.url for server in servers)}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+            while True:
+                for server in servers:
+                    if server.is_over(0.5):
+                        last = server.log.read_text("utf-8", "replace")[-2000:]
+                        return f"{last}The server {server.url} has ended by itself: run inv dev.nats again."
+    return ""
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1) or 0)
