@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from ..recordings.recording import Recording, number, word_of
 from ..recordings.registry import Registry
 from ..recordings.stopped import LastWord
 from ..words import inv
-from .account import with_login
-from .asked import PublisherConfig
+from .account import Account, with_login
+from .asked import STREAM, PublisherConfig
 
 #: Seconds for one to bring what is left and end: what it allows itself, and some for the rest.
 END_WITHIN = 13.0
+#: Recordings that are named in one sentence.
+_MOST_NAMED = 3
 
 
 class Publishers(Registry):
@@ -118,6 +121,7 @@ def describe(publishers: Sequence[Recording]) -> list[dict[str, Any]]:
                 "state": state if state in ("publishing", "waiting", "dead") else "publishing",
                 "waiting_for": (one.word("waiting_for") if alive else "") or None,
                 "to": _servers(one),
+                "again": again_command(one),
                 "stream": one.fact("stream"),
                 "machine": one.fact("machine"),
                 "replicas": number(one.counters.get("replicas")) or None,
@@ -139,22 +143,38 @@ def sentences(described: Sequence[dict[str, Any]]) -> list[str]:
         what = counted(len(one["recordings"]), "recording")
         where = f"{one['name']} publishes {what} to {', '.join(one['to'])}"
         if one["state"] == "dead":
-            said.append(
-                f"{one['name']} is dead: `{inv('publish', '--to', *one['to'])}` goes on where it was."
-            )
+            said.append(f"{one['name']} is dead: `{one['again']}` goes on where it was.")
             continue
         behind = f", {size(one['lag_bytes'])} behind" if one["lag_bytes"] else ""
-        said.append(f"{where}{behind}.")
-        waits = {lane["waiting_for"]: lane["name"] for lane in one["recordings"] if lane["waiting_for"]}
-        said += [f"{name} waits: {why}." for why, name in waits.items()]
-        if one["waiting_for"] and one["waiting_for"] not in waits:
-            said.append(f"{one['name']} waits: {one['waiting_for']}.")
+        whole = ", all of it" if one["recordings"] and one["state"] == "publishing" else ""
+        said.append(f"{where}{behind or whole}.")
+        waits: dict[str, list[str]] = {}
+        for lane in one["recordings"]:
+            if lane["waiting_for"]:
+                waits.setdefault(lane["waiting_for"], []).append(str(lane["name"]))
+        if one["waiting_for"] and one["waiting_for"] not in waits:  # no server: none can go on
+            waits = {one["waiting_for"]: [one["name"]]}
+        said += [f"{_several(names)}: {why}." for why, names in waits.items()]
     return said
 
 
 def again_command(one: Recording) -> str:
     """Return the command that starts a publisher anew."""
-    return inv("publish", "--to", ",".join(_servers(one)))
+    words = ["--to", ",".join(_servers(one))]
+    ours = {"stream": STREAM, "machine": socket.gethostname(), "login": str(one.folder / names.LOGIN)}
+    for name in ("stream", "machine", *Account.OPTIONS):
+        value = one.fact(name)
+        if value and value != ours.get(name):
+            words += [f"--{name}", value]
+    words += ["--any-stream"] if one.facts.get("any_stream") is True else []
+    named = one.facts.get("recordings")
+    return inv("publish", *words, *map(word_of, named if isinstance(named, list) else ()))
+
+
+def _several(names: Sequence[str]) -> str:
+    if len(names) > _MOST_NAMED:
+        return f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} more wait"
+    return f"{', '.join(names)} {'wait' if len(names) > 1 else 'waits'}"
 
 
 def _servers(one: Recording) -> list[str]:
