@@ -193,7 +193,7 @@ class Lane:
         if newest is None or kept is None or (own and own.identity.origin == kept.identity.origin):
             return own
         found, others = None, 0
-        at = kept.sequence if kept.created == stream.created else 0
+        at = had = kept.sequence if kept.created == stream.created else 0
         while at <= newest.sequence and others < OTHERS:
             held = await stream.following(self.subject, at)
             if held is None:
@@ -201,11 +201,12 @@ class Lane:
             one = own_of(held)
             if one is not None and one.identity.origin == kept.identity.origin:
                 found = one
-            else:
+            elif held.sequence > had:
                 others += 1
             at = held.sequence + 1
         self.others += others
-        self._say("messages of others", messages=others, subject=self.subject)
+        if others:
+            self._say("messages of others", messages=others, subject=self.subject)
         return found
 
     async def _send(self, stream: Stream, reading: Reading, one: _Ready) -> _Ready | None:

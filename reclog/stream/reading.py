@@ -80,7 +80,10 @@ class Reading:
             self.kept = Kept(at.identity, at.offset, at.offset, sequence, created, head, self.text.base)
             self._keep(sync=True)
         else:
-            self.kept = dataclasses.replace(kept, sequence=sequence, created=created)
+            # With its sequence: what comes behind that may be of others alone, and then this counts.
+            self.kept = dataclasses.replace(
+                kept, end=self.offset, tail=self._tail, sequence=sequence, created=created
+            )
             if created != kept.created:
                 self._keep(sync=True)
         self.placed = True
