@@ -27,7 +27,7 @@ COMMANDS = (
     *("boot", "publish", "subscribe", "completion"),
 )
 #: How developers' commands begin, and publishers' names, which are words of the same commands.
-_TAKEN = ("dev.", "publish-")
+_TAKEN = ("dev.", "publisher-")
 #: What may be asked for: a kind of listener, or the best that can do it.
 LISTENERS = ("auto", *KINDS)
 

@@ -44,7 +44,7 @@ def test_a_name(name: str) -> None:
     "name",
     [
         *("a" * 41, ".a", "-a", "_", "a/b", "..", "a b", "a\n", "\u00e9", "$(x)", "{host}", ["a"]),
-        *("kill", "dev.nats", "publish-n1"),
+        *("kill", "dev.nats", "publisher-n1"),
     ],
 )
 def test_what_can_be_no_name(name: Any) -> None:
