@@ -112,9 +112,9 @@ def test_each_byte_is_in_the_stream_once_whatever_is_killed(server: Server, home
     publisher = Publisher(home, [server.url]).start()
     chance, over = random.Random(7), threading.Event()
     senders = send_while(recording, over)
-    for kill in range(6):
-        time.sleep(chance.uniform(0.1, 0.5))  # at any moment
-        if kill % 3 == 2:
+    for kill in range(3):
+        time.sleep(chance.uniform(0.1, 0.3))  # at any moment
+        if kill == 1:
             server.end()
             server.start().wait()
         else:
@@ -126,7 +126,7 @@ def test_each_byte_is_in_the_stream_once_whatever_is_killed(server: Server, home
     check(recording, [server.url])
 
 
-def test_three_servers_keep_it_though_each_of_them_is_killed(home: Home, tmp_path: Path) -> None:
+def test_three_servers_keep_it_though_one_of_them_is_killed(home: Home, tmp_path: Path) -> None:
     with nats_servers.three(tmp_path) as servers:
         urls = [one.url for one in servers]
         recording = home.local("--listener", "builtin", "--no-udp")
@@ -134,13 +134,11 @@ def test_three_servers_keep_it_though_each_of_them_is_killed(home: Home, tmp_pat
         assert publisher.status()["replicas"] == 3
         over = threading.Event()
         senders = send_while(recording, over)
-        for number in (0, 1):
-            servers[number].end()
-            publisher.goes_on()
-            servers[number].start().wait()
-            if number == 1:
-                publisher.daemon.send_signal(signal.SIGKILL)
-                publisher.start()
+        servers[0].end()
+        publisher.goes_on()
+        publisher.daemon.send_signal(signal.SIGKILL)
+        publisher.start()
+        servers[0].start().wait()
         over.set()
         senders.join()
         publisher.until_done(recording)
@@ -170,9 +168,8 @@ def test_kill_brings_what_is_in_the_file_and_says_what_it_could_not(server: Serv
     assert home.inv("kill", publisher.name).returncode == 0
 
 
-def test_a_second_publisher_is_told_who_the_first_is(server: Server, home: Home) -> None:
-    recording = home.local("--no-udp")
-    publisher = Publisher(home, [server.url]).start()
+def _see_that_it_is_the_only_one(server: Server, recording: Running, publisher: Publisher) -> None:
+    home = publisher.home
     again = home.inv(*publisher.words)
     assert "publishes already" in again.stdout
     other = home.inv("publish", "--to", server.url.replace("127.0.0.1", "localhost"))
@@ -344,9 +341,12 @@ def test_a_file_that_was_emptied_is_published_as_another_line_of_bytes(server: S
     assert (second.begin, second.payload) == (0, b"two\n")
 
 
-def test_a_lost_server_is_said_and_found_again(server: Server, home: Home) -> None:
+def test_a_lost_server_is_said_and_found_again_and_a_second_publisher_told_who_the_first_is(
+    server: Server, home: Home
+) -> None:
     recording = home.local("--no-udp")
     publisher = Publisher(home, [server.url]).start()
+    _see_that_it_is_the_only_one(server, recording, publisher)
     server.end()
     publisher.waits("nobody listens there")
     recording.send(b"one\n")

@@ -43,7 +43,7 @@ def test_a_file_is_as_published_whatever_is_killed(home: Home, server: Server) -
     folder = subscribe(home, server, file)
     expected = b"".join(lines(0, 50))
     wait_until(lambda: file.read_bytes() == expected)
-    for number in range(1, 4):
+    for number in range(1, 3):
         daemon_in(folder).send_signal(signal.SIGKILL)
         at = publish(server.url, RECORDING, lines(50 * number, 50), at, stream=False)
         assert subscribe(home, server, file) == folder
