@@ -128,7 +128,7 @@ class Streamed(Lan):
 
 
 def _see_known_alike(recorded: list[Line], copied: list[Line]) -> None:
-    """See that of each line the same is known, or nothing: an index that is late is not waited for."""
+    """See that of each line the same is known, or nothing: a late index is waited for, but not for ever."""
     unknown = 0
     for one, two in zip(recorded, copied, strict=True):
         if one != two:

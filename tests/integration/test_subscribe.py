@@ -104,7 +104,10 @@ def test_each_recording_has_its_file_and_strangers_have_none(home: Home, server:
     assert subscribe(home, server, files) == folder
     done = home.inv("kill")
     assert done.returncode == 0, done.stderr
-    assert {one["state"] for one in json.loads(home.inv("history", "--json").stdout)} == {"past"}
+    assert f"{folder.name} stopped, 0 lines recorded: {files}\n" in done.stdout
+    past = {one["name"]: one for one in json.loads(home.inv("history", "--json").stdout)}
+    assert {one["state"] for one in past.values()} == {"past"}
+    assert past[folder.name]["files"] == str(files)
     assert first.read_bytes() == expected
 
 
