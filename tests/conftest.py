@@ -6,6 +6,7 @@ need is imported where it is used.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -125,6 +126,17 @@ def view(home: Home) -> Iterator[View]:
 
     with viewing(home) as view:
         yield view
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Let a test run a loop of its own in a worker in which a browser's runs, too."""
+    other = None if "browser" in getattr(item, "fixturenames", ()) else asyncio._get_running_loop()
+    if other is not None:
+        asyncio._set_running_loop(None)
+    yield
+    if other is not None:
+        asyncio._set_running_loop(other)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
