@@ -16,7 +16,7 @@ from swarm import Crowd
 from reclog.engine.stores.index.reader import IndexReader
 
 #: Milliseconds: what a line may be late on a busy machine, and what half of them are not.
-LATEST, USUAL = 2000, 20
+LATEST, USUAL = 2000, 60
 
 
 @dataclasses.dataclass
