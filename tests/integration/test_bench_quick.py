@@ -10,20 +10,16 @@ import pytest
 from bench import Home
 
 OURS = ("reclog, builtin", "reclog, socat")
-WORKS = {"1", "2", "3", "4", "5", "7", "8", "9", "start"}
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("only", [["--system", "reclog"], ["--work", "1"]], ids=" ".join)
-def test_the_quick_benchmark_runs_and_reclog_keeps_every_line(
-    home: Home, tmp_path: Path, only: list[str]
-) -> None:
+def test_the_quick_benchmark_runs_and_reclog_keeps_every_line(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ["--quick", "--folder", str(tmp_path), "--out", str(out), *only]
+    words = ["--quick", "--folder", str(tmp_path), "--out", str(out), "--work", "1"]
     done = home.inv("dev.bench", *words, timeout=220, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert done.returncode == 0, done.stderr
     results: dict[str, Any] = json.loads((out / "results.json").read_text("utf-8"))
-    assert set(results["works"]) >= (WORKS if "--system" in only else {"1"})
+    assert "1" in results["works"]
     assert results["quick"]
     assert results["reclog_lost"] == []
     rows = [row for work in results["works"].values() for row in work["rows"]]
