@@ -43,6 +43,7 @@ from reader import FOREIGN, Reader
 from simdisk import BEFORE, Died, Inode, Opened, SimDisk
 from stand_ins import LIMIT, SEGMENT, STATE, Peer, Sock, StubAside, StubDaemon, StubLoop
 from strangers import FILE, Strangers
+from verdicts import see_gap, see_whole, unlike, where
 
 from reclog.engine.daemons.collector import Collector
 from reclog.engine.errors import EngineError
@@ -247,7 +248,7 @@ class World:
             if first > stream.next:
                 raise Broken(f"lost: {first} is written, the spool's end is {stream.next}")
             if not self._pending.startswith(data):
-                raise Broken(_unlike(data, self._pending, bytes(stream.data.values())))
+                raise Broken(unlike(data, self._pending, bytes(stream.data.values())))
             self._pending = self._pending[len(data) :]
             for label, said in enumerate(self._pending_said[: len(data)], stream.label(first)):
                 self.known.said[label] = said
@@ -439,13 +440,7 @@ class World:
     def _collector_says(self, event: str, **facts: Any) -> None:
         self.events.append(event)
         if event == "gap":
-            stream = self.stream
-            start, end = int(facts["start"]), int(facts["end"])
-            there = self.ledger.accounted()
-            for offset in range(start, end):
-                if offset in stream.data and offset not in stream.lost and stream.label(offset) not in there:
-                    raise Broken(f"lost: the gap {start}-{end} covers {offset}, which the spool had")
-            self.ledger.gaps.append((stream.label(start), stream.label(end)))
+            see_gap(self.ledger, self.stream, int(facts["start"]), int(facts["end"]))
 
     def settle(self) -> None:
         """The time for an ack has come."""
@@ -586,22 +581,14 @@ class World:
             if not spool.queued and collector.outlet.settled == spool.end == spool.acked and self.connected:
                 break
         else:
-            raise Broken(f"stuck: {self._where()}")
+            raise Broken(f"stuck: {where(self.collector, self.spool)}; events {self.events[-8:]}")
         self.check()
 
     def check(self) -> None:
         """Check that all that may be expected in the files is there, once all was drained."""
         self.known.check()
-        stream = self.stream
-        there = self.ledger.accounted()
-        for offset in sorted(stream.data):
-            if stream.label(offset) not in there:
-                raise Broken(f"lost: {self.ledger.text(stream.label(offset))}")
         gone = read(STATE, self.laptop).held
-        plain = not self.strangers.came and len(self.ledger.streams) == 1 and not self.ledger.gaps
-        # Without any of the above: the files are the stream, byte for byte.
-        if plain and self.recorded != bytes(stream.data.values())[gone:]:
-            raise Broken(f"invented: the files hold {self.recorded!r}, not {stream.data!r}")
+        see_whole(self.ledger, self.stream, self.recorded, gone, plain=not self.strangers.came)
 
     @property
     def recorded(self) -> bytes:
@@ -609,23 +596,3 @@ class World:
         names = [beside(FILE, piece) for piece in pieces(STATE, self.laptop)]
         found = (self.laptop.find(name) for name in [*names, FILE])
         return b"".join(bytes(inode.cache.data) for inode in found if inode is not None)
-
-    def _where(self) -> str:
-        collector, spool = self.collector, self.spool
-        here = there = "none"
-        if collector is not None:
-            here = f"position {collector.outlet.offset}, paused {collector.outlet.paused!r}"
-        if spool is not None:
-            there = f"end {spool.end}, acked {spool.acked}, paused {spool.paused!r}"
-        return f"relay: {there}; collector: {here}; events {self.events[-8:]}"
-
-
-def _unlike(found: bytes, wanted: bytes, before: bytes) -> str:
-    verdict = "invented"
-    if wanted.startswith(b"\n" + found[:1]):
-        verdict = "torn"
-    elif found[:4] in wanted:
-        verdict = "lost"
-    elif found[:4] in before:
-        verdict = "doubled"
-    return f"{verdict}: {found!r} is spooled, {wanted!r} was due"
