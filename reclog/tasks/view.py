@@ -16,14 +16,13 @@ from reclog.recordings.choice import meant
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
-from .names import HELP
 
 
 @task(
     auto_shortflags=False,
     iterable=["recording"],
     help={
-        "recording": f"{HELP} The page begins with it.",
+        "recording": "The page begins with the one of this name; NAME alone does.",
         "port": "Port on 127.0.0.1 (default 8055, or a free one).",
         "open": "Open the page in a browser (default), too.",
     },
