@@ -82,8 +82,8 @@ class Recording:
 
     @property
     def file(self) -> str:
-        """The recorded file, absolute; empty if unknown."""
-        file = self.fact("file")
+        """The recorded file, absolute; empty if unknown. Where its state is lost its journal may know."""
+        file = self.fact("file") or pieces.read(str(self.folder)).file
         try:
             os.fsencode(file)
         except ValueError:  # half of a surrogate pair

@@ -14,6 +14,7 @@ import pytest
 from reclog.engine.daemons.config import RecorderConfig
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.records import past as record
+from reclog.engine.stores import pieces
 from reclog.engine.system.identity import Identity
 from reclog.errors import NoSuchRecordingError, ReclogError
 from reclog.recordings import past
@@ -248,3 +249,23 @@ def test_each_event_is_told_once_and_in_its_order(tmp_path: Path) -> None:
     told = [facts["event"] for facts in all_events(tmp_path)]
     assert told == ["started", "connect", "paused", "connect", "stopped"]
     assert first_event(tmp_path)["event"] == "started"
+
+
+def test_a_file_that_was_set_aside_is_known_again_though_its_record_is_lost(
+    registry: Registry, tmp_path: Path
+) -> None:
+    file = tmp_path / "file.log"
+    file.write_bytes(b"before\n")
+    first = registry.new("local-1", {"file": str(file), "kind": "local"})
+    (first.folder / "pieces").mkdir()
+    journal = pieces.Journal(str(first.folder))
+    journal.begin(pieces.Piece("file.20261126T201610.188Z.log", 0, 7, 1, file.stat().st_ino), str(file))
+    file.rename(tmp_path / "file.20261126T201610.188Z.log")
+    file.write_bytes(b"behind\n")
+    journal.made()
+    (first.folder / "config.json").unlink()
+    (first.folder / "past.json").write_text('{"counters": {}, "ended": ""}')
+    again = registry.new("local-1", {"file": str(file), "kind": "local"})
+    assert again.folder == first.folder
+    assert [piece.size for piece in pieces.pieces(str(again.folder))] == [7]
+    assert registry.new("local-1", {"file": str(tmp_path / "other"), "kind": "local"}).name == "local-1-2"
