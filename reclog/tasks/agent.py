@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.checkout import install_command
-from reclog.errors import ReclogError
+from reclog.extras import need
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
@@ -22,10 +19,7 @@ def agent(c: Context) -> None:
     It starts this itself and speaks to it on standard input and output (MCP);
     docs/look-back.md has the line for its configuration. It can only look.
     """
-    if importlib.util.find_spec("mcp") is None:
-        raise ReclogError(
-            f"An agent needs what is not installed here: `{install_command('agent')}` brings it."
-        )
+    need("An agent", "agent", "mcp")
     from reclog.look.tools import serve
 
     serve(Registry())

@@ -9,6 +9,15 @@ ASKED = {
     "sender": "Only what this one said (name or address); again.",
     "grep": "Only lines with this regular expression in them.",
 }
+#: How `inv publish` and `inv subscribe` say who they are, and know the server.
+ACCOUNT = {
+    "creds": "Who we are: a credentials file of NATS.",
+    "nkey": "Who we are: a file with an nkey's seed.",
+    "login": "Who we are: a file with USER:PASSWORD.",
+    "ca": "Who signed the server's certificate (PEM).",
+    "cert": "Our certificate, where it asks for one (PEM).",
+    "key": "Its key (PEM).",
+}
 #: What `inv local` and `fab tremplin` have, each in one row of 80 columns (docs/options.md says more); a task
 #: says itself what differs there.
 SHARED = {

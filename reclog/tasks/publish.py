@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.checkout import install_command
 from reclog.console import note, say
-from reclog.errors import ReclogError
+from reclog.extras import need
 from reclog.recordings.registry import Registry
 from reclog.words import inv
 
 from .edge import sentences
 from .names import HELP
+from .options import ACCOUNT
 
 
 @task(
@@ -28,12 +27,7 @@ from .names import HELP
         "machine": "First part of the subjects (default: this host).",
         "max-bytes": "Bytes of a stream that is made (default: no limit).",
         "any-stream": "Take a stream whose settings lose messages, too.",
-        "creds": "Who we are: a credentials file of NATS.",
-        "nkey": "Who we are: a file with an nkey's seed.",
-        "login": "Who we are: a file with USER:PASSWORD.",
-        "ca": "Who signed the server's certificate (PEM).",
-        "cert": "Our certificate, where it asks for one (PEM).",
-        "key": "Its key (PEM).",
+        **ACCOUNT,
     },
 )
 @sentences
@@ -62,8 +56,7 @@ def publish(
     is, `kill` brings what is left and stops it.
     A login can be in RECLOG_NATS_LOGIN, too. docs/publish.md says more.
     """
-    if importlib.util.find_spec("nats") is None:
-        raise ReclogError(f"NATS needs what is not installed here: `{install_command('nats')}` brings it.")
+    need("NATS", "nats", "nats")
     from reclog.stream.asked import asked  # here: it takes a while to import
     from reclog.stream.publishers import Publishers, describe, start
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.checkout import install_command
 from reclog.console import note, say
-from reclog.errors import ReclogError
+from reclog.extras import need
 from reclog.recordings.again import stop_command
 from reclog.recordings.registry import Registry
 
 from .edge import sentences
+from .options import ACCOUNT
 
 
 @task(
@@ -25,12 +24,7 @@ from .edge import sentences
         "file": "File; {machine}, {recording}: one for each.",
         "subject": "What of it (default reclog.>, all).",
         "start": "first (the default), now, or a time, as 10m.",
-        "creds": "Who we are: a credentials file of NATS.",
-        "nkey": "Who we are: a file with an nkey's seed.",
-        "login": "Who we are: a file with USER:PASSWORD.",
-        "ca": "Who signed the server's certificate (PEM).",
-        "cert": "Our certificate, where it asks for one (PEM).",
-        "key": "Its key (PEM).",
+        **ACCOUNT,
     },
 )
 @sentences
@@ -56,8 +50,7 @@ def subscribe(
     said what when comes along. Run again after a stop it goes on where it was.
     A login can be in RECLOG_NATS_LOGIN, too. docs/scale.md says more.
     """
-    if importlib.util.find_spec("nats") is None:
-        raise ReclogError(f"NATS needs what is not installed here: `{install_command('nats')}` brings it.")
+    need("NATS", "nats", "nats")
     from reclog.stream import subscribe as stream  # here: it takes a while to import
 
     wanted = stream.asked(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.checkout import install_command
 from reclog.console import say
-from reclog.errors import ReclogError
+from reclog.extras import need
 from reclog.recordings.checks import port_number
 from reclog.recordings.choice import meant
 from reclog.recordings.registry import Registry
@@ -41,10 +39,7 @@ def view(
     another machine: ssh -L (docs/look-back.md).
     """
     number = None if port is None else port_number(port)
-    if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
-        raise ReclogError(
-            f"The page needs what is not installed here: `{install_command('view')}` brings it."
-        )
+    need("The page", "view", "starlette", "uvicorn")
     from reclog.look.view.serve import listen, serve
 
     registry = Registry()

@@ -69,7 +69,7 @@ MAY_IMPORT = {
     "tasks": {"recordings", "boot", "look", "local", "tremplin", "stream", "completion"},
 }
 #: The modules that stand beside the folders and import none of them.
-BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout", "reclog.words"}
+BESIDE = {"reclog.errors", "reclog.console", "reclog.checkout", "reclog.extras", "reclog.words"}
 
 
 def folder_of(name: str) -> str:

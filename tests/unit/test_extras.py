@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reclog import checkout
+from reclog import extras
+from reclog.errors import ReclogError
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,17 @@ def test_an_extra_is_installed_as_reclog_was(
 ) -> None:
     (tmp_path / (receipt or "other")).touch()
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(checkout, "ROOT", tmp_path)
-    monkeypatch.setattr(checkout, "_origin", lambda: url)
+    monkeypatch.setattr(extras, "ROOT", tmp_path)
+    monkeypatch.setattr(extras, "_origin", lambda: url)
     said = command.format(**{"from": url, "python": sys.executable, "root": tmp_path})
-    assert checkout.install_command("view") == said
+    assert extras.install_command("view") == said
 
 
 def test_where_this_one_came_from_is_known() -> None:
-    assert checkout._origin() == f" @ {checkout.ROOT.as_uri()}"
+    assert extras._origin() == f" @ {extras.ROOT.as_uri()}"
+
+
+def test_what_is_not_there_is_said_with_the_command_that_brings_it() -> None:
+    extras.need("This", "view", "json", "sys")
+    with pytest.raises(ReclogError, match=r"^This needs what is not installed here: `.*view.*` brings it\.$"):
+        extras.need("This", "view", "json", "no_such_module")
