@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 from scripted import Said
 
@@ -25,3 +26,17 @@ def opened(path: Path, report: Optional[Said] = None, disk: Disk = DISK) -> Iter
 def write(recorded: RecordedFile, who: int, text: bytes, stamp: bytes = b"") -> None:
     recorded.add(who, text, stamp)
     assert recorded.flush()
+
+
+def held(folder: Path) -> List[int]:
+    """Return the inodes of what this process has open on the file system of `folder`, in order.
+
+    So sockets and pipes are left out: those that another test left to the garbage collector come and go.
+    """
+    found = []
+    for descriptor in os.listdir("/dev/fd"):
+        with suppress(OSError):  # that of the listing is gone
+            status = os.fstat(int(descriptor))
+            if status.st_dev == folder.stat().st_dev:
+                found.append(status.st_ino)
+    return sorted(found)

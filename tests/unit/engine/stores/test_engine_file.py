@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from properties import examples
-from recorded import opened, write
+from recorded import held, opened, write
 from scripted import Said, ScriptedDisk, fails
 
 from reclog.engine.errors import FileTaken, FileUnusable
@@ -130,10 +130,10 @@ def test_a_full_device_pauses(report: Said) -> None:
 
 
 def test_a_file_has_one_writer(recorded: RecordedFile, path: Path) -> None:
-    before = sorted(os.listdir("/dev/fd"))
+    before = held(path.parent)
     with pytest.raises(FileTaken, match=rf"is locked by process {os.getpid()} \(.*, of .*\), as a recording"):
         RecordedFile(str(path), Said()).open()
-    assert sorted(os.listdir("/dev/fd")) == before
+    assert held(path.parent) == before
     write(recorded, 1, b"line\n")
     recorded.close()
     with opened(path) as second:
@@ -168,10 +168,10 @@ def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path, name: str, why:
 def test_a_fifo_is_refused_without_waiting(path: Path, read: bool) -> None:
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if read else -1
-    before = sorted(os.listdir("/dev/fd"))
+    before = held(path.parent)
     with pytest.raises(FileUnusable, match="not a regular file"):
         RecordedFile(str(path), Said()).open()
-    assert sorted(os.listdir("/dev/fd")) == before
+    assert held(path.parent) == before
     if read:
         os.close(reader)
 

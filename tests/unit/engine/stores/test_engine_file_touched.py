@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from properties import examples
-from recorded import opened, write
+from recorded import held, opened, write
 from scripted import Said, ScriptedDisk, fails
 
 from reclog.engine.errors import FileTaken, FileUnusable
@@ -120,7 +120,7 @@ def test_a_strangers_link_is_not_written_through(tmp_path: Path, where: str) -> 
         with pytest.raises(FileUnusable, match=f"is a link of {user_name(STRANGER)}"):
             RecordedFile(str(path), Said()).open()
         return
-    before = sorted(os.listdir("/dev/fd"))
+    before = held(tmp_path)
     with opened(path) as recorded:
         write(recorded, 1, b"one\n")
         swap()
@@ -133,7 +133,7 @@ def test_a_strangers_link_is_not_written_through(tmp_path: Path, where: str) -> 
         assert recorded.flush()
     assert (folder / "file.log").read_bytes() == b"two\n"
     assert where == "dangling" or victim.read_bytes() == b"precious\n"
-    assert sorted(os.listdir("/dev/fd")) == before
+    assert held(tmp_path) == before
 
 
 def test_a_link_of_ours_is_followed_and_may_be_changed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import re
@@ -318,12 +319,22 @@ def test_closed_it_is_heard_no_more(case: Case, loop: Loop) -> None:
     assert case.heard == ["up"]
 
 
-def test_a_missing_program_is_an_error_and_costs_no_descriptor(loop: Loop, tmp_path: Path) -> None:
+def test_a_missing_program_is_an_error_and_costs_no_descriptor(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     child = Child(loop, ["/nonexistent/socat"], str(tmp_path), lambda words: None)
-    before = sorted(os.listdir("/dev/fd"))
+    pipes = [os.pipe() for _ in range(3)]  # subprocess makes one, too
+    left = iter(pipes)
+    monkeypatch.setattr(os, "pipe", lambda: next(left))
     with pytest.raises(FileNotFoundError):
         child.start()
-    assert sorted(os.listdir("/dev/fd")) == before
+    unused = list(itertools.chain(*left))
+    for descriptor in unused:
+        os.close(descriptor)
+    assert len(unused) < 6
+    for descriptor in itertools.chain(*pipes):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
     assert child.pid == 0
 
 
