@@ -14,7 +14,7 @@ from reclog.engine.daemons.config import RecorderConfig
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
 from ..recordings.again import dials, entrances, stop_command
 from ..recordings.called import recognised
-from ..recordings.change import apply, changes, kept, spoken
+from ..recordings.change import apply, changes, kept, refuse_foreground, spoken
 from ..recordings.choice import keeps_from
 from ..recordings.launch import launch
 from ..recordings.past import forget_the_oldest
@@ -120,10 +120,7 @@ def _take_up(running: Recording, settings: LocalSettings, registry: Registry) ->
         if shown.fingerprint != running.fact("fingerprint"):
             wanted.update(shown.fields)
     if settings.foreground:
-        raise StartError(
-            f"{running.name} is recording already, in the background: `{stop_command(running)}` stops it, or "
-            "leave --foreground out."
-        )
+        refuse_foreground(running)
     notes = apply(running, wanted) if wanted else []
     changed = [spoken(name, value) for name, value in wanted.items() if name != "fingerprint"]
     return Started(Recording(running.folder), None, 0, notes, [], changed)

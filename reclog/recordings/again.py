@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from reclog.engine.records import names
 from reclog.engine.system.address import with_port
 
 from ..errors import UsageError
@@ -85,13 +86,15 @@ def _local(recording: Recording) -> str:
 
 
 def _subscriber(recording: Recording) -> str:
-    words = recording.facts.get("servers")
-    servers = (
-        [word for server in words if isinstance(server, str) for word in ("--from", server)]
-        if (isinstance(words, list))
-        else []
-    )
-    return inv("subscribe", *servers, "--subject", recording.fact("subject"), "--file", recording.files)
+    facts = recording.facts
+    servers = facts.get("servers")
+    words = [word for one in (servers if isinstance(servers, list) else ()) for word in ("--from", str(one))]
+    for name in ("creds", "nkey", "login", "ca", "cert", "key"):
+        # One that was in the environment is kept in the folder while it runs.
+        if recording.fact(name) not in ("", str(recording.folder / names.LOGIN)):
+            words += [f"--{name}", recording.fact(name)]
+    words += ["--subject", recording.fact("subject"), "--file", recording.files]
+    return inv("subscribe", *words, *_called(recording))
 
 
 def _tremplin(recording: Recording) -> str:

@@ -15,16 +15,20 @@ from reclog.engine.daemons.asking import request
 from reclog.engine.daemons.config import CollectorConfig, Listening, RecorderConfig, SetAside, is_right
 
 from ..console import brief
-from ..errors import ReclogError
+from ..errors import ReclogError, StartError
 from .again import stop_command
 from .recording import Recording, is_file_of
-from .settings import DEFAULTS, Settings, option_name
+from .settings import DEFAULTS, FileSettings, option_name
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=FileSettings)
 
-#: What can be asked for of a recording that runs, and changes nothing of it.
 #: What can change while it runs: a relay's certificate is not on this machine.
-_CHANGEABLE = {"local": RecorderConfig.CHANGEABLE, "tremplin": CollectorConfig.CHANGEABLE}
+_CHANGEABLE = {
+    "local": RecorderConfig.CHANGEABLE,
+    "tremplin": CollectorConfig.CHANGEABLE,
+    "subscriber": SetAside.CHANGEABLE,
+}
+#: What can be asked for of a recording that runs, and changes nothing of it.
 _CHANGES_NOTHING = ("port_remote_in", "take_over", "foreground", "boot")
 #: What is said by saying another.
 _GOES_WITH = {"dial_in": "dial"}
@@ -36,9 +40,8 @@ def changes(running: Recording, settings: S) -> dict[str, Any]:
     Raises ReclogError where something else that is said is not as it is.
     """
     wanted, differs = {}, []
-    for name in settings.said:
-        value = getattr(settings, name, None)
-        runs = running.name if name == "called" else running.facts.get(name, DEFAULTS[name])
+    for name, value in settings.asked.items():
+        runs = running.name if name == "called" else running.facts.get(name, DEFAULTS.get(name, ""))
         if value in (None, runs) or name in _CHANGES_NOTHING or (name, value) == ("listener", "auto"):
             continue
         if name == "file" and is_file_of(running, value):
@@ -53,6 +56,14 @@ def changes(running: Recording, settings: S) -> dict[str, Any]:
             f"`{stop_command(running)}`, then this again."
         )
     return wanted
+
+
+def refuse_foreground(running: Recording) -> None:
+    """Refuse to stay with a recording that runs already. Raises StartError."""
+    raise StartError(
+        f"{running.name} is recording already, in the background: `{stop_command(running)}` stops it, or "
+        "leave --foreground out."
+    )
 
 
 def apply(recording: Recording, wanted: Mapping[str, Any]) -> list[str]:

@@ -137,7 +137,7 @@ class Registry:
             other = Recording(folder)
             free = f", or `{inv('history', '--forget', name)}`" if other.is_past else ""
             raise NameTakenError(
-                f"{name} is the recording of {other.file}: give another name with --as{free}."
+                f"{name} is the recording of {other.files}: give another name with --as{free}."
             )
         return own.folder.rename(folder) if own is not None else folder
 

@@ -15,10 +15,10 @@ from reclog.engine.stores.retention import Keeping
 from reclog.engine.stores.rotation import Rotating
 
 from ..errors import UsageError
-from .settings import Settings
+from .settings import FileSettings
 
 
-def check_rotation(settings: Settings) -> None:
+def check_rotation(settings: FileSettings) -> None:
     """See that what becomes of pieces can be had, where it is said. Raises UsageError."""
     for option in ("keep", "compress"):
         if getattr(settings, option) and option in settings.said and not settings.rotate:

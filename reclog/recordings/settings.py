@@ -69,7 +69,7 @@ DEFAULTS: dict[str, Any] = {
     "boot": False,  # the relay's with its host, left as it is where nothing is said
 }
 #: Those that are not called as their options are, which are words of Python's, or of a recording.
-OPTIONS = {"called": "as", "dial": "from", "names": "name"}
+OPTIONS = {"called": "as", "dial": "from", "servers": "from", "names": "name", "files": "file"}
 #: All addresses of this machine, and of a tremplin: there both families, as far as it has them.
 BIND_HERE, BIND_THERE = "0.0.0.0", "::"
 #: What datagrams can't have. Where it is asked for they are off, and --udp beside it is wrong.
@@ -79,13 +79,31 @@ PORT_LOCAL = 55514
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is asked of any recording that senders come to, checked."""
+class FileSettings:
+    """What is asked of any recorded file, checked."""
 
     #: Absolute.
     file: str
-    #: Empty: by its port, and its host.
+    #: Empty: by where it comes from.
     called: str
+    foreground: bool
+    #: When the file is cut, what is kept of its pieces; words.
+    rotate: Sequence[str]
+    keep: Sequence[str]
+    compress: bool
+    #: Which of these were asked for, and are not just the built-in values.
+    said: Sequence[str] = ()
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, by its name."""
+        return {name: getattr(self, name, None) for name in self.said}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(FileSettings):
+    """What is asked of any recording that senders come to, checked."""
+
     #: Of this machine, or of the tremplin.
     bind: str
     listener: str
@@ -100,7 +118,6 @@ class Settings:
     #: 0: what the system's limits allow.
     max_senders: int
     max_per_address: int
-    foreground: bool
     tls: bool
     #: Files of this machine, absolute; empty: a certificate that is made.
     tls_cert: str
@@ -108,12 +125,6 @@ class Settings:
     #: Empty: nobody is asked for a certificate.
     tls_clients: str
     names: Sequence[str]
-    #: When the file is cut, what is kept of its pieces; words.
-    rotate: Sequence[str]
-    keep: Sequence[str]
-    compress: bool
-    #: Which of these were asked for, and are not just the built-in values.
-    said: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -194,14 +205,26 @@ def resolve_tremplin(
     return settings
 
 
+def of_a_file(words: Mapping[str, Any], said: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of `FileSettings`. Raises UsageError."""
+    return {
+        "file": file_path(words["file"]),
+        "called": called(words["called"]),
+        "foreground": yes_or_no("--foreground", words["foreground"]),
+        "rotate": rotate(words["rotate"]),
+        "keep": keep(words["keep"]),
+        "compress": yes_or_no("--compress", words["compress"]),
+        "said": said,
+    }
+
+
 def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str, udp: bool) -> dict[str, Any]:
     """Return the fields of `Settings`.
 
     If nothing else is asked for, `everywhere` is where it listens, and `udp` whether it records datagrams.
     """
     return {
-        "file": file_path(words["file"]),
-        "called": called(words["called"]),
+        **of_a_file(words, said),
         "bind": address(words["bind"] if words["bind"] is not None else everywhere),
         "listener": listener(words["listener"]),
         "framing": framing(words["framing"]),
@@ -212,13 +235,8 @@ def _of_any(words: Mapping[str, Any], said: Sequence[str], everywhere: str, udp:
         "udp": _udp(words, udp),
         "max_senders": count("--max-senders", words["max_senders"]),
         "max_per_address": count("--max-per-address", words["max_per_address"]),
-        "foreground": yes_or_no("--foreground", words["foreground"]),
         **tls(words),
         "names": names(words["names"]),
-        "rotate": rotate(words["rotate"]),
-        "keep": keep(words["keep"]),
-        "compress": yes_or_no("--compress", words["compress"]),
-        "said": said,
     }
 
 

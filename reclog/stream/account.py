@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from reclog.engine.daemons.config import Config
+from reclog.engine.daemons.config import Config, is_right
 from reclog.engine.records import names
 
 from ..errors import UsageError
@@ -31,6 +31,8 @@ from ..recordings.checks import file_path
 LOGIN = "RECLOG_NATS_LOGIN"
 #: The port of a server where none is named.
 PORT = 4222
+#: Three ways to say who we are.
+WHO = {"creds", "nkey", "login"}
 #: Bytes of a login at most.
 _LONGEST_LOGIN = 4096
 
@@ -47,11 +49,11 @@ class Plain(Config):
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]
             value = told.get(field.name)
             if value is not None:
-                is_right, meant = _MEANT[str(field.type)]
-                if not is_right(value):
+                fits, meant = _MEANT[str(field.type)]
+                if not fits(value) or (value and not is_right(field.name, value)):
                     raise ValueError(f"{field.name} is {repr(value)[:50]}, not {meant}")
                 values[field.name] = value
-            elif field.default is dataclasses.MISSING:
+            elif field.default is field.default_factory is dataclasses.MISSING:
                 raise ValueError(f"it has no {field.name}")
         return cls(**values)
 
@@ -124,7 +126,7 @@ def account(option: str, words: Sequence[str], files: Mapping[str, Any]) -> Acco
     named = {
         name: file_path(files[name], of, "a file") for name, of in Account.OPTIONS.items() if files.get(name)
     }
-    if len(named.keys() & {"creds", "nkey", "login"}) > 1:
+    if len(named.keys() & WHO) > 1:
         raise UsageError("--creds, --nkey and --login are three ways to say who we are: give one of them.")
     if bool(named.get("cert")) != bool(named.get("key")):
         raise UsageError("--cert and --key belong together: give both.")

@@ -23,6 +23,7 @@ from reclog.engine.outlets.acks import Acks
 from reclog.engine.outlets.landing import Landing
 from reclog.engine.records.events import Say
 from reclog.engine.records.jsonfile import read_json, write_json
+from reclog.engine.stores.rotation import NOT_AT_ALL, Rotating
 from reclog.engine.system.disk import Disk
 from reclog.engine.system.loop import Loop
 
@@ -46,12 +47,13 @@ class Copy:
         disk: Disk,
         whole: bool,
         settled: Callable[[], None],
+        rotating: Rotating = NOT_AT_ALL,
     ) -> None:
         """`folder` is the copy's; `whole`: what the stream does not have of its beginning is a gap.
 
         `settled` is called when something was settled beside the loop.
         """
-        self.landing = Landing(loop, file, folder, say, disk)
+        self.landing = Landing(loop, file, folder, say, disk, rotating)
         self.acks = Acks(loop, self.landing, disk, say, lambda offset: True, settled)
         self.gaps = Gaps(loop, say, MISSING)
         #: Whose recording it is; empty until the first message comes.
@@ -67,7 +69,7 @@ class Copy:
     def open(self) -> None:
         """Open the file, and find where to go on. Raises FileUnusable, FileTaken."""
         with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
-            told = read_json(self._path)
+            told = read_json(self._path, self._disk)
             self._before = {name: at for name, at in told["before"].items() if type(at) is int}
             self.subject = str(told["subject"])
         self.landing.open()

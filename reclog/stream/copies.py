@@ -16,6 +16,7 @@ from pathlib import Path
 
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.errors import EngineError
+from reclog.engine.stores.rotation import Rotating
 
 from ..errors import ReclogError
 from ..recordings.registry import Registry
@@ -36,13 +37,20 @@ class Copies:
     """By subject."""
 
     def __init__(
-        self, daemon: Daemon, file: str, files: str, whole: bool, settled: Callable[[], None]
+        self,
+        daemon: Daemon,
+        file: str,
+        files: str,
+        whole: bool,
+        rotating: Rotating,
+        settled: Callable[[], None],
     ) -> None:
         """Either `file`, a plain name, or `files` with room for names, is given."""
         self._daemon = daemon
         self._file = file
         self._files = files
         self._whole = whole
+        self._rotating = rotating
         self._settled = settled
         self._registry = Registry(Path(daemon.folder).parent.parent)
         self._by_subject: dict[str, Copy] = {}
@@ -74,6 +82,12 @@ class Copies:
             return self._plain
         found = self._by_subject.get(subject)
         return found if found is not None else self._new(subject)
+
+    def rotate_as(self, rotating: Rotating) -> None:
+        """Have all files cut so from now on."""
+        self._rotating = rotating
+        for copy in self:
+            copy.landing.rotate_as(rotating)
 
     def close(self) -> None:
         """Settle what can be, and leave what each was."""
@@ -126,6 +140,7 @@ class Copies:
             self._daemon.disk,
             self._whole,
             self._settled,
+            self._rotating,
         )
 
 

@@ -6,7 +6,8 @@ import dataclasses
 import datetime
 import os
 import re
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from reclog.engine.records import names
@@ -15,36 +16,54 @@ from reclog.engine.records.jsonfile import write_json
 from ..errors import AlreadyRecordedError, StartError, UsageError
 from ..look.times import time_given
 from ..recordings.again import stop_command
+from ..recordings.change import apply, changes, kept, refuse_foreground, spoken
 from ..recordings.checks import file_path
 from ..recordings.choice import keeps_from
 from ..recordings.launch import launch
 from ..recordings.past import forget_the_oldest
 from ..recordings.recording import Recording
 from ..recordings.registry import Registry
-from .account import Account, account, with_login
+from ..recordings.rotation import check_rotation
+from ..recordings.settings import FileSettings, merged, of_a_file, option_name, said
+from .account import WHO, Account, account, with_login
 from .message import EVERYTHING
 from .naming import base, is_plain
 
 #: Seconds for a connection, and for JetStream to answer: an election may go on.
 READY_WITHIN = 30.0
+#: What is asked for as of any recording, in the config, too.
+_OF_ANY = ("called", "foreground", "rotate", "keep", "compress")
+#: What is asked for of this kind alone, beside a start.
+_OWN = ("servers", "subject", "file", *Account.OPTIONS)
 
 
-@dataclasses.dataclass(frozen=True)
-class Subscription:
-    """What a call asks for, checked."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subscription(FileSettings):
+    """What a call asks for, checked; its file may have room for names."""
 
     account: Account
-    #: Absolute; it may have room for names.
-    file: str
     subject: str
     start: str
 
     @property
+    def where(self) -> dict[str, str]:
+        """What a daemon is told of its file, or files."""
+        return {"file" if is_plain(self.file) else "files": self.file}
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, by its name in a recording's facts."""
+        words = {**vars(self), **vars(self.account)}
+        asked = {name: words[name] for name in self.said if name != "file"}
+        return {**asked, **(self.where if "file" in self.said else {})}
+
+    @property
     def told(self) -> dict[str, Any]:
         """What a daemon is told of it."""
-        where = {"file" if is_plain(self.file) else "files": self.file}
-        told = {**dataclasses.asdict(self.account), **where, "subject": self.subject, "start": self.start}
-        return {"kind": "subscriber", **{name: value for name, value in told.items() if value}}
+        words = {name: getattr(self, name) for name in ("subject", "start", "called", "rotate", "keep")}
+        told = {**dataclasses.asdict(self.account), **self.where, **words, "compress": self.compress}
+        front = {"foreground_of": os.getpid()} if self.foreground else {}
+        return {"kind": "subscriber", **{name: value for name, value in told.items() if value}, **front}
 
 
 @dataclasses.dataclass
@@ -52,26 +71,38 @@ class Subscribed:
     """A subscriber that works."""
 
     recording: Recording
-    stream: str
+    #: None where it ran already.
+    process: subprocess.Popen[bytes] | None
+    #: Recorded bytes that there were before.
+    begin: int
     notes: list[str]
-    #: It did before.
-    ran: bool = False
+    #: Options that it has now, and had not before this call.
+    changed: list[str]
 
 
-def asked(
-    servers: Sequence[str], files: Mapping[str, Any], file: Any, subject: Any, start: Any
-) -> Subscription:
-    """Return what the words of a call ask for; None: the built-in value. Raises UsageError."""
+def asked(flags: Mapping[str, Any], config: Mapping[str, Any], registry: Registry) -> Subscription:
+    """Return what the flags of a call ask for, and what a name among them stands for. Raises UsageError."""
+    config = {name: config.get(name) for name in map(option_name, _OF_ANY)}
+    words = merged(flags, config)
+    given = {name: flags[name] for name in _OWN if flags.get(name) not in (None, [])}
+    meant = _named(str(words["called"]), registry)
+    if given.keys() & WHO:
+        meant = {name: value for name, value in meant.items() if name not in WHO}
+    meant.update(given)
+    file = file_path(meant.get("file", "logs/{machine}/{recording}.log"))
+    if words["foreground"] and not is_plain(file):
+        raise UsageError("--foreground shows one file: name it without {machine} and {recording}.")
+    about = [name for name in said(flags, config) if name in _OF_ANY]
     return Subscription(
-        account("--from", servers, files),
-        file_path(file if file is not None else "logs/{machine}/{recording}.log"),
-        _subject(str(subject if subject is not None else EVERYTHING)),
-        _start(str(start if start is not None else "first")),
+        account=account("--from", meant.get("servers", ()), meant),
+        subject=_subject(str(meant.get("subject", EVERYTHING))),
+        start=_start(str(flags.get("start") or "first")),
+        **of_a_file({**words, "file": file}, [*about, *given]),
     )
 
 
 def subscribe(wanted: Subscription, registry: Registry) -> Subscribed:
-    """Start the subscriber. Raises a ReclogError that says why it can't be."""
+    """Start the subscriber, or have the one that runs be so. Raises a ReclogError that says why it can't."""
     registry.make()
     if not is_plain(wanted.file):
         try:
@@ -80,42 +111,76 @@ def subscribe(wanted: Subscription, registry: Registry) -> Subscribed:
             where = base(wanted.file)
             raise StartError(f"{where} can't be made ({error.strerror}): name others with --file.") from error
     with registry.alone():
-        running = _make_way(wanted, registry)
-        if running is not None:
-            return Subscribed(running, running.word("stream"), [], ran=True)
-        recording = registry.new(wanted.account.called("subscriber"), wanted.told)
-        try:
-            if (one := with_login(wanted.account, recording.folder)) != wanted.account:
-                wanted = dataclasses.replace(wanted, account=one)
-                told = {**wanted.told, "name": recording.name}
-                write_json(str(recording.folder / names.CONFIG), told)
-        except OSError as error:
-            recording.clean(began=False)
-            raise StartError(f"{recording.folder} can't be written ({error.strerror}): make room.") from error
-        forget_the_oldest(registry)
-        _, answer = launch("subscriber", recording, READY_WITHIN)
-        if not answer.get("ready"):
-            recording.clean(began=False)
-            raise _reason(answer)
-    notes = [*wanted.account.notes(), *map(str, answer.get("notes", ()))]
-    return Subscribed(Recording(recording.folder), str(answer.get("stream")), notes)
+        return _subscribe_alone(wanted, registry)
 
 
-def _make_way(wanted: Subscription, registry: Registry) -> Recording | None:
-    """Clean up what died on the same files; return what runs as it is wanted. Raises AlreadyRecordedError."""
+def _subscribe_alone(wanted: Subscription, registry: Registry) -> Subscribed:
+    cleaned = []
     for other in registry.here():
-        if not keeps_from(other, wanted.file) and other.fact("files") != wanted.file:
+        named = bool(wanted.called) and other.name == wanted.called
+        if not named and not keeps_from(other, wanted.file) and other.fact("files") != wanted.file:
             continue
-        same = all(other.facts.get(name) == wanted.told[name] for name in ("subject", "servers"))
-        if other.is_alive() and same:
-            return other
+        if other.is_alive() and other.kind == "subscriber" and not other.of:
+            return _take_up(other, wanted, registry)
         if other.is_alive() or other.is_locked():
             raise AlreadyRecordedError(
-                f"{wanted.file} is being recorded by {other.name} already, and otherwise: "
-                f"`{stop_command(other)}` stops it, --file names another file."
+                f"{wanted.file} is being recorded by {other.name} already: `{stop_command(other)}` stops it, "
+                "--file names another file."
             )
+        wanted = kept(wanted, other.facts)
         other.clean()
-    return None
+        cleaned.append(other.name)
+    _check_files(wanted, registry)
+    recording = registry.new(wanted.account.called("subscriber"), wanted.told)
+    for one in registry.here():
+        if one.of in cleaned and one.of != recording.name:  # it is called otherwise now
+            one.clean()
+    try:
+        if (one_of := with_login(wanted.account, recording.folder)) != wanted.account:
+            told = {**wanted.told, **recording.facts, "login": one_of.login}
+            write_json(str(recording.folder / names.CONFIG), told)
+    except OSError as error:
+        recording.clean(began=False)
+        raise StartError(f"{recording.folder} can't be written ({error.strerror}): make room.") from error
+    forget_the_oldest(registry)
+    begin = recording.end
+    process, answer = launch("subscriber", recording, READY_WITHIN)
+    if not answer.get("ready"):
+        recording.clean(began=False)
+        raise _reason(answer)
+    notes = [*wanted.account.notes(), *map(str, answer.get("notes", ()))]
+    return Subscribed(Recording(recording.folder), process, begin, notes, [])
+
+
+def _take_up(running: Recording, wanted: Subscription, registry: Registry) -> Subscribed:
+    """Have one that runs be as it is asked for. Raises ReclogError if it can't."""
+    _check_files(kept(wanted, running.facts), registry)
+    new = changes(running, wanted)
+    if wanted.foreground:
+        refuse_foreground(running)
+    notes = apply(running, new) if new else []
+    changed = [spoken(name, value) for name, value in new.items()]
+    return Subscribed(Recording(running.folder), None, 0, notes, changed)
+
+
+def _check_files(wanted: Subscription, registry: Registry) -> None:
+    """See that what becomes of pieces can be had, of all files that there are. Raises UsageError."""
+    check_rotation(wanted)
+    of = [one.name for one in registry.known() if one.fact("files") == wanted.file]
+    for one in registry.known() if of else ():
+        if one.of in of and one.file:
+            check_rotation(dataclasses.replace(wanted, file=one.file))
+
+
+def _named(called: str, registry: Registry) -> dict[str, Any]:
+    """Return what a name stands for: the words that told one from another."""
+    for one in registry.known() if called else ():
+        if one.name == called and one.kind == "subscriber":
+            words = {name: one.facts.get(name) for name in _OWN} | {"file": one.files}
+            if words["login"] == str(one.folder / names.LOGIN):
+                del words["login"]  # it was in the environment, and is kept as long as it runs
+            return {name: value for name, value in words.items() if value}
+    return {}
 
 
 def _reason(answer: Mapping[str, Any]) -> Exception:

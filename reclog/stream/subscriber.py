@@ -17,6 +17,7 @@ import time
 from collections import deque
 from typing import Any
 
+from reclog.engine.daemons.config import SetAside
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.errors import EngineError
 
@@ -41,8 +42,8 @@ class Unreachable(EngineError):
 
 
 @dataclasses.dataclass(frozen=True)
-class SubscriberConfig(Account):
-    """What is subscribed to, from where, and where it goes."""
+class SubscriberConfig(SetAside, Account):
+    """What is subscribed to, from where, where it goes, and what becomes of that."""
 
     subject: str = EVERYTHING
     #: `first`, `now` or a time in ISO 8601.
@@ -50,6 +51,8 @@ class SubscriberConfig(Account):
     #: One of them: a plain name, or one with room for names.
     file: str = ""
     files: str = ""
+    #: The pid of the command that stays in front of it; 0 if none does.
+    foreground_of: int = 0
 
 
 class Subscriber:
@@ -60,7 +63,9 @@ class Subscriber:
         self.config = config
         self.loop = daemon.loop
         self.say = daemon.log.say
-        self.copies = Copies(daemon, config.file, config.files, config.start == "first", self._settled)
+        self.copies = Copies(
+            daemon, config.file, config.files, config.start == "first", config.rotating, self._settled
+        )
         self.refusal: EngineError | None = None
         position = positions.read(daemon.folder)
         wanted = Wanted(config, f"reclog {os.path.basename(daemon.folder)}", config.subject, config.start)
@@ -82,11 +87,11 @@ class Subscriber:
         self._retry_timer = self.loop.timer(self._work)
         self._note_timer = self.loop.timer(self._note)
         self._state_timer = self.loop.timer(self._state_foreign)
-        daemon.show(self._changes, self._facts)
+        daemon.show(self._changes, self._facts, self._adopt)
 
     def run(self) -> None:
         """Start, take what comes until told to end, leave. Raises EngineError."""
-        self.daemon.listen_for_stop()
+        self.daemon.listen_for_stop(self.config.foreground_of)
         self.daemon.announce()
         if self.daemon.again:
             self._start()
@@ -238,6 +243,9 @@ class Subscriber:
             self._note_timer.at(self.loop.now() + NOTE_EVERY)
 
     # -- what others see ------------------------------------------------------------------------
+
+    def _adopt(self, config: SubscriberConfig) -> None:
+        self.copies.rotate_as(config.rotating)
 
     @property
     def _paused(self) -> str:

@@ -18,6 +18,15 @@ ACCOUNT = {
     "cert": "Our certificate, where it asks for one (PEM).",
     "key": "Its key (PEM).",
 }
+#: What becomes of a recorded file.
+PIECES = {
+    "rotate": "Cut the file: 100MiB, 1d (at midnight), or both.",
+    "no-rotate": "Undo --rotate.",
+    "keep": "Of its pieces: 10, 5GiB or 30d (default: all).",
+    "no-keep": "Undo --keep.",
+    "compress": "Compress its pieces (gzip).",
+    "no-compress": "Undo --compress.",
+}
 #: What `inv local` and `fab tremplin` have, each in one row of 80 columns (docs/options.md says more); a task
 #: says itself what differs there.
 SHARED = {
@@ -36,12 +45,7 @@ SHARED = {
     "name": "Call a sender so, as 192.168.1.7=kitchen.",
     "no-name": "Undo --name.",
     "partial-after": "Seconds that half a line waits (default 2).",
-    "rotate": "Cut the file: 100MiB, 1d (at midnight), or both.",
-    "no-rotate": "Undo --rotate.",
-    "keep": "Of its pieces: 10, 5GiB or 30d (default: all).",
-    "no-keep": "Undo --keep.",
-    "compress": "Compress its pieces (gzip).",
-    "no-compress": "Undo --compress.",
+    **PIECES,
     "max-senders": "Senders at once (default: what the system allows).",
     "max-per-address": "Senders of one address at once (default: no cap).",
 }

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.console import note, say
+from reclog.console import note
 from reclog.extras import need
+from reclog.look import foreground as front
 from reclog.recordings.again import stop_command
 from reclog.recordings.registry import Registry
 
-from .edge import sentences
-from .options import ACCOUNT
+from .edge import configured, sentences
+from .options import ACCOUNT, PIECES, SHARED
 
 
 @task(
     auto_shortflags=False,
-    iterable=["from_"],
+    iterable=["from_", "keep", "rotate"],
     help={
+        "as": SHARED["as"],
         "from": "A server, as nats://host:4222 or tls://host; again.",
         "file": "File; {machine}, {recording}: one for each.",
         "subject": "What of it (default reclog.>, all).",
         "start": "first (the default), now, or a time, as 10m.",
+        "foreground": "Stay and show the lines of one file; Ctrl-C stops.",
         **ACCOUNT,
+        **PIECES,
     },
 )
 @sentences
@@ -32,6 +37,7 @@ def subscribe(
     c: Context,
     from_: Any = None,
     file: Any = None,
+    as_: Any = None,
     subject: Any = None,
     start: Any = None,
     creds: Any = None,
@@ -40,6 +46,13 @@ def subscribe(
     ca: Any = None,
     cert: Any = None,
     key: Any = None,
+    rotate: Any = None,
+    no_rotate: bool = False,
+    keep: Any = None,
+    no_keep: bool = False,
+    compress: bool = False,
+    no_compress: bool = False,
+    foreground: bool = False,
 ) -> None:
     """Record what others publish to NATS JetStream.
 
@@ -47,23 +60,28 @@ def subscribe(
 
     Starts a subscriber in the background and returns once it has the stream. Each
     recording's file is as its publisher's, byte for byte, whatever is killed; who
-    said what when comes along. Run again after a stop it goes on where it was.
+    said what when comes along. Run again after a stop it goes on where it was;
+    while it runs, --rotate, --keep and --compress (of each file) change.
     A login can be in RECLOG_NATS_LOGIN, too. docs/scale.md says more.
     """
     need("NATS", "nats", "nats")
     from reclog.stream import subscribe as stream  # here: it takes a while to import
 
-    wanted = stream.asked(
-        from_ or [],
-        {"creds": creds, "nkey": nkey, "login": login, "ca": ca, "cert": cert, "key": key},
-        file,
-        subject,
-        start,
-    )
-    done = stream.subscribe(wanted, Registry())
+    registry = Registry()
+    wanted = stream.asked({**locals(), "servers": from_}, configured(c), registry)
+    say = front.words(wanted.foreground)
+    done = stream.subscribe(wanted, registry)
     for sentence in done.notes:
         note(sentence)
     recording = done.recording
-    runs = " already" if done.ran else ""
-    say(f"{recording.name}: {wanted.subject} of the stream {done.stream} -> {wanted.file}{runs}")
-    say(f"Stop: {stop_command(recording)}")
+    of = f"{recording.fact('subject')} of the stream {recording.word('stream')}"
+    say(f"{recording.name}: {of} -> {recording.files}")
+    if done.changed:
+        say(f"Changed: {' '.join(done.changed)}")
+    elif done.process is None:
+        say("It runs already: nothing is changed.")
+    if done.process is not None and wanted.foreground:
+        front.stay_with(recording, done.process, done.begin, over=True)
+    else:
+        follow = f"Follow: tail -f {shlex.quote(recording.file)}   " if recording.file else ""
+        say(f"{follow}Stop: {stop_command(recording)}")

@@ -128,16 +128,24 @@ def test_a_stream_that_is_made_anew_is_a_stated_reset(home: Home, server: Server
     assert [one["known"] for one in events_in(folder, "stream reset")] == [20]
 
 
-def test_it_begins_now_or_at_a_time(home: Home, server: Server) -> None:
+def test_it_begins_now_or_at_a_time_and_is_what_is_said_anew_of_it(home: Home, server: Server) -> None:
     at = publish(server.url, RECORDING, lines(0, 2))
     now, later = home.path / "now.log", home.path / "later.log"
-    folder = subscribe(home, server, now, "--start", "now")
+    folder = subscribe(home, server, now, "--start", "now", "--as", "lab", "--rotate", "1MiB")
+    assert folder.name == "lab"
     daemon_in(folder).kill()
     publish(server.url, RECORDING, lines(2, 1), at, stream=False)
     subscribe(home, server, now, "--start", "now")
-    assert subscribe(home, server, now) == folder  # it runs
-    other = home.inv("subscribe", "--from", server.url, "--file", str(now), "--subject", "reclog.x.y")
-    assert (other.returncode, "already, and otherwise" in other.stderr) == (1, True)
+    # A name stands for the rest. What is said anew changes, as far as that is about pieces.
+    for words, code, said in (
+        (["--keep", "3"], 0, "Changed: --keep 3\n"),
+        (["--keep", "1MiB"], 2, "have it cut at half of that"),
+        (["--foreground"], 1, "already, in the background"),
+        (["--subject", "reclog.x.y"], 1, "lab runs with --subject reclog.>, and that does not change"),
+    ):
+        other = home.inv("subscribe", "--as", "lab", *words)
+        assert (other.returncode, said in other.stdout + other.stderr) == (code, True), other.stderr
+    assert home.status()[0]["rotates_at_bytes"] == 1 << 20
     subscribe(home, server, later, "--start", "1h")
     wait_until(lambda: now.read_bytes() == lines(2, 1)[0])
     wait_until(lambda: later.read_bytes() == b"".join(lines(0, 3)))
@@ -174,6 +182,7 @@ def test_the_rights_that_the_page_gives_are_enough(home: Home) -> None:
         ([], 2, "--from is missing"),
         (["--from", "{server}", "--subject", "a..b"], 2, "is no subject"),
         (["--from", "{server}", "--start", "yesterday"], 2, "is no time"),
+        (["--from", "{server}", "--keep", "3"], 2, "is about what --rotate sets aside"),
         (["--from", "{server}", "--subject", "other.>"], 1, "no stream has the subject other.>"),
         (["--from", "nats://127.0.0.1:{port}"], 1, "nobody listens there"),
     ],
