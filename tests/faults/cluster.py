@@ -22,7 +22,7 @@ ROOM = "1g"
 class Node(Server):
     """One of the servers."""
 
-    def __init__(self, folder: Path, number: int, hub: Namespace) -> None:
+    def __init__(self, folder: Path, number: int, hub: Namespace, has_disk: bool) -> None:
         super().__init__(folder, f"n{number}", port=CLIENTS)
         self.hub, self.link = hub, f"n{number}"
         self.host = Namespace(f"n{number}")
@@ -30,8 +30,9 @@ class Node(Server):
         self.within = self.host.within
         link(self.host, self.link, FIRST + number, hub)
         self.host.run("ip", "route", "add", "default", "via", f"10.77.{FIRST + number}.1")
-        self.disk = SmallDisk(folder / "disk", ROOM)
-        self.store = self.disk.path / "store"
+        #: A file system of its own.
+        self.disk = SmallDisk(folder / "disk", ROOM) if has_disk else None
+        self.store = folder / "disk" / "store"
         routes = ", ".join(f'"nats://{address(one)}:{ROUTES}"' for one in range(3))
         self.monitor = MONITOR
         self.more = (
@@ -59,7 +60,8 @@ class Node(Server):
     def close(self) -> None:
         """End it, and remove its host."""
         self.end()
-        self.disk.close()
+        if self.disk is not None:
+            self.disk.close()
         self.host.remove()
 
     def _asked(self, what: str) -> str | None:
@@ -79,19 +81,17 @@ def address(number: int) -> str:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[tuple[Namespace, list[Node]]]:
-    """Have three servers that are one; and the host from which they are reached."""
+def cluster(folder: Path, hub: Namespace, disks: bool) -> Iterator[list[Node]]:
+    """Have three servers that are one, reached from `hub`; `disks`: each with one of its own."""
     with contextlib.ExitStack() as held:
-        hub = Namespace("hub")
-        held.callback(hub.remove)
         hub.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         nodes = []
         for number in range(3):
-            nodes.append(Node(folder / f"node{number}", number, hub))
+            nodes.append(Node(folder / f"node{number}", number, hub, disks))
             held.callback(nodes[-1].close)
         for node in nodes:
             node.start()
         for node in nodes:
             node.wait()
         wait_until(lambda: all(node.is_healthy() for node in nodes), 30, "the cluster serves")
-        yield hub, nodes
+        yield nodes

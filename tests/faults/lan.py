@@ -79,6 +79,10 @@ class Lan:
         """Stop it; see that nothing is left."""
         done = self.home.inv("kill", "--port", str(self.port))
         assert done.returncode == 0, done.stderr
+        self.see_stopped()
+
+    def see_stopped(self) -> None:
+        """See that nothing is left of it; add what was set aside to its files."""
         self.see_nothing_left()
         self.say_goodbye()
         self.set_aside.end(self.files, self.folder)

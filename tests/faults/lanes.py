@@ -8,12 +8,21 @@ from bench import Home
 from campaign import Lane
 
 #: What `inv dev.faults` runs if it is not told otherwise.
-OURS = ("lan-socat", "lan-builtin", "lan-tls", "lan-dialling", "tremplin", "tremplin-tls", "stream")
+OURS = (
+    "lan-socat",
+    "lan-builtin",
+    "lan-tls",
+    "lan-dialling",
+    "tremplin",
+    "tremplin-tls",
+    "stream",
+    "stream-tremplin",
+)
 #: What people use instead.
 PLAIN = ("socat", "socat-tuned", "socat-ssh")
 ALL = (*OURS, *PLAIN)
 #: They stand on network namespaces.
-NEED_ROOT = ("tremplin", "tremplin-tls", "stream", "socat-ssh")
+NEED_ROOT = ("tremplin", "tremplin-tls", "stream", "stream-tremplin", "socat-ssh")
 
 
 def lane(name: str) -> Lane:
@@ -50,10 +59,17 @@ def _tremplin(name: str, carried: str) -> Lane:
 
 
 def _stream() -> Lane:
-    from stream_faults import FAULTS
-    from streamed import Streamed
+    from stream_faults import ON_A_LAN
+    from streamed import on_a_lan
 
-    return Lane("stream", Streamed, FAULTS)
+    return Lane("stream", on_a_lan, ON_A_LAN)
+
+
+def _stream_through() -> Lane:
+    from stream_faults import THROUGH_A_TREMPLIN
+    from streamed import through_a_tremplin
+
+    return Lane("stream-tremplin", through_a_tremplin, THROUGH_A_TREMPLIN)
 
 
 def _plain(tuned: bool) -> Lane:
@@ -82,6 +98,7 @@ _MAKERS: dict[str, Callable[[], Lane]] = {
     "tremplin": lambda: _tremplin("tremplin", "--udp"),
     "tremplin-tls": lambda: _tremplin("tremplin-tls", "--tls"),
     "stream": _stream,
+    "stream-tremplin": _stream_through,
     "socat": lambda: _plain(tuned=False),
     "socat-tuned": lambda: _plain(tuned=True),
     "socat-ssh": _plain_through,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable
 
 import psutil
 from bench import wait_until
 from cluster import Node
-from lan_acts import kill_recorder
-from small_disk import SmallDisk
+from rotation_faults import rotation_faults
 from stage import Fault, Stage
 from streamed import Streamed
 
+#: Those with whom bytes may go that senders take for delivered.
+HOLD = {"recorder", "relay"}
 #: Seconds for what was held up to go on, and a leader to be elected.
 WITHIN = 30.0
 
@@ -77,6 +79,7 @@ def node_cut_off(stage: Stage) -> None:
 def node_full(stage: Stage) -> None:
     """Fill a server's disk: it ends its JetStream, and its operator makes room and starts it anew."""
     (node,) = _leader(stage)
+    assert node.disk is not None
     node.disk.fill(0)
     stage.pause(0.5, 1.5)
     node.disk.make_room()
@@ -88,8 +91,9 @@ def killed(*roles: str) -> Fault:
     """Return the fault that kills processes of ours, and starts them again as their user does."""
 
     def fault(stage: Stage) -> None:
-        for role in roles:
-            stage.hit(stage.the(role), signal.SIGKILL)
+        with stage.losing() if {*roles} & HOLD else contextlib.nullcontext():
+            for role in roles:
+                stage.hit(stage.the(role), signal.SIGKILL)
         stage.pause(0.0, 0.5)
         streamed(stage).again()
 
@@ -103,22 +107,16 @@ def killed_again_and_again(stage: Stage) -> None:
         stage.busy(stage.dice.random() * 0.5)
 
 
-def killed_at(point: str) -> Fault:
-    """Return the fault that kills the subscriber at a fault point."""
+def killed_at(role: str, point: str) -> Fault:
+    """Return the fault that kills publisher or subscriber at a fault point."""
 
     def fault(stage: Stage) -> None:
-        system = streamed(stage)
-        victim = stage.the("subscriber")
-        system.arm(point, "kill")
-        wait_until(lambda: system.is_reached(point) and not victim.is_running(), 20, f"{point} is reached")
-        system.subscribe_again()
+        system, victim = streamed(stage), stage.the(role)
+        reached = system.arm(point, "kill")
+        wait_until(lambda: reached.exists() and not victim.is_running(), 20, f"{point} is reached")
+        system.again()
 
     return fault
-
-
-def recorder_killed(stage: Stage) -> None:
-    kill_recorder(stage)
-    streamed(stage).again()
 
 
 def stopped(role: str) -> Fault:
@@ -126,7 +124,7 @@ def stopped(role: str) -> Fault:
 
     def fault(stage: Stage) -> None:
         system = streamed(stage)
-        done = system.home.inv("kill", system.name_of(role))
+        done = system.home.inv("kill", system.folder_of(role).name)
         assert done.returncode == 0, done.stderr
         stage.pause(0.0, 0.5)
         system.again()
@@ -149,7 +147,8 @@ def _frozen(stage: Stage, process: psutil.Process) -> None:
 
 def copies_full(stage: Stage) -> None:
     """Fill the disk that the copy is on."""
-    disk: SmallDisk = streamed(stage).copy_disk
+    disk = streamed(stage).copy_disk
+    assert disk is not None
     disk.fill(0)
     stage.pause(0.5, 1.0)
     disk.make_room()
@@ -168,20 +167,35 @@ FAULTS: dict[str, Fault] = {
     "subscriber killed": killed("subscriber"),
     "subscriber killed again and again": killed_again_and_again,
     "publisher and subscriber killed": killed("publisher", "subscriber"),
-    "recorder killed, published": recorder_killed,
     "publisher stopped": stopped("publisher"),
     "subscriber stopped": stopped("subscriber"),
     "publisher frozen": frozen("publisher"),
     "subscriber frozen": frozen("subscriber"),
     "the copy's disk full": copies_full,
     **{
-        f"subscriber killed at {point}": killed_at(point)
-        for point in (
-            "file.after-write",
-            "checkpoint.json.before-replace",
-            "checkpoint.json.after-replace",
-            "position.json.before-replace",
-            "position.json.after-replace",
+        f"{role} killed at {point}": killed_at(role, point)
+        for role, point in (
+            ("publisher", "stream.json.before-replace"),
+            ("publisher", "stream.json.after-replace"),
+            ("subscriber", "file.after-write"),
+            ("subscriber", "checkpoint.json.before-replace"),
+            ("subscriber", "checkpoint.json.after-replace"),
+            ("subscriber", "position.json.before-replace"),
+            ("subscriber", "position.json.after-replace"),
         )
     },
 }
+
+
+def faults_of(*recording: str) -> dict[str, Fault]:
+    """Return them all, where so many processes record; the last of them writes the file."""
+    return {
+        **FAULTS,
+        **{f"{role} killed, published": killed(role) for role in recording},
+        f"publisher and {recording[-1]} killed": killed("publisher", recording[-1]),
+        f"{recording[-1]} frozen, published": frozen(recording[-1]),
+        **rotation_faults(recording[-1], lambda stage, point: streamed(stage).arm_recorded(point)),
+    }
+
+
+ON_A_LAN, THROUGH_A_TREMPLIN = faults_of("recorder"), faults_of("ssh", "relay", "collector")

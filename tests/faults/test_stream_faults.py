@@ -8,7 +8,7 @@ import pytest
 from bench import Home
 from stage import play
 from stream_faults import FAULTS
-from streamed import Streamed
+from streamed import on_a_lan
 
 #: The rest takes long; the long campaign does all of them.
 SHORT = ("the leader killed", "subscriber killed again and again", "publisher and subscriber killed")
@@ -19,4 +19,4 @@ SHORT = ("the leader killed", "subscriber killed again and again", "publisher an
 def test_faults_of_a_stream(home: Home) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
-    play(Streamed(home), {name: FAULTS[name] for name in SHORT}, seed)
+    play(on_a_lan(home), {name: FAULTS[name] for name in SHORT}, seed)

@@ -151,6 +151,10 @@ class Through:
         """Stop it; see that nothing is left."""
         done = self.home.inv("kill")
         assert done.returncode == 0, done.stderr + done.stdout
+        self.see_stopped()
+
+    def see_stopped(self) -> None:
+        """See that nothing is left of it; add what was set aside to its files."""
         self.see_nothing()
         self.set_aside.end(self.files, self.recording.folder)
 
