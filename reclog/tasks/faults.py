@@ -22,6 +22,8 @@ from .edge import sentences
         "fault": "Only faults with this in their name.",
         "round": "Only this round, to see a failure again.",
         "rotate": "Rotate the file in every round (else: in half of them).",
+        "kills": "In place of rounds: so many kills at random, of all on the way into a stream.",
+        "megabytes": "With --kills: how much is sent meanwhile (default 2000).",
         "json": "File for the results.",
         "markdown": "Print the tables as Markdown.",
     },
@@ -35,6 +37,8 @@ def faults(
     fault: Any = None,
     round: Any = None,  # noqa: A002 the flag's name
     rotate: bool = False,
+    kills: Any = None,
+    megabytes: Any = None,
     json: Any = None,
     markdown: bool = False,
 ) -> None:
@@ -51,6 +55,8 @@ def faults(
         "system": system,
         "fault": fault,
         "round": round,
+        "kills": kills,
+        "megabytes": megabytes,
         "json": json,
     }
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]

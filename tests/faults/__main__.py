@@ -44,6 +44,8 @@ def main() -> int:
             f"Only root can make hosts for {', '.join(NEED_ROOT)}: use --system {OURS[0]}.", file=sys.stderr
         )
         return 1
+    if words.kills:
+        return _kill(names, words, seed)
     print(f"seed {seed}, {words.minutes:g} minutes, {', '.join(names)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         results = {name: Path(folder, name) for name in names}
@@ -65,10 +67,24 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument("--fault", default="", help="only faults with this in their name")
     parser.add_argument("--round", type=int, help="this round alone")
     parser.add_argument("--rotate", action="store_true", help="rotate the file in every round")
+    parser.add_argument("--kills", type=int, default=0, help="in place of rounds: so many kills at random")
+    parser.add_argument("--megabytes", type=int, default=2000, help="with --kills: so much is sent meanwhile")
     parser.add_argument("--json", default="", help="where to write the results")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     parser.add_argument("--lane", default="", help=argparse.SUPPRESS)
     return parser
+
+
+def _kill(names: list[str], words: argparse.Namespace, seed: int) -> int:
+    from long_stream import RECORDING, run
+
+    if not set(names) <= set(RECORDING):
+        print(f"--kills is for --system {' or '.join(RECORDING)}.", file=sys.stderr)
+        return 2
+    for name in names:
+        print(f"seed {seed}, {words.kills} kills in {words.megabytes} MB, {name}", flush=True)
+        print(run(name, words.megabytes, words.kills, seed, words.rotate), flush=True)
+    return 0
 
 
 def _start_lane(name: str, words: argparse.Namespace, seed: int, out: Path) -> subprocess.Popen[bytes]:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +26,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "integration"), str(HERE.parents[1]
 from bench import Home, wait_until  # noqa: E402 the path comes first
 from lan import Lan  # noqa: E402
 from rotation_faults import CUT, PACKED, REMOVED  # noqa: E402
+from stage import System  # noqa: E402
 from swarm import runs  # noqa: E402
 from through import Through  # noqa: E402
 from through_points import arm  # noqa: E402
@@ -38,11 +40,12 @@ _TEXT = b"what a device says, and then some more of it, as it goes"
 class Sender:
     """Writes numbered lines, on one connection after the other, as many as it may by now."""
 
-    def __init__(self, system: Lan | Through, number: int) -> None:
+    def __init__(self, system: System, number: int, text: bytes = _TEXT) -> None:
+        """`text` is what stands behind a line's number."""
         self.may = self.sent = 0
         #: Of each connection, by its key: how many whole lines were sent, and whether it broke.
         self.connections: dict[bytes, tuple[int, bool]] = {}
-        self._system, self._number = system, number
+        self._system, self._number, self._text = system, number, text
         self._over = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -73,7 +76,8 @@ class Sender:
                 if self.sent >= self.may:
                     time.sleep(0.002)
                     continue
-                sock.sendall(b"".join(b"%s %d %s\n" % (key, n, _TEXT) for n in range(count, count + _BLOCK)))
+                block = range(count, count + _BLOCK)
+                sock.sendall(b"".join(b"%s %d %s\n" % (key, number, self._text) for number in block))
                 count, self.sent = count + _BLOCK, self.sent + _BLOCK
                 self.connections[key] = count, True
             self.connections[key] = count, False
@@ -99,21 +103,18 @@ def kill(system: Lan | Through, role: str, dice: random.Random) -> None:
     system.again()
 
 
-def see(system: Lan | Through, senders: list[Sender], strict: bool) -> tuple[int, int]:
+def see(files: list[Path], senders: list[Sender], strict: bool, text: bytes = _TEXT) -> tuple[int, int]:
     """See that all is there that is owed; return how many lines are, and how many are missing at ends."""
     found: dict[bytes, int] = {}
-    rest = b""
-    for path in system.files:
-        *lines, rest = (rest + path.read_bytes()).split(b"\n")
-        for line in lines:
-            key, _, text = line.partition(b" ")
-            if key in (b"reclog", b""):
-                continue
-            number, _, words = text.partition(b" ")
-            expected = found.get(key, 0)
-            assert number == b"%d" % expected, f"{key!r}: {number!r} comes where {expected} is due"
-            assert words == _TEXT, f"torn: {line[:100]!r}"
-            found[key] = expected + 1
+    for line in _lines(files):
+        key, _, rest = line.partition(b" ")
+        if key in (b"reclog", b""):
+            continue
+        number, _, words = rest.partition(b" ")
+        expected = found.get(key, 0)
+        assert number == b"%d" % expected, f"{key!r}: {number!r} comes where {expected} is due"
+        assert words == text, f"torn: {line[:100]!r}"
+        found[key] = expected + 1
     missing = 0
     for sender in senders:
         for key, (sent, broken) in sender.connections.items():
@@ -123,6 +124,15 @@ def see(system: Lan | Through, senders: list[Sender], strict: bool) -> tuple[int
             )
             missing += max(0, sent - there)
     return sum(found.values()), missing
+
+
+def _lines(files: list[Path]) -> Iterator[bytes]:
+    rest = b""
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                *lines, rest = (rest + block).split(b"\n")
+                yield from lines
 
 
 def main() -> int:
@@ -153,7 +163,7 @@ def main() -> int:
             for sender in senders:
                 sender.end()
             system.stop()
-            there, missing = see(system, senders, told.system == "tremplin")
+            there, missing = see(system.files, senders, told.system == "tremplin")
             took = time.monotonic() - began
     sent = sum(sender.sent for sender in senders)
     print(

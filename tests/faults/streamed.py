@@ -43,7 +43,9 @@ class Gap(NamedTuple):
     end: int
 
 
-class _Published(Lan):
+class Published(Lan):
+    """`inv local`, of which is kept how far it was published."""
+
     #: How far it was published.
     leaves = frozenset({"stream.json", "stream.lock"})
 
@@ -100,12 +102,15 @@ class Streamed:
         """Run `inv subscribe` again."""
         self._command("subscribe", *self._servers("--from"), "--file", str(self.copy))
 
-    def stop(self) -> None:
-        """Stop all in the order of the bytes; see that the copy is what was recorded, and its index, too."""
+    def stop(self, within: float = 60.0) -> None:
+        """Stop all in the order of the bytes; see that the copy is what was recorded, and its index, too.
+
+        `within` so many seconds all has to be there.
+        """
         done = self.home.inv("kill", self.folder.name)
         assert done.returncode == 0, done.stderr
         publisher, copying = (self.folder_of(role) for role in ("publisher", "subscriber"))
-        wait_until(lambda: self.is_whole(copying), 60, "all is in the copy, or stated")
+        wait_until(lambda: self.is_whole(copying), within, "all is in the copy, or stated")
         done = self.home.inv("kill")
         assert done.returncode == 0, done.stderr
         gaps = _gaps(copying, "start")
@@ -194,7 +199,7 @@ class Streamed:
 
 def on_a_lan(home: Home) -> Streamed:
     """Return what `inv local` records."""
-    return Streamed(home, _Published(home, "builtin"))
+    return Streamed(home, Published(home, "builtin"))
 
 
 def through_a_tremplin(home: Home) -> Streamed:

@@ -40,8 +40,11 @@ SPOOL_MAX = "16MiB"
 class Through:
     """`fab tremplin` from a laptop's namespace to a jump host's; senders are on the jump host."""
 
-    def __init__(self, home: Home, folder: Path, carried: str = "--udp") -> None:
-        """`carried` is the option that says what carries more than streams of TCP, or them."""
+    def __init__(self, home: Home, folder: Path, carried: str = "--udp", room: str = ROOM) -> None:
+        """`carried` is the option that says what carries more than streams of TCP, or them.
+
+        `room` is for what is recorded.
+        """
         self.name = "tremplin"
         self.home = home
         self.folder = folder
@@ -59,14 +62,14 @@ class Through:
         #: What a sender says first; nothing while no token is asked for.
         self.token = b""
         with contextlib.ExitStack() as stack:
-            self._make(stack)
+            self._make(stack, room)
             self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Remove the hosts; see that nothing is left on them."""
         self._stack.close()
 
-    def _make(self, stack: contextlib.ExitStack) -> None:
+    def _make(self, stack: contextlib.ExitStack, room: str) -> None:
         self.folder.mkdir(exist_ok=True)
         user = account()
         # The account can't reach a test's folder; two of them, so that a point is armed for one side.
@@ -79,7 +82,7 @@ class Through:
             path.chmod(0o777)
         #: What a fault can set, where there is a compiler.
         self.clocks = [Clock(path) for path in (public / "clock-here", public / "clock-there") if COMPILER]
-        self.disk_here = SmallDisk(self.folder / "disk", ROOM)
+        self.disk_here = SmallDisk(self.folder / "disk", room)
         stack.callback(self.disk_here.close)
         state = Path(user.pw_dir) / ".local/state"
         for path in (state.parent, state):
