@@ -107,14 +107,14 @@ def killed_again_and_again(stage: Stage) -> None:
         stage.busy(stage.dice.random() * 0.5)
 
 
-def killed_at(role: str, point: str) -> Fault:
-    """Return the fault that kills publisher or subscriber at a fault point."""
+def killed_at(point: str) -> Fault:
+    """Return the fault that kills the subscriber at a fault point."""
 
     def fault(stage: Stage) -> None:
-        system, victim = streamed(stage), stage.the(role)
+        system, victim = streamed(stage), stage.the("subscriber")
         reached = system.arm(point, "kill")
         wait_until(lambda: reached.exists() and not victim.is_running(), 20, f"{point} is reached")
-        system.again()
+        system.subscribe_again()
 
     return fault
 
@@ -173,15 +173,13 @@ FAULTS: dict[str, Fault] = {
     "subscriber frozen": frozen("subscriber"),
     "the copy's disk full": copies_full,
     **{
-        f"{role} killed at {point}": killed_at(role, point)
-        for role, point in (
-            ("publisher", "stream.json.before-replace"),
-            ("publisher", "stream.json.after-replace"),
-            ("subscriber", "file.after-write"),
-            ("subscriber", "checkpoint.json.before-replace"),
-            ("subscriber", "checkpoint.json.after-replace"),
-            ("subscriber", "position.json.before-replace"),
-            ("subscriber", "position.json.after-replace"),
+        f"subscriber killed at {point}": killed_at(point)
+        for point in (
+            "file.after-write",
+            "checkpoint.json.before-replace",
+            "checkpoint.json.after-replace",
+            "position.json.before-replace",
+            "position.json.after-replace",
         )
     },
 }

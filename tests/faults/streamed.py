@@ -67,7 +67,7 @@ class Streamed:
             self._held.callback(self.copy_disk.close)
         self.copy = copies / "copy.log"
         self.files = [self.copy]
-        #: Where points of the publisher and the subscriber are armed.
+        #: Where points of the subscriber are armed.
         self.points = home.path / "points"
         self.points.mkdir()
         self.nodes: list[Node] = []
@@ -176,7 +176,7 @@ class Streamed:
         return Path(words[words.index("--folder") + 1])
 
     def arm(self, point: str, words: str) -> Path:
-        """Arm a point of publisher or subscriber; return the file that is there once it is reached."""
+        """Arm a point of the subscriber; return the file that is there once it is reached."""
         return arm(self.points, point, words)
 
     def arm_recorded(self, point: str) -> Path:
