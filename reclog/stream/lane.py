@@ -168,7 +168,9 @@ class Lane:
         await self._find(stream, reading)
         ready: _Ready | None = None
         while True:
-            ready = ready or self._made(reading, reading.offset, reading.next(stream.largest))
+            if ready is None:
+                payload = reading.next(stream.largest)
+                ready = self._made(reading, reading.offset, payload)  # which a gap moves
             if ready is not None:
                 ready = await self._send(stream, reading, ready)
             elif reading.is_over and not reading.lag:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from recordings import recorded
+from recordings import recorded, set_aside
 
+from reclog.engine.stores.pieces import Journal
+from reclog.look.query import History
 from reclog.stream.connecting import NotConnected, Refused
 from reclog.stream.found import Found
 from reclog.stream.jetstream import WRONG_SEQUENCE, Held, Stream
 from reclog.stream.lane import Lane
-from reclog.stream.message import decode
+from reclog.stream.message import Identity, decode
+from reclog.stream.place import Kept
 
 SUBJECT = "reclog.m.r"
 LINES = b"".join(b"line %d\n" % number for number in range(8))
@@ -75,8 +78,8 @@ class There:
         return self._stream
 
 
-def published(folder: Path, stream: Memory) -> Lane:
-    history = recorded(folder / "recording", LINES)
+def published(folder: Path, stream: Memory, history: History | None = None) -> Lane:
+    history = history or recorded(folder / "recording", LINES)
     found = Found("r", str(history.recording.folder), history.file, True, False)
     lane = Lane(found, SUBJECT, There(stream), lambda event, **facts: None, "me")
     lane.end()
@@ -119,3 +122,14 @@ def test_an_answer_that_is_lost_is_looked_up(tmp_path: Path, is_there: bool) -> 
     stream = Lossy()
     published(tmp_path, stream)
     assert stream.text() == LINES
+
+
+def test_what_comes_behind_a_gap_says_where_it_stands(tmp_path: Path) -> None:
+    history = recorded(tmp_path / "recording", LINES)
+    set_aside(history, [21, 35])
+    Journal(str(history.recording.folder)).hold_from(21)
+    Kept(Identity.new(), 0, 0, created="then").write(str(history.recording.folder))
+    stream = Memory()
+    published(tmp_path, stream, history)
+    assert decode(stream.messages[0].headers, stream.messages[0].payload).begin == 21
+    assert stream.text() == LINES[21:]
