@@ -102,9 +102,6 @@ def _kill(system: Streamed, name: str, count: int, dice: random.Random, killed: 
     for node in nodes:
         node.wait()
     killed.update(roles)
-    again = {"publisher": system.publish_again, "subscriber": system.subscribe_again}
     for role in roles:
-        if role in ("recorder", "collector"):
-            system.recorded.again()
-        elif role in again:
-            again[role]()
+        if role not in ("node", "relay"):  # a relay is started again by its collector
+            system.begin_again(role)

@@ -95,7 +95,8 @@ def killed(*roles: str) -> Fault:
             for role in roles:
                 stage.hit(stage.the(role), signal.SIGKILL)
         stage.pause(0.0, 0.5)
-        streamed(stage).again()
+        for role in roles:
+            streamed(stage).begin_again(role)
 
     return fault
 

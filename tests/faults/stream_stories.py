@@ -173,13 +173,14 @@ def played(seed: int, drops: bool = False) -> None:
             for _ in range(60):
                 deeds[dice.choice([*deeds])]()
             _bring_all(world)
+            world.judge()
             if drops:
                 world.record(10)
                 for _ in range(3):
                     world.publish(30)
                 world.first = len(world.messages) - 1
                 _bring_all(world)
-            world.judge()
+                world.judge()
         finally:
             world.reading.close()
             world.let_go()

@@ -90,9 +90,13 @@ class Streamed:
 
     def again(self) -> None:
         """Run all three commands again; fine where one runs already."""
-        self.recorded.again()
-        self.publish_again()
-        self.subscribe_again()
+        for role in ("recorder", "publisher", "subscriber"):
+            self.begin_again(role)
+
+    def begin_again(self, role: str) -> None:
+        """Run the command again that starts a daemon; the relay's, and ssh's, is the collector's."""
+        again = {"publisher": self.publish_again, "subscriber": self.subscribe_again}
+        again.get(role, self.recorded.again)()
 
     def publish_again(self) -> None:
         """Run `inv publish` again."""
