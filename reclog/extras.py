@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import json
 import shlex
@@ -38,6 +37,8 @@ def install_command(extra: str) -> str:
 
 def _origin() -> str:
     """Return where the installed reclog came from, as a requirement says it; empty for the package index."""
+    import importlib.metadata  # here: it takes a while
+
     try:
         told = json.loads(importlib.metadata.distribution("reclog").read_text("direct_url.json") or "{}")
         by = told.get("vcs_info", {}).get("vcs")

@@ -10,8 +10,8 @@ from reclog.engine.system.address import with_port
 
 from ..errors import UsageError
 from ..words import fab, inv
+from .defaults import DEFAULTS
 from .registry import Recording
-from .settings import DEFAULTS
 from .target import Target
 
 #: Columns of a narrow terminal.

@@ -17,8 +17,9 @@ from reclog.engine.daemons.config import CollectorConfig, Listening, RecorderCon
 from ..console import brief
 from ..errors import ReclogError, StartError
 from .again import stop_command
+from .defaults import DEFAULTS, option_name
 from .recording import Recording, is_file_of
-from .settings import DEFAULTS, FileSettings, option_name
+from .settings import FileSettings
 
 S = TypeVar("S", bound=FileSettings)
 

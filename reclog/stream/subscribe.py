@@ -19,12 +19,13 @@ from ..recordings.again import stop_command
 from ..recordings.change import apply, changes, kept, refuse_foreground, spoken
 from ..recordings.checks import file_path
 from ..recordings.choice import keeps_from
+from ..recordings.defaults import option_name
 from ..recordings.launch import launch
 from ..recordings.past import forget_the_oldest
 from ..recordings.recording import Recording
 from ..recordings.registry import Registry
 from ..recordings.rotation import check_rotation
-from ..recordings.settings import FileSettings, merged, of_a_file, option_name, said
+from ..recordings.settings import FileSettings, merged, of_a_file, said
 from .account import WHO, Account, account, with_login
 from .message import EVERYTHING
 from .naming import base, is_plain

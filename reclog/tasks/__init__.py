@@ -1,1 +1,4 @@
-"""Thin tasks: resolve settings, call one function, print. May import all of reclog but `program`."""
+"""The tasks, thin: each resolves settings, calls one function, prints.
+
+Invoke imports all of them, whichever is called: so a task imports what it needs itself, in its body.
+"""

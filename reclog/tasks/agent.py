@@ -6,7 +6,6 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from reclog.extras import need
-from reclog.recordings.registry import Registry
 
 from .edge import sentences
 
@@ -21,5 +20,6 @@ def agent(c: Context) -> None:
     """
     need("An agent", "agent", "mcp")
     from reclog.look.tools import serve
+    from reclog.recordings.registry import Registry
 
     serve(Registry())

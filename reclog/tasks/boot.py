@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.boot import here, systemd
 from reclog.console import note, say
 from reclog.errors import BootError, NoSuchRecordingError
-from reclog.recordings.choice import meant
-from reclog.recordings.recording import Recording
-from reclog.recordings.registry import Registry
-from reclog.stream.publishers import Publishers
-from reclog.tremplin.at_boot import takes_an_agent
-from reclog.tremplin.login import Way
 from reclog.words import inv
 
 from .edge import sentences
 from .names import HELP
+
+if TYPE_CHECKING:
+    from reclog.recordings.recording import Recording
 
 
 @task(
@@ -37,10 +33,16 @@ def boot(c: Context, recording: Any = None, off: bool = False) -> None:
     Writes a systemd user unit for each recording, which also starts it again
     if it dies. What runs now goes on as it is. No unit holds a secret.
     """
+    from reclog.boot import here
+    from reclog.recordings.choice import meant
+    from reclog.recordings.registry import Registry
+    from reclog.stream.publishers import Publishers
+
     registries = (Registry(), Publishers())
     with registries[0].alone():
         if off:
-            _off([one for registry in registries for one in here.coming_back(registry)], recording or [])
+            known = [one for registry in registries for one in here.coming_back(registry)]
+            _off(meant(known, recording or []))
         else:
             # Of a subscriber's files it is the subscriber that starts.
             known = [one for registry in registries for one in registry.here() if not one.of]
@@ -50,6 +52,10 @@ def boot(c: Context, recording: Any = None, off: bool = False) -> None:
 
 
 def _on(asked: list[Recording]) -> None:
+    from reclog.boot import here, systemd
+    from reclog.tremplin.at_boot import takes_an_agent
+    from reclog.tremplin.login import Way
+
     if not asked:
         raise NoSuchRecordingError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
     dead = next((one.name for one in asked if not one.is_alive()), "")
@@ -72,8 +78,9 @@ def _on(asked: list[Recording]) -> None:
         )
 
 
-def _off(known: list[Recording], names: list[str]) -> None:
-    asked = meant(known, names)
+def _off(asked: list[Recording]) -> None:
+    from reclog.boot import here
+
     for one in asked:
         by_hand = here.off(one)
         say(f"{one.name} does not start at boot.")

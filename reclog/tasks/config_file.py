@@ -11,8 +11,7 @@ from typing import Any
 from invoke.config import AmbiguousMergeError, Config
 
 from reclog.errors import UsageError
-from reclog.recordings.checks import token
-from reclog.recordings.settings import DEFAULTS, option_name
+from reclog.recordings.defaults import DEFAULTS, option_name
 
 #: Invoke casts INVOKE_RECLOG_… to the type of the value that it finds here, with a traceback when it can't (a
 #: number, a list), and a built-in value was not asked for: it finds none, and settings.merged supplies that.
@@ -54,10 +53,13 @@ def refuse_open_token(config: Config) -> None:
         path: str | None = getattr(config, f"_{level}_path", None)
         settings = (getattr(config, f"_{level}", None) or {}).get("reclog")
         given = settings.get("token") if isinstance(settings, Mapping) else None
-        if path and given is not None and isinstance(token(given), str) and os.stat(path).st_mode & 0o044:
-            raise UsageError(
-                f"{path} has a token in it, and others can read it: chmod 600 {shlex.quote(path)}"
-            )
+        if path and given is not None:
+            from reclog.recordings.checks import token
+
+            if isinstance(token(given), str) and os.stat(path).st_mode & 0o044:
+                raise UsageError(
+                    f"{path} has a token in it, and others can read it: chmod 600 {shlex.quote(path)}"
+                )
 
 
 def _unusable(folder: Path, of: type[Config], why: str) -> UsageError:

@@ -10,8 +10,6 @@ from invoke.tasks import task
 
 from reclog.console import counted, note, say, size
 from reclog.errors import UsageError
-from reclog.recordings.choice import the_one
-from reclog.recordings.registry import Registry
 
 from .edge import sentences
 from .options import ASKED
@@ -56,9 +54,11 @@ def export(
     Or stamped, with who said each line when. The file is there whole or not at
     all. What is missing of the recording is said.
     """
-    from reclog.look.asked import question  # here: they take a while to import
+    from reclog.look.asked import question
     from reclog.look.export import Export
     from reclog.look.query import History
+    from reclog.recordings.choice import the_one
+    from reclog.recordings.registry import Registry
 
     if out is None:
         raise UsageError("Say where to with --out FILE.")

@@ -10,10 +10,6 @@ from invoke.tasks import task
 
 from reclog.console import print_table, say, terminal_width
 from reclog.errors import UsageError
-from reclog.recordings.choice import meant, named
-from reclog.recordings.logs import all_events
-from reclog.recordings.past import forget as forget_one
-from reclog.recordings.registry import Registry
 
 from .edge import sentences
 from .names import HELP
@@ -38,7 +34,11 @@ def history(
     The newest 100 that have ended are kept. What is known of a line's time and
     sender goes with its recording; recorded files are never touched.
     """
-    from reclog.look import history as told  # here: it takes a while to import
+    from reclog.look import history as told
+    from reclog.recordings.choice import meant, named
+    from reclog.recordings.logs import all_events
+    from reclog.recordings.past import forget as forget_one
+    from reclog.recordings.registry import Registry
 
     if events is not None and forget is not None:
         raise UsageError("--events and --forget are both there: give one.")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.boot.here import hold
 from reclog.console import counted, note, say
 from reclog.errors import NotDrainedError
-from reclog.local.stop import stop_local, stop_strays
-from reclog.recordings.choice import meant
-from reclog.recordings.registry import Recording, Registry
-from reclog.stream.publishers import Publishers, taken_out
-from reclog.stream.publishers import stop as stop_publishers
-from reclog.tremplin.stop import stop_tremplins
 
 from .edge import sentences
 from .names import HELP
+
+if TYPE_CHECKING:
+    from reclog.recordings.recording import Recording
 
 
 @task(
@@ -49,6 +45,14 @@ def kill(
     all that they started, and no other process. What could not be recorded (a
     full disk, a tremplin out of reach) is said, and the exit status is then 1.
     """
+    from reclog.boot.here import hold
+    from reclog.local.stop import stop_local, stop_strays
+    from reclog.recordings.choice import meant
+    from reclog.recordings.registry import Registry
+    from reclog.stream.publishers import Publishers, taken_out
+    from reclog.stream.publishers import stop as stop_publishers
+    from reclog.tremplin.stop import stop_tremplins
+
     registry, those = Registry(), Publishers()
     everything = not recording and (port, host, file) == (None, None, None)
     publishers, names = taken_out(recording or (), those)

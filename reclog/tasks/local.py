@@ -9,15 +9,6 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from reclog.console import note
-from reclog.engine.system.address import with_port
-from reclog.local.addresses import own_addresses
-from reclog.local.start import start_local
-from reclog.look import foreground as front
-from reclog.look.status import certificate_lines
-from reclog.recordings.again import dials, stop_command, write_to
-from reclog.recordings.registry import Registry
-from reclog.recordings.settings import BIND_HERE, resolve_local
-from reclog.recordings.token import told
 
 from .edge import configured, sentences
 from .options import SHARED
@@ -88,7 +79,18 @@ def local(
     --from a port is listened on only if --port is there, too. docs/options.md
     says more of each.
     """
-    settings = resolve_local(locals(), configured(c))
+    words = locals()
+    from reclog.engine.system.address import with_port
+    from reclog.local.addresses import own_addresses
+    from reclog.local.start import start_local
+    from reclog.look import foreground as front
+    from reclog.look.status import certificate_lines
+    from reclog.recordings.again import dials, stop_command, write_to
+    from reclog.recordings.registry import Registry
+    from reclog.recordings.settings import BIND_HERE, resolve_local
+    from reclog.recordings.token import told
+
+    settings = resolve_local(words, configured(c))
     say = front.words(settings.foreground)
     registry = Registry()
     started = start_local(settings, registry)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
 from reclog.console import print_table
 from reclog.errors import BrokenPathError
-from reclog.look.probe import Hop, probe_local, probe_nothing, probe_path
-from reclog.recordings.checks import file_path, port_number, seconds
-from reclog.recordings.choice import meant
-from reclog.recordings.registry import Registry
-from reclog.recordings.settings import merged
-from reclog.tremplin.probe import probe_tremplin
 from reclog.words import inv
 
 from .edge import configured, sentences
 from .names import HELP
 
-#: How each kind of recording is proved.
-PROBES = {"local": probe_local, "tremplin": probe_tremplin, "subscriber": probe_nothing}
+if TYPE_CHECKING:
+    from reclog.look.probe import Hop
 
 
 @task(
@@ -52,6 +46,14 @@ def prove(
     file: `reclog probe …`. Where datagrams are recorded, one is sent, too; to a
     device that is dialled nothing is.
     """
+    from reclog.look.probe import probe_local, probe_nothing, probe_path
+    from reclog.recordings.checks import file_path, port_number, seconds
+    from reclog.recordings.choice import meant
+    from reclog.recordings.registry import Registry
+    from reclog.recordings.settings import merged
+    from reclog.tremplin.probe import probe_tremplin
+
+    probes = {"local": probe_local, "tremplin": probe_tremplin, "subscriber": probe_nothing}
     words = merged({"port": port, "file": file, "timeout": timeout}, configured(c))
     within = seconds("--timeout", words["timeout"])
     here = list(Registry().here())
@@ -61,7 +63,7 @@ def prove(
         recordings = meant(here, recording or (), port, host, file)
         if not recordings:
             raise BrokenPathError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
-        hops = [hop for one in recordings for hop in PROBES[one.kind](one, within)]
+        hops = [hop for one in recordings for hop in probes[one.kind](one, within)]
     print_table(("recording", "hop", "result", "time"), [_row(hop) for hop in hops])
     broken = [hop.trouble for hop in hops if not hop.ok]
     if broken:

@@ -9,7 +9,6 @@ from invoke.tasks import task
 
 from reclog.console import note, say
 from reclog.extras import need
-from reclog.recordings.registry import Registry
 from reclog.words import inv
 
 from .edge import sentences
@@ -57,7 +56,8 @@ def publish(
     A login can be in RECLOG_NATS_LOGIN, too. docs/publish.md says more.
     """
     need("NATS", "nats", "nats")
-    from reclog.stream.asked import asked  # here: it takes a while to import
+    from reclog.recordings.registry import Registry
+    from reclog.stream.asked import asked
     from reclog.stream.publishers import Publishers, describe, start
 
     registry = Registry()

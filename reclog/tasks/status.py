@@ -12,18 +12,8 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from reclog.boot.here import coming_back
 from reclog.console import note, print_table, terminal_width
 from reclog.errors import UsageError
-from reclog.look.status import describe, hints
-from reclog.look.table import ALL, everything, fitted, sentence
-from reclog.look.watch import LOOK_EVERY
-from reclog.look.watch import watch as keep_looking
-from reclog.recordings.choice import meant
-from reclog.recordings.registry import Recording, Registry
-from reclog.stream.publishers import Publishers, taken_out
-from reclog.stream.publishers import describe as told_of
-from reclog.stream.publishers import sentences as as_sentences
 from reclog.words import inv
 
 from .edge import sentences
@@ -48,6 +38,8 @@ def status(c: Context, recording: Any = None, json: bool = False, watch: bool = 
     A dead recording stays in the list until `kill` cleans it up or `local`
     starts it again.
     """
+    from reclog.look.watch import watch as keep_looking
+
     width = terminal_width()
     if json:
         _print_json(recording or (), watch)
@@ -60,8 +52,10 @@ def status(c: Context, recording: Any = None, json: bool = False, watch: bool = 
 
 
 def _print(names: Sequence[str], width: int) -> None:
-    recordings, described, publishers = _look(names)
-    for hint in [*hints(recordings), *_stopped(names)]:
+    from reclog.look.table import ALL, everything, fitted
+
+    described, publishers, beside, of_publishers = _look(names)
+    for hint in beside:
         note(hint)
     if described and width:
         print("\n".join(fitted(described, width)))
@@ -69,43 +63,50 @@ def _print(names: Sequence[str], width: int) -> None:
         print_table(ALL, everything(described))
     elif not publishers:
         print(_nothing())
-    for one in as_sentences(publishers):
+    for one in of_publishers:
         note(one)
 
 
 def _print_json(names: Sequence[str], again: bool) -> None:
+    from reclog.look.watch import LOOK_EVERY
+
     try:
-        _, described, publishers = _look(names)
+        described, publishers, _, _ = _look(names)
         print(json_module.dumps([*described, *publishers], indent=None if again else 2), flush=True)
         while again:
             time.sleep(LOOK_EVERY)
-            _, described, publishers = _look(names)
+            described, publishers, _, _ = _look(names)
             print(json_module.dumps([*described, *publishers]), flush=True)
     except KeyboardInterrupt:
         sys.stdout.flush()  # the way to end it
 
 
 def _screen(names: Sequence[str], width: int) -> list[str]:
-    recordings, described, publishers = _look(names)
+    from reclog.look.table import fitted, sentence
+
+    described, _, beside, of_publishers = _look(names)
     lines = fitted(described, width) if described else [sentence(_nothing(), width)]
-    said = [*hints(recordings), *_stopped(names), *as_sentences(publishers)]
-    return [*lines, *(sentence(one, width) for one in said)]
+    return [*lines, *(sentence(one, width) for one in (*beside, *of_publishers))]
 
 
-def _look(names: Sequence[str]) -> tuple[list[Recording], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return those of that name, or all, what is told of those that are here, and of publishers."""
-    registry, those = Registry(), Publishers()
-    publishers, others = taken_out(names, those)
+def _look(
+    names: Sequence[str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str], list[str]]:
+    """Return what is told of those of that name, or all, and of publishers; then sentences about each."""
+    from reclog.boot.here import coming_back
+    from reclog.look.status import describe, hints
+    from reclog.recordings.choice import meant
+    from reclog.recordings.registry import Registry
+    from reclog.stream import publishers
+
+    registry, those = Registry(), publishers.Publishers()
+    named, others = publishers.taken_out(names, those)
     recordings = meant(registry.recordings(), others) if others or not names else []
     here = [one for one in recordings if not one.is_elsewhere()]
-    return recordings, describe(here, registry), told_of(publishers if names else list(those.here()))
-
-
-def _stopped(names: Sequence[str]) -> list[str]:
-    """Return what to say of those that don't run now, and will."""
-    there = [*coming_back(Registry()), *coming_back(Publishers())]
-    ended = [one.name for one in there if not one.is_alive() and (not names or one.name in names)]
-    return [f"{name} starts again at boot." for name in ended]
+    ended = [one for all_of in (registry, those) for one in coming_back(all_of) if not one.is_alive()]
+    at_boot = [f"{one.name} starts again at boot." for one in ended if not names or one.name in names]
+    told = publishers.describe(named if names else list(those.here()))
+    return describe(here, registry), told, [*hints(recordings), *at_boot], publishers.sentences(told)
 
 
 def _nothing() -> str:

@@ -10,9 +10,6 @@ from invoke.tasks import task
 
 from reclog.console import note
 from reclog.extras import need
-from reclog.look import foreground as front
-from reclog.recordings.again import stop_command
-from reclog.recordings.registry import Registry
 
 from .edge import configured, sentences
 from .options import ACCOUNT, PIECES, SHARED
@@ -64,11 +61,15 @@ def subscribe(
     while it runs, --rotate, --keep and --compress (of each file) change.
     A login can be in RECLOG_NATS_LOGIN, too. docs/scale.md says more.
     """
+    words = locals()
     need("NATS", "nats", "nats")
-    from reclog.stream import subscribe as stream  # here: it takes a while to import
+    from reclog.look import foreground as front
+    from reclog.recordings.again import stop_command
+    from reclog.recordings.registry import Registry
+    from reclog.stream import subscribe as stream
 
     registry = Registry()
-    wanted = stream.asked({**locals(), "servers": from_}, configured(c), registry)
+    wanted = stream.asked({**words, "servers": from_}, configured(c), registry)
     say = front.words(wanted.foreground)
     done = stream.subscribe(wanted, registry)
     for sentence in done.notes:

@@ -10,10 +10,6 @@ from invoke.tasks import task
 
 from reclog.console import has_colours, note, prints
 from reclog.errors import NoSuchRecordingError, ReclogError, UsageError
-from reclog.recordings.checks import count
-from reclog.recordings.choice import meant
-from reclog.recordings.registry import Registry
-from reclog.recordings.settings import merged
 from reclog.words import inv
 
 from .edge import configured, sentences
@@ -68,11 +64,12 @@ def tail(
     Colours that a sender wrote act; all else that a terminal would obey is
     shown. The file keeps the bytes.
     """
-    # Not at the top: who calls another task need not wait for them.
     from reclog.look import lnav as lnav_program
     from reclog.look.asked import question
     from reclog.look.forms import ASCII_BAR, BAR, Form, Json, Plain, Stamped
     from reclog.look.tail import not_known, show
+    from reclog.recordings.checks import count
+    from reclog.recordings.settings import merged
 
     if json and (stamp or lnav):
         raise UsageError("--json tells time and sender already: leave --stamp and --lnav out.")
@@ -109,6 +106,8 @@ def tail(
 def _histories(names: Any, port: Any, host: Any, file: Any) -> list[History]:
     """Return the recordings that the words mean: those that run, if they don't say. Raises ReclogError."""
     from reclog.look.query import History
+    from reclog.recordings.choice import meant
+    from reclog.recordings.registry import Registry
 
     registry = Registry()
     here = [one for one in registry.here() if not one.fact("files")]

@@ -9,14 +9,6 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from reclog.console import note, say
-from reclog.look import foreground as front
-from reclog.look.status import certificate_lines
-from reclog.recordings.again import goes_on, stop_command, write_to
-from reclog.recordings.registry import Registry
-from reclog.recordings.settings import resolve_tremplin
-from reclog.recordings.token import told
-from reclog.tremplin.start import open_tremplin
-from reclog.tremplin.stop import stop_host
 from reclog.words import inv
 
 from .edge import configured, sentences
@@ -98,6 +90,14 @@ def tremplin(
     more of each.
     """
     words = locals()
+    from reclog.look import foreground as front
+    from reclog.look.status import certificate_lines
+    from reclog.recordings.again import goes_on, stop_command, write_to
+    from reclog.recordings.registry import Registry
+    from reclog.recordings.settings import resolve_tremplin
+    from reclog.recordings.token import told
+    from reclog.tremplin.start import open_tremplin
+
     target, hosts = target_of(c)
     settings = resolve_tremplin(words, configured(c), target.host, hosts)
     say = front.words(settings.foreground)
@@ -131,5 +131,8 @@ def kill_there(c: Context, take_over: bool = False, discard: bool = False) -> No
 
     Works with or without a record of it here.
     """
+    from reclog.recordings.registry import Registry
+    from reclog.tremplin.stop import stop_host
+
     target, _ = target_of(c)
     stop_host(target, Registry(), take_over, discard, say)

@@ -9,9 +9,6 @@ from invoke.tasks import task
 
 from reclog.console import say
 from reclog.extras import need
-from reclog.recordings.checks import port_number
-from reclog.recordings.choice import meant
-from reclog.recordings.registry import Registry
 
 from .edge import sentences
 
@@ -38,6 +35,10 @@ def view(
     can have the page, by the address that is printed: it has a token in it. For
     another machine: ssh -L (docs/look-back.md).
     """
+    from reclog.recordings.checks import port_number
+    from reclog.recordings.choice import meant
+    from reclog.recordings.registry import Registry
+
     number = None if port is None else port_number(port)
     need("The page", "view", "starlette", "uvicorn")
     from reclog.look.view.serve import listen, serve

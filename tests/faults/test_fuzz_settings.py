@@ -17,7 +17,7 @@ from properties import examples
 
 from reclog.engine.system.loop import Loop
 from reclog.errors import UsageError
-from reclog.recordings import settings
+from reclog.recordings.defaults import DEFAULTS, option_name
 from reclog.recordings.settings import resolve_local, resolve_tremplin
 from reclog.tasks.edge import configured
 
@@ -42,11 +42,7 @@ YAML = st.recursive(
 
 
 @examples(200)
-@given(
-    config=st.dictionaries(
-        st.sampled_from(sorted(map(settings.option_name, settings.DEFAULTS))), YAML, max_size=4
-    )
-)
+@given(config=st.dictionaries(st.sampled_from(sorted(map(option_name, DEFAULTS))), YAML, max_size=4))
 def test_a_value_that_is_none_is_named(config: dict[str, Any]) -> None:
     check_settings(config)
 

@@ -12,8 +12,9 @@ import pytest
 
 from reclog.errors import UsageError
 from reclog.recordings.checks import count, file_path, networks, port_number, seconds
+from reclog.recordings.defaults import DEFAULTS
 from reclog.recordings.rotation import check_rotation
-from reclog.recordings.settings import DEFAULTS, merged, resolve_local, resolve_tremplin
+from reclog.recordings.settings import merged, resolve_local, resolve_tremplin
 
 
 def test_a_flag_beats_the_config_which_beats_the_built_in_value() -> None:
