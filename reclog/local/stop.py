@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from reclog.engine.daemons.entrance import DRAIN_WITHIN
+from reclog.engine.daemons.asking import DRAIN_WITHIN
 from reclog.engine.records.events import timestamp
 
 from ..boot.here import hold

@@ -17,21 +17,16 @@ from .checks import (
     byte_size,
     called,
     count,
-    dialled,
     file_path,
-    framing,
     keep,
-    listener,
-    names,
-    networks,
     port_number,
     rotate,
     seconds,
     tls,
-    token,
     yes_or_no,
 )
 from .defaults import DEFAULTS, option_name
+from .senders import dialled, framing, listener, names, networks, token
 
 #: All addresses of this machine, and of a tremplin: there both families, as far as it has them.
 BIND_HERE, BIND_THERE = "0.0.0.0", "::"

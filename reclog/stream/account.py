@@ -16,12 +16,12 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from reclog.engine.daemons.config import Config, is_right
+from reclog.engine.daemons.fields import YES_OR_NO, Config, Meant, passes, whole, word, words
 from reclog.engine.records import names
 
 from ..errors import UsageError
@@ -36,26 +36,16 @@ WHO = {"creds", "nkey", "login"}
 #: Bytes of a login at most.
 _LONGEST_LOGIN = 4096
 
-P = TypeVar("P", bound="Plain")
-
 
 class Plain(Config):
     """A config whose fields are words, lists of words, numbers and yes or no, and may be empty."""
 
-    @classmethod
-    def from_json(cls: type[P], told: Mapping[str, Any]) -> P:
-        """Return what `told` says. Raises ValueError, which names the field that is wrong."""
-        values: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-            value = told.get(field.name)
-            if value is not None:
-                fits, meant = _MEANT[str(field.type)]
-                if not fits(value) or (value and not is_right(field.name, value)):
-                    raise ValueError(f"{field.name} is {repr(value)[:50]}, not {meant}")
-                values[field.name] = value
-            elif field.default is field.default_factory is dataclasses.MISSING:
-                raise ValueError(f"it has no {field.name}")
-        return cls(**values)
+    MEANT: ClassVar[Mapping[str, Meant]] = {
+        "str": (word(passes), "a word"),
+        "bool": YES_OR_NO,
+        "int": (whole(0, 1 << 62), "a number of things"),
+        "Sequence[str]": (words(passes, 0), "a list of words"),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,22 +164,6 @@ def _server(option: str, word: str) -> str:
     ):
         raise UsageError(f"{option} {word!r} is no server: give it {example}.")
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _is_word(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and b"\0" not in os.fsencode(value)
-    except ValueError:  # half of a surrogate pair
-        return False
-
-
-#: What a field must be, by its type.
-_MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "str": (_is_word, "a word"),
-    "bool": (lambda value: isinstance(value, bool), "true or false"),
-    "int": (lambda value: type(value) is int and 0 <= value < 1 << 62, "a number of things"),
-    "Sequence[str]": (lambda value: isinstance(value, list) and all(map(_is_word, value)), "a list of words"),
-}
 
 
 def _is_here(server: str) -> bool:

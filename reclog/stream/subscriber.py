@@ -15,10 +15,12 @@ import dataclasses
 import os
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from reclog.engine.daemons.config import SetAside
 from reclog.engine.daemons.daemon import Daemon
+from reclog.engine.daemons.fields import Meant
 from reclog.engine.errors import EngineError
 
 from . import position as positions
@@ -44,6 +46,8 @@ class Unreachable(EngineError):
 @dataclasses.dataclass(frozen=True)
 class SubscriberConfig(SetAside, Account):
     """What is subscribed to, from where, where it goes, and what becomes of that."""
+
+    MEANT: ClassVar[Mapping[str, Meant]] = {**Account.MEANT, **SetAside.MEANT}
 
     subject: str = EVERYTHING
     #: `first`, `now` or a time in ISO 8601.

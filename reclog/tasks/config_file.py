@@ -54,7 +54,7 @@ def refuse_open_token(config: Config) -> None:
         settings = (getattr(config, f"_{level}", None) or {}).get("reclog")
         given = settings.get("token") if isinstance(settings, Mapping) else None
         if path and given is not None:
-            from reclog.recordings.checks import token
+            from reclog.recordings.senders import token
 
             if isinstance(token(given), str) and os.stat(path).st_mode & 0o044:
                 raise UsageError(

@@ -46,14 +46,13 @@ def prove(
     file: `reclog probe …`. Where datagrams are recorded, one is sent, too; to a
     device that is dialled nothing is.
     """
-    from reclog.look.probe import probe_local, probe_nothing, probe_path
+    from reclog.look.probe import probe_path
     from reclog.recordings.checks import file_path, port_number, seconds
     from reclog.recordings.choice import meant
     from reclog.recordings.registry import Registry
     from reclog.recordings.settings import merged
-    from reclog.tremplin.probe import probe_tremplin
+    from reclog.tremplin.probe import PROBES
 
-    probes = {"local": probe_local, "tremplin": probe_tremplin, "subscriber": probe_nothing}
     words = merged({"port": port, "file": file, "timeout": timeout}, configured(c))
     within = seconds("--timeout", words["timeout"])
     here = list(Registry().here())
@@ -63,7 +62,7 @@ def prove(
         recordings = meant(here, recording or (), port, host, file)
         if not recordings:
             raise BrokenPathError(f"Nothing is being recorded: `{inv('local')}` starts a recording.")
-        hops = [hop for one in recordings for hop in probes[one.kind](one, within)]
+        hops = [hop for one in recordings for hop in PROBES[one.kind](one, within)]
     print_table(("recording", "hop", "result", "time"), [_row(hop) for hop in hops])
     broken = [hop.trouble for hop in hops if not hop.ok]
     if broken:

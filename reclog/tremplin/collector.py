@@ -6,6 +6,7 @@ import getpass
 import secrets
 import socket
 import subprocess
+from typing import TYPE_CHECKING
 
 from reclog.engine.records.jsonfile import read_json, write_json
 
@@ -13,7 +14,9 @@ from ..errors import ForbiddenError, PortBusyError, RelayError
 from ..recordings.launch import launch
 from ..recordings.processes import end, exact, holder_of
 from ..recordings.registry import Recording, Registry
-from ..recordings.settings import TremplinSettings
+
+if TYPE_CHECKING:
+    from ..recordings.settings import TremplinSettings
 
 #: Seconds for the tunnel to come up and the relay to answer.
 READY_WITHIN = 30.0

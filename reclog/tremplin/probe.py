@@ -18,6 +18,8 @@ from ..look.probe import (
     find_line,
     own_address,
     probe_datagram,
+    probe_local,
+    probe_nothing,
     size_of,
     token_of,
     why_not_recorded,
@@ -100,6 +102,10 @@ def probe_tremplin(recording: Recording, timeout: float) -> list[Hop]:
         note = "not seen: a firewall, or a network that loses datagrams" if sent.trouble else ""
         hops.append(Hop(name, f"{sent.name} from here", sent.took or DATAGRAM_WITHIN, remark=note))
     return hops
+
+
+#: How each kind of recording is proved.
+PROBES = {"local": probe_local, "tremplin": probe_tremplin, "subscriber": probe_nothing}
 
 
 def prove(relay: RemoteRelay, settings: TremplinSettings, fingerprint: str, token: str, say: Say) -> None:

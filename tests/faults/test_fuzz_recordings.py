@@ -30,11 +30,11 @@ from reclog.recordings.registry import Registry
 from reclog.recordings.settings import resolve_local
 from reclog.tasks.history import history
 from reclog.tasks.kill import kill
-from reclog.tasks.probe import PROBES
 from reclog.tasks.status import status
 from reclog.tasks.tail import tail
 from reclog.tremplin import stop as stop_through
 from reclog.tremplin.collector import collector_id
+from reclog.tremplin.probe import PROBES
 
 STATE = {**CONFIG, "identity": ME._asdict(), "started": "2026-01-01T00:00:00.000Z"}
 COUNTERS = {

@@ -18,6 +18,8 @@ from ..records.jsonfile import parse_json
 from ..records.names import CONTROL
 from ..system.address import short_name
 
+#: Seconds that a stop may take to bring in what senders have sent.
+DRAIN_WITHIN = 10.0
 #: Seconds for an answer: a daemon gives it within a turn of its loop.
 ANSWER_WITHIN = 1.0
 #: Bytes of an answer at most.

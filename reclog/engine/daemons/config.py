@@ -1,18 +1,10 @@
-"""What each daemon is told to do: its `config.json`, checked once, where it is read.
-
-Rules kept here:
-
-- Whoever starts a daemon writes what `to_json` returns, beside what concerns the commands alone.
-- A field that is wrong is named. One that an older writer did not have has its default, one that only a newer
-  writer has is nobody's here.
-"""
+"""What each daemon is told to do: its `config.json`, checked once, where it is read."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from ipaddress import ip_address
-from typing import Any, Callable, ClassVar, FrozenSet, Mapping, Sequence, TypeVar
+from typing import Any, ClassVar, Mapping, Sequence
 
 from ..feed.protocol import checked_secret
 from ..intake.framing import FRAMINGS
@@ -23,50 +15,68 @@ from ..sources.dial import named
 from ..stores.retention import Keeping
 from ..stores.rotation import Rotating
 from ..system.address import named_address, parse_network
-
-C = TypeVar("C", bound="Config")
-
-
-class Config:
-    """Fields that come from one JSON object, those of a part beside its own."""
-
-    #: The fields that can change while the daemon runs, by the names that they have in the JSON object.
-    CHANGEABLE: ClassVar[FrozenSet[str]] = frozenset()
-
-    @classmethod
-    def from_json(cls: type[C], told: Mapping[str, Any]) -> C:
-        """Return what `told` says. Raises ValueError, which names the field that is wrong."""
-        values: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-            value = told.get(field.name)
-            if field.name in _PARTS:
-                values[field.name] = _PARTS[field.name].from_json(told)
-            elif value is not None:
-                is_right, meant = _MEANT.get(field.name) or _MEANT[str(field.type)]
-                if not is_right(value):
-                    raise ValueError(f"{field.name} is {repr(value)[:50]}, not {meant}")
-                values[field.name] = value
-            elif field.default is field.default_factory is dataclasses.MISSING:
-                raise ValueError(f"it has no {field.name}")
-        return cls(**values)
-
-    def changed(self: C, wanted: Mapping[str, Any]) -> C:
-        """Return it with what is `wanted`. Raises ValueError for what is wrong, or can't change."""
-        for name in wanted:
-            if name not in self.CHANGEABLE:
-                raise ValueError(f"{name} does not change while it runs")
-        return self.from_json({**self.to_json(), **wanted})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
-        told: dict[str, Any] = dataclasses.asdict(self)  # type: ignore[call-overload]
-        for part in _PARTS:
-            told.update(told.pop(part, {}))
-        return told
+from .fields import YES_OR_NO, Config, Meant, passes, whole, word, words
 
 
 @dataclasses.dataclass(frozen=True)
-class Listening(Config):
+class SetAside(Config):
+    """When the recorded file is cut, and what becomes of its pieces."""
+
+    CHANGEABLE = frozenset({"rotate", "keep", "compress"})
+    MEANT: ClassVar[Mapping[str, Meant]] = {
+        "rotate": (words(lambda one: Rotating.parse([one]), 0), "a list of sizes and 1d"),
+        "keep": (words(lambda one: Keeping.parse([one]), 0), "a list of numbers, sizes and days"),
+        "bool": YES_OR_NO,
+    }
+
+    rotate: Sequence[str] = dataclasses.field(default_factory=list)
+    keep: Sequence[str] = dataclasses.field(default_factory=list)
+    compress: bool = False
+
+    @property
+    def rotating(self) -> Rotating:
+        """When it is cut, and what is kept."""
+        keeping = Keeping.parse(self.keep)._replace(compress=self.compress)
+        return Rotating.parse(self.rotate)._replace(keeping=keeping)
+
+
+_PORT = (whole(0, 65535), "a port")
+
+
+class Told(Config):
+    """What one of the engine's daemons is told."""
+
+    MEANT: ClassVar[Mapping[str, Meant]] = {
+        "port": _PORT,
+        "outlet": (word(OUTLETS.__contains__), f"one of {', '.join(OUTLETS)}"),
+        "port_local": _PORT,
+        "port_remote_out": _PORT,
+        "bind": (word(ip_address), "a numeric address"),
+        "listener": (word(("auto", *LISTENERS).__contains__), f"one of auto, {', '.join(LISTENERS)}"),
+        "framing": (word(FRAMINGS.__contains__), f"one of {', '.join(FRAMINGS)}"),
+        "allow": (words(parse_network, 0), "a list of networks"),
+        "dial": (words(named, 0), "a list of addresses to dial"),
+        "dial_in": (word(lambda name: name and passes(name)), "a folder"),
+        "names": (words(named_address, 0), "a list of names"),
+        **SetAside.MEANT,
+        "partial_after": (
+            lambda value: type(value) in (int, float) and 0 < value < 1e9,
+            "a number of seconds",
+        ),
+        "file": (word(lambda name: name and passes(name)), "a file's name"),
+        "token": (lambda value: value == "" or word(Token.parse)(value), "what is known of a token"),
+        "spool_max": (whole(1, 1 << 62), "a number of bytes"),
+        "secret": (word(checked_secret), "16 bytes in hex"),
+        **dict.fromkeys(("tls_cert", "tls_key", "tls_clients"), (word(passes), "a file's name")),
+        "fingerprint": (word(lambda text: not text or len(bytes.fromhex(text)) == 32), "32 bytes in hex"),
+        "int": (whole(0, 1 << 31), "a number of things"),
+        "str": (word(bool), "a word"),
+        "Sequence[str]": (words(passes, 1), "a command"),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Listening(Told):
     """Who may send, where, and how that becomes lines."""
 
     CHANGEABLE = frozenset(
@@ -116,27 +126,11 @@ class Listening(Config):
 
 
 @dataclasses.dataclass(frozen=True)
-class SetAside(Config):
-    """When the recorded file is cut, and what becomes of its pieces."""
-
-    CHANGEABLE = frozenset({"rotate", "keep", "compress"})
-
-    rotate: Sequence[str] = dataclasses.field(default_factory=list)
-    keep: Sequence[str] = dataclasses.field(default_factory=list)
-    compress: bool = False
-
-    @property
-    def rotating(self) -> Rotating:
-        """When it is cut, and what is kept."""
-        keeping = Keeping.parse(self.keep)._replace(compress=self.compress)
-        return Rotating.parse(self.rotate)._replace(keeping=keeping)
-
-
-@dataclasses.dataclass(frozen=True)
-class RecorderConfig(Config):
+class RecorderConfig(Told):
     """A recording on this machine."""
 
     CHANGEABLE = Listening.CHANGEABLE | Listening.CERTIFICATE | SetAside.CHANGEABLE
+    PARTS: ClassVar[Mapping[str, type[Config]]] = {"listening": Listening, "set_aside": SetAside}
 
     listening: Listening
     file: str
@@ -147,10 +141,11 @@ class RecorderConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True)
-class RelayConfig(Config):
+class RelayConfig(Told):
     """A tremplin's relay."""
 
     CHANGEABLE = Listening.CHANGEABLE | {"spool_max"}
+    PARTS: ClassVar[Mapping[str, type[Config]]] = {"listening": Listening}
 
     listening: Listening
     port_remote_out: int
@@ -160,11 +155,12 @@ class RelayConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True)
-class CollectorConfig(Config):
+class CollectorConfig(Told):
     """A tremplin's recording here."""
 
     #: It keeps what its relay was told, for whoever starts that again, and is not concerned itself.
     CHANGEABLE = RelayConfig.CHANGEABLE | SetAside.CHANGEABLE
+    PARTS: ClassVar[Mapping[str, type[Config]]] = {"set_aside": SetAside}
 
     file: str
     #: The name by which the relay knows us.
@@ -185,64 +181,6 @@ class CollectorConfig(Config):
     set_aside: SetAside = dataclasses.field(default_factory=SetAside)
 
 
-_PARTS: dict[str, type[Config]] = {"listening": Listening, "set_aside": SetAside}
-
-
-def _passes(word: str) -> bool:
-    """Tell whether the system takes a word. Raises ValueError for half of a surrogate pair."""
-    return b"\0" not in os.fsencode(word)
-
-
-def _word(right: Callable[[str], object]) -> Callable[[Any], bool]:
-    """Return whether something is a word for which `right` returns something true, and raises nothing."""
-
-    def test(value: Any) -> bool:
-        try:
-            return isinstance(value, str) and bool(right(value))
-        except ValueError:
-            return False
-
-    return test
-
-
-def _words(right: Callable[[str], object], least: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and len(value) >= least and all(map(_word(right), value))
-
-
-def _whole(least: int, most: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and least <= value <= most
-
-
 def is_right(name: str, value: Any) -> bool:
     """Tell whether a field of that name may have a value, as far as its name tells."""
-    return name not in _MEANT or _MEANT[name][0](value)
-
-
-_PORT = (_whole(0, 65535), "a port")
-#: What a field must be: by its name, or by its type.
-_MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "port": _PORT,
-    "outlet": (_word(OUTLETS.__contains__), f"one of {', '.join(OUTLETS)}"),
-    "port_local": _PORT,
-    "port_remote_out": _PORT,
-    "bind": (_word(ip_address), "a numeric address"),
-    "listener": (_word(("auto", *LISTENERS).__contains__), f"one of auto, {', '.join(LISTENERS)}"),
-    "framing": (_word(FRAMINGS.__contains__), f"one of {', '.join(FRAMINGS)}"),
-    "allow": (_words(parse_network, 0), "a list of networks"),
-    "dial": (_words(named, 0), "a list of addresses to dial"),
-    "dial_in": (_word(lambda word: word and _passes(word)), "a folder"),
-    "names": (_words(named_address, 0), "a list of names"),
-    "rotate": (_words(lambda word: Rotating.parse([word]), 0), "a list of sizes and 1d"),
-    "keep": (_words(lambda word: Keeping.parse([word]), 0), "a list of numbers, sizes and days"),
-    "partial_after": (lambda value: type(value) in (int, float) and 0 < value < 1e9, "a number of seconds"),
-    "file": (_word(lambda word: word and _passes(word)), "a file's name"),
-    "token": (lambda value: value == "" or _word(Token.parse)(value), "what is known of a token"),
-    "spool_max": (_whole(1, 1 << 62), "a number of bytes"),
-    "secret": (_word(checked_secret), "16 bytes in hex"),
-    **dict.fromkeys(("tls_cert", "tls_key", "tls_clients"), (_word(_passes), "a file's name")),
-    "fingerprint": (_word(lambda word: not word or len(bytes.fromhex(word)) == 32), "32 bytes in hex"),
-    "bool": (lambda value: isinstance(value, bool), "true or false"),
-    "int": (_whole(0, 1 << 31), "a number of things"),
-    "str": (_word(bool), "a word"),
-    "Sequence[str]": (_words(_passes, 1), "a command"),
-}
+    return name not in Told.MEANT or Told.MEANT[name][0](value)

@@ -19,8 +19,8 @@ from ..system.faultpoints import disk
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
 from ..system.loop import Loop
-from .config import C, Config
 from .control import Control
+from .fields import C, Config
 
 #: Seconds between two attempts to write the state, or the event log.
 STATE_AGAIN = 1.0

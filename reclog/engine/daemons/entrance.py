@@ -26,9 +26,7 @@ from .config import Listening
 if TYPE_CHECKING:
     from ..streams.tls import Secured
 
-#: Seconds that a stop may take to bring in what senders have sent.
-DRAIN_WITHIN = 10.0
-#: Of these, seconds at most for bytes that are on their way and not acknowledged yet, and the silence after
+#: Seconds of a stop at most for bytes that are on their way and not acknowledged yet, and the silence after
 #: which there are none.
 ARRIVE_WITHIN, QUIET_AFTER = 0.5, 0.05
 #: Seconds for datagrams that have come, once none may any more.

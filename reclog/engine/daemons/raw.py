@@ -15,9 +15,9 @@ from ..sources.source import Asked
 from ..sources.tcp import PATIENCE
 from ..stores.file import RecordedFile
 from ..system.address import parse_network
+from .asking import DRAIN_WITHIN
 from .config import RecorderConfig
 from .daemon import Daemon
-from .entrance import DRAIN_WITHIN
 
 #: Seconds between two looks at the file's size.
 LOOK_EVERY = 1.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..stores.rotated import RotatedFile
+from .asking import DRAIN_WITHIN
 from .config import RecorderConfig
 from .daemon import Daemon
-from .entrance import DRAIN_WITHIN, Entrance
+from .entrance import Entrance
 
 
 class Recorder:

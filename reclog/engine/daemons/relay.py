@@ -16,9 +16,10 @@ from ..sources.tcp import PATIENCE
 from ..stores.spool import Spool, SpoolUnusable
 from ..system.address import everywhere
 from ..system.aside import Aside
+from .asking import DRAIN_WITHIN
 from .config import Listening, RelayConfig
 from .daemon import Daemon
-from .entrance import DRAIN_WITHIN, Entrance
+from .entrance import Entrance
 
 SYNC_EVERY = 1.0
 #: Seconds between two attempts to get a port that somebody holds.

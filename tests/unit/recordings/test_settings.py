@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from reclog.errors import UsageError
-from reclog.recordings.checks import count, file_path, networks, port_number, seconds
+from reclog.recordings.checks import count, file_path, port_number, seconds
 from reclog.recordings.defaults import DEFAULTS
 from reclog.recordings.rotation import check_rotation
+from reclog.recordings.senders import networks
 from reclog.recordings.settings import merged, resolve_local, resolve_tremplin
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from reclog.engine.daemons.config import CollectorConfig, Config, Listening, RecorderConfig, RelayConfig
+from reclog.engine.daemons.config import CollectorConfig, Listening, RecorderConfig, RelayConfig
+from reclog.engine.daemons.fields import Config
 
 LISTENING = {
     "port": 55514,
