@@ -41,16 +41,17 @@ class Reading:
         self._folder = folder
         self._say, self._clock = say, clock
         self.text = Growing(folder, file)
-        #: What is kept of it; None until there is something.
-        self.kept = Kept.read(folder)
+        self._kept = Kept.read(folder)
         #: Where it stands, once it does.
-        self.offset = self.kept.end if self.kept is not None else 0
+        self.offset = self._kept.end if self._kept is not None else 0
         self.placed = False
         #: Nothing comes any more: half a line is a line.
         self.ending = False
         self.gaps = 0
         self._identity = Identity("", 0)
-        self._tail = b""
+        self._tail = self._kept.tail if self._kept is not None else b""
+        # Up to where it is published, and the subject's last message then.
+        self._end, self._sequence = self.offset, self._kept.sequence if self._kept is not None else 0
         self._settled, self._late = _Past(SETTLED), _Past(LATE)
         # Since when half a line, or a file without its name, is; when where it is was kept.
         self._half_since = self._left_since = self._kept_at = 0.0
@@ -59,6 +60,13 @@ class Reading:
     def identity(self) -> Identity:
         """What it is now."""
         return self._identity
+
+    @property
+    def kept(self) -> Kept | None:
+        """What is to be kept of it; None until there is something."""
+        if self._kept is None:
+            return None
+        return dataclasses.replace(self._kept, end=self._end, tail=self._tail, sequence=self._sequence)
 
     @property
     def lag(self) -> int:
@@ -72,36 +80,33 @@ class Reading:
 
     def stand(self, at: Place, sequence: int, created: str) -> None:
         """Go on there; `sequence` is the subject's last, in a stream made at `created`. Raises OSError."""
-        kept = self.kept
+        kept = self._kept
         self._identity, self.offset, self._tail = at.identity, at.offset, at.tail[-KNOWN:]
-        self._half_since = 0.0
+        # Its sequence counts, too: what comes behind that may be of others alone.
+        self._end, self._sequence, self._half_since = at.offset, sequence, 0.0
         if kept is None or kept.identity != at.identity:
             head = self.text.read(self.text.base, max(0, min(KNOWN, at.offset - self.text.base)))
-            self.kept = Kept(at.identity, at.offset, at.offset, sequence, created, head, self.text.base)
+            self._kept = Kept(at.identity, at.offset, at.offset, sequence, created, head, self.text.base)
             self._keep(sync=True)
-        else:
-            # With its sequence: what comes behind that may be of others alone, and then this counts.
-            self.kept = dataclasses.replace(
-                kept, end=self.offset, tail=self._tail, sequence=sequence, created=created
-            )
-            if created != kept.created:
-                self._keep(sync=True)
+        elif created != kept.created:
+            self._kept = dataclasses.replace(kept, created=created)
+            self._keep(sync=True)
         self.placed = True
         if not is_there(at, self.text):
             self._begin_another(at)
 
     def sent(self, payload: bytes, sequence: int) -> None:
         """Take note that this was published next."""
-        assert self.kept is not None
-        head, base, begin = self.kept.head, self.text.base, self.offset
+        kept = self._kept
+        assert kept is not None
+        base, into = self.text.base, self.offset - self.text.base
         self.offset += len(payload)
-        if begin == base:
-            head = b""
-        if begin - base == len(head) < KNOWN:
-            head = (head + payload)[:KNOWN]
+        head = b"" if into == 0 else kept.head
+        if into == len(head) < KNOWN or base != kept.base:
+            head = (head + payload)[:KNOWN] if into == len(head) else head
+            self._kept = dataclasses.replace(kept, head=head, base=base)
         self._tail = payload[-KNOWN:] if len(payload) >= KNOWN else (self._tail + payload)[-KNOWN:]
-        self._half_since = 0.0
-        self.kept = dataclasses.replace(self.kept, sequence=sequence, head=head, base=base)
+        self._end, self._sequence, self._half_since = self.offset, sequence, 0.0
         if self._clock() - self._kept_at >= KEEP:
             self._keep()
 
@@ -151,22 +156,23 @@ class Reading:
     def _there(self, offset: int, tail: bytes, most: int) -> tuple[bytes, bool]:
         """Return what may be published from an offset on, and whether nothing comes behind that.
 
-        Nothing, if `tail` does not stand before it any more.
+        Nothing, if `tail` does not stand before it any more, even after that was read.
         """
         text = self.text
         in_piece = offset < text.base
         last = in_piece or text.replaced or self.ending
-        end = text.base if in_piece else text.end if last else self._known_end()
+        end = text.base if in_piece else text.end if last else self._known_end(offset + most)
         if not offset < end <= text.end:
             return b"", last
+        data = text.read(offset, min(most, end - offset))
         before = tail[max(0, len(tail) - max(0, offset - text.base)) :]
-        data = text.read(offset - len(before), len(before) + min(most, end - offset))
-        return (data[len(before) :] if data.startswith(before) else b""), last
+        is_there = text.read(offset - len(before), len(before)) == before
+        return (data if is_there else b""), last
 
-    def _known_end(self) -> int:
-        """Return up to where the text has settled, and its index tells of it, or is late."""
-        end = min(self.text.end, self._settled.end)
-        return end if end <= self._late.end else max(self._late.end, min(end, self.text.known_end()))
+    def _known_end(self, most: int) -> int:
+        """Return up to where the text has settled, and its index tells of it, or is late; at most `most`."""
+        end = min(self.text.end, self._settled.end, most)
+        return end if end <= self._late.end else max(self._late.end, self.text.known_end(end))
 
     def _compare(self) -> None:
         """See whether the file is still what was published of it."""
@@ -175,20 +181,21 @@ class Reading:
             self._begin_another(at)
 
     def _begin_another(self, before: Place) -> None:
-        assert self.kept is not None
-        at = another(before, self.kept, self.text)
+        kept = self.kept
+        assert kept is not None
+        at = another(before, kept, self.text)
         self.gaps += 1
         self._say(at.event, identity=str(at.identity), published=before.offset, offset=at.offset)
         self._settled, self._late = _Past(SETTLED), _Past(LATE)
-        self.stand(at, self.kept.sequence, self.kept.created)
+        self.stand(at, kept.sequence, kept.created)
 
     def _keep(self, sync: bool = False) -> None:
         """Keep where it is. Raises OSError if that is to be on disk, and can't be."""
-        assert self.kept is not None
-        self.kept = dataclasses.replace(self.kept, end=self.offset, tail=self._tail)
+        kept = self.kept
+        assert kept is not None
         self._kept_at = self._clock()
         with contextlib.nullcontext() if sync else contextlib.suppress(OSError):
-            self.kept.write(self._folder, sync)
+            kept.write(self._folder, sync)
 
     def _is_left(self, now: float) -> bool:
         """Tell whether a file that lost its name had time for what its recorder still wrote."""

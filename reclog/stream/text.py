@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from reclog.engine.stores.index.reader import Run
@@ -17,6 +18,9 @@ from reclog.engine.stores.index.reader import Run
 from ..look.known import Known
 from ..look.text import Text
 from ..recordings.recording import Recording
+
+#: Bytes of which an index is asked at once.
+AHEAD = 8 << 20
 
 
 class Growing:
@@ -29,6 +33,10 @@ class Growing:
         self._text: Text | None = None
         #: The recording offsets of the recorded file's first byte, and behind the last one that was seen.
         self.base = self.end = 0
+        # What is being told of who said what, the last that was told, and up to where there is anything.
+        self._told: Iterator[Run] = iter(())
+        self._run = Run(0, 0, None, None)
+        self._told_to = self._known_end = 0
         #: Another file, and no piece of ours, has the name of the one that is read.
         self.replaced = False
 
@@ -70,13 +78,31 @@ class Growing:
         return found
 
     def runs(self, begin: int, end: int) -> list[Run]:
-        """Return who said what of a stretch, and when, as far as an index tells."""
-        assert self._text is not None
-        return list(self._known.runs(self._text, begin, end))
+        """Return who said what of a stretch, and when, as far as an index tells.
 
-    def known_end(self) -> int:
-        """Return up to where an index tells when it came; 0 if there is none."""
-        return self._known.indexed(self._text) if self._text is not None else 0
+        Of stretches one behind the other, the index is not looked for anew with each.
+        """
+        text, run = self._text, self._run
+        assert text is not None
+        if not run.begin <= begin <= run.end or end > self._told_to:
+            self._told_to = max(end, self.known_end(min(text.end, begin + AHEAD)))
+            self._told = self._known.runs(text, begin, self._told_to)
+            run = Run(begin, begin, None, None)
+        found = []
+        while run.begin < end:
+            if run.end > begin:
+                found.append(run._replace(begin=max(run.begin, begin), end=min(run.end, end)))
+            if run.end >= end:
+                break
+            run = next(self._told, Run(end, end, None, None))
+        self._run = run
+        return found
+
+    def known_end(self, most: int) -> int:
+        """Return up to where an index tells when it came, `most` if further; 0 if there is none."""
+        if self._text is not None and not most <= self._known_end <= self._text.end:
+            self._known_end = self._known.indexed(self._text)
+        return min(most, self._known_end)
 
     def close(self) -> None:
         """Let go of all that is open."""
@@ -98,3 +124,4 @@ class Growing:
     def _have(self, text: Text) -> None:
         self.close()
         self._text, self.base, self.end = text, text.base, text.end
+        self._told_to = self._known_end = 0

@@ -8,6 +8,7 @@ import pytest
 from recordings import THEN, indexed, recorded, set_aside
 
 from reclog.engine.stores.index.format import Run
+from reclog.engine.stores.index.reader import IndexReader
 from reclog.engine.stores.pieces import Journal, Piece
 from reclog.look.query import History
 from reclog.stream import reading
@@ -93,6 +94,22 @@ def test_an_index_that_is_late_is_waited_for_but_not_for_ever(
     assert bench.published() == [(8, b"six\n")]
 
 
+def test_an_index_is_asked_for_many_messages_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"".join(b"line %d\n" % number for number in range(10))
+    bench = Bench(tmp_path, text)
+    indexed(bench.history, [Run(at, at + 7, THEN + at, f"10.0.0.{at}") for at in range(0, 70, 7)])
+    looks = iter(range(100))
+    look = IndexReader._look
+    monkeypatch.setattr(IndexReader, "_look", lambda self: next(looks) < 0 or look(self))
+    found = bench.published(most=15)
+    told = [run for at, payload in found for run in bench.reading.runs(at, payload)]
+    assert [(run.begin, run.ms, run.sender) for run in told] == [
+        (at, THEN + at, f"10.0.0.{at}") for at in range(0, 70, 7)
+    ]
+    assert len(found) == 5
+    assert next(looks) < 5
+
+
 def test_what_comes_behind_a_message_is_there_meanwhile_unless_the_file_is_another(tmp_path: Path) -> None:
     bench = Bench(tmp_path, b"one\ntwo\nha")
     bench.reading.next(MOST)
@@ -140,14 +157,15 @@ def test_at_the_end_nothing_waits(tmp_path: Path) -> None:
     assert bench.reading.lag == 0
 
 
-def test_pieces_are_published_with_who_and_when(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [MOST, 6])
+def test_pieces_are_published_with_who_and_when(tmp_path: Path, most: int) -> None:
     runs = [Run(0, 4, THEN, "10.0.0.1"), Run(4, 12, THEN + 5, "10.0.0.2"), Run(12, 17, THEN + 9, None)]
     history = recorded(tmp_path / "recording", b"one\ntwo\nsix\nfour\n")
     set_aside(history, [4, 8], runs)  # one is plain, one compressed
     bench = Bench(tmp_path, history=history)
     found = []
     for _ in range(5):
-        while payload := bench.reading.next(MOST):
+        while payload := bench.reading.next(most):
             found.append((payload, bench.reading.runs(bench.reading.offset, payload)))
             bench.reading.sent(payload, 1)
         bench.clock.now += SETTLED + 0.01
@@ -237,9 +255,11 @@ def test_a_copy_in_the_files_place_goes_on(tmp_path: Path) -> None:
 def test_where_it_is_is_kept_and_read_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path, b"one\ntwo\n")
     bench.published()
+    now = bench.reading.kept
     bench.reading.close()
     kept = bench.anew().kept
     assert kept is not None
+    assert kept == now
     assert (kept.identity, kept.start, kept.end, kept.head, kept.tail) == (
         MINE,
         0,
