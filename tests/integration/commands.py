@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import ctypes
 import functools
+import gc
 import importlib
 import json
 import os
@@ -81,11 +82,10 @@ def serve(address: str, ready: int) -> None:
     from reclog.engine.system.kernel import die_with_parent
 
     die_with_parent(os.getppid())
-    for name in ("fabric.main", "invoke.main", "reclog.program", "rich.console"):
-        importlib.import_module(name)
-    for name in ("bench", "faults", "kill", "local", "probe", "status", "tail", "tremplin"):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"reclog.tasks.{name}")
+    for name in ("fabric.main", "invoke.main", "rich.console", *_modules()):
+        with contextlib.suppress(ImportError):  # an extra is not here
+            importlib.import_module(name)
+    gc.freeze()  # a collection in a fork would have it copy what it shares
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that serve
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"\0{address}")
@@ -98,6 +98,12 @@ def serve(address: str, ready: int) -> None:
                 listening.close()
                 _serve_one(sock)
             sock.close()
+
+
+def _modules() -> list[str]:
+    """Return the names of all modules of reclog: a task imports what it needs in its body."""
+    found = (path.relative_to(ROOT).with_suffix("").parts for path in (ROOT / "reclog").rglob("*.py"))
+    return sorted(".".join(parts) for parts in found if not parts[-1].startswith("__"))
 
 
 def _serve_one(sock: socket.socket) -> None:
