@@ -117,9 +117,16 @@ def place(kept: Kept | None, own: Message | None, created: str, last: int, text:
 
 def is_there(at: Place, text: Readable) -> bool:
     """Tell whether the text has what was published last, as far as that is still there."""
-    begin = max(at.offset - len(at.tail), min(at.offset, text.begin(at.offset - len(at.tail))))
-    known = at.tail[len(at.tail) - (at.offset - begin) :] if begin < at.offset else b""
-    return at.offset <= text.end and text.read(begin, len(known)) == known
+    before = -1
+    while at.offset <= text.end:
+        begin = max(at.offset - len(at.tail), min(at.offset, text.begin(at.offset - len(at.tail))))
+        known = at.tail[len(at.tail) - (at.offset - begin) :] if begin < at.offset else b""
+        if text.read(begin, len(known)) == known:
+            return True
+        if begin == before:
+            break
+        before = begin  # once more: who read it may have found that it is gone by now
+    return False
 
 
 def another(at: Place, kept: Kept | None, text: Readable) -> Place:

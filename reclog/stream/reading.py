@@ -4,7 +4,7 @@ Rules kept here:
 
 - What is published is in the file, and was for a tenth of a second, and the index tells of it, or was late by
   a second: who reads before it is written would publish that nothing is known. Half a line waits until it
-  is ended, or for 2 s.
+  is ended, or for 2 s. Who ends publishes what there was when that began, in the same way; half a line, too.
 - What comes behind a message that is on its way may be read meanwhile. Nothing is decided then.
 - With each read the bytes before it are read again: where they are not what was published, the file is
   another line of bytes, and has another identity, which is on disk before a message has it.
@@ -45,8 +45,10 @@ class Reading:
         #: Where it stands, once it does.
         self.offset = self._kept.end if self._kept is not None else 0
         self.placed = False
-        #: Nothing comes any more: half a line is a line.
+        #: Nothing more is published than what there is at the next look; half a line is a line then.
         self.ending = False
+        # Up to where that is.
+        self._last: int | None = None
         self.gaps = 0
         self._identity = Identity("", 0)
         self._tail = self._kept.tail if self._kept is not None else b""
@@ -70,8 +72,9 @@ class Reading:
 
     @property
     def lag(self) -> int:
-        """Bytes that are in the recording, and not published."""
-        return max(0, self.text.end - max(self.offset, 0 if self.placed else self.text.begin()))
+        """Bytes that are in the recording, and not published; of one that is ending, which still will be."""
+        end = self.text.end if self._last is None else self._last
+        return max(0, end - max(self.offset, 0 if self.placed else self.text.begin()))
 
     @property
     def is_over(self) -> bool:
@@ -114,6 +117,8 @@ class Reading:
         """Return what the next message holds; nothing if it is not here yet. Raises OSError."""
         text, now = self.text, self._clock()
         text.look()
+        if self.ending and self._last is None:
+            self._last = text.end
         self._settled.look(now, text.end)
         self._late.look(now, text.end)
         begin = text.begin(self.offset)
@@ -160,8 +165,8 @@ class Reading:
         """
         text = self.text
         in_piece = offset < text.base
-        last = in_piece or text.replaced or self.ending
-        end = text.base if in_piece else text.end if last else self._known_end(offset + most)
+        end = text.base if in_piece else text.end if text.replaced else self._known_end(offset + most)
+        last = in_piece or text.replaced or end == self._last
         if not offset < end <= text.end:
             return b"", last
         data = text.read(offset, min(most, end - offset))
@@ -171,7 +176,8 @@ class Reading:
 
     def _known_end(self, most: int) -> int:
         """Return up to where the text has settled, and its index tells of it, or is late; at most `most`."""
-        end = min(self.text.end, self._settled.end, most)
+        settled = self._settled.end if self._last is None else self._last
+        end = min(self.text.end, settled, most)
         return end if end <= self._late.end else max(self._late.end, self.text.known_end(end))
 
     def _compare(self) -> None:
@@ -186,7 +192,7 @@ class Reading:
         at = another(before, kept, self.text)
         self.gaps += 1
         self._say(at.event, identity=str(at.identity), published=before.offset, offset=at.offset)
-        self._settled, self._late = _Past(SETTLED), _Past(LATE)
+        self._settled, self._late, self._last = _Past(SETTLED), _Past(LATE), None
         self.stand(at, kept.sequence, kept.created)
 
     def _keep(self, sync: bool = False) -> None:

@@ -135,12 +135,18 @@ def stopped(role: str) -> Fault:
 
 def frozen(role: str) -> Fault:
     """Return the fault that has a daemon do nothing for a while."""
-    return lambda stage: _frozen(stage, stage.the(role))
+
+    def fault(stage: Stage) -> None:
+        records = role not in ("publisher", "subscriber")
+        _frozen(stage, stage.the(role), streamed(stage).stands_still if records else lambda: None)
+
+    return fault
 
 
-def _frozen(stage: Stage, process: psutil.Process) -> None:
+def _frozen(stage: Stage, process: psutil.Process, meanwhile: Callable[[], None] = lambda: None) -> None:
     process.suspend()
     try:
+        meanwhile()
         stage.pause(0.5, 2.0)
     finally:
         process.resume()

@@ -2,7 +2,8 @@
 
 The copy has to be the recording, byte for byte, but for stretches that rotation let go of before they were
 published: each of these is stated by both sides. Of each line that the recording still holds, the copy's
-index has to tell what the recording's tells.
+index has to tell what the recording's tells; or nothing, of what a recorder had written and not told of yet
+when it was made to stand still for longer than a publisher waits for that.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from through import Through
 from through_points import arm
 
 from reclog.engine.system.faultpoints import VARIABLE
+from reclog.look.known import Known
 from reclog.look.query import History, Line, Question
 from reclog.look.text import Text
 from reclog.recordings.recording import Recording
@@ -36,8 +38,8 @@ from reclog.recordings.recording import Recording
 _BLOCK = 1 << 20
 
 
-class Gap(NamedTuple):
-    """A stretch of the recording that was never published, by its offsets."""
+class Stretch(NamedTuple):
+    """A part of the recording, by its offsets."""
 
     begin: int
     end: int
@@ -71,6 +73,8 @@ class Streamed:
         self.points = home.path / "points"
         self.points.mkdir()
         self.nodes: list[Node] = []
+        # What was written and not told of when who records stood still.
+        self._untold: list[Stretch] = []
         self._disks = disks
         self._within: list[str] = []
 
@@ -122,7 +126,7 @@ class Streamed:
         recorded = self.recorded.files[-1]
         self.recorded.see_stopped()
         _see_equal(self.recorded.files, self.copy, gaps)
-        _see_known_alike(self.folder, copying, recorded)
+        _see_known_alike(self.folder, copying, recorded, self._untold)
         self.files = self.recorded.files
 
     def close(self) -> None:
@@ -173,6 +177,11 @@ class Streamed:
             missing = sum(gap.end - gap.begin for gap in _gaps(copying, "start"))
             return self.copy.exists() and self.copy.stat().st_size + missing >= text.end
 
+    def stands_still(self) -> None:
+        """Take note of what is not told of, now that who records stands still."""
+        with contextlib.closing(Text(str(self.folder), str(self.recorded.files[-1]))) as text:
+            self._untold.append(Stretch(Known(Recording(self.folder)).indexed(text), text.end))
+
     def folder_of(self, role: str) -> Path:
         """Return the folder of the publisher or the subscriber; its name is what that is called."""
         (daemon,) = self.processes(role)
@@ -211,7 +220,7 @@ def through_a_tremplin(home: Home) -> Streamed:
     return Streamed(home, Through(home, home.path / "hosts"))
 
 
-def _gaps(folder: Path, begin: str) -> list[Gap]:
+def _gaps(folder: Path, begin: str) -> list[Stretch]:
     """Return the gaps that a daemon has stated, each once, by their beginnings."""
     found = set()
     for name in ("holes.log.1", "holes.log"):
@@ -220,11 +229,11 @@ def _gaps(folder: Path, begin: str) -> list[Gap]:
             with contextlib.suppress(ValueError):  # a line that was cut
                 one: dict[str, Any] = json.loads(line)
                 if one["event"] == "gap":
-                    found.add(Gap(one[begin], one["end"] if "end" in one else one[begin] + one["bytes"]))
+                    found.add(Stretch(one[begin], one["end"] if "end" in one else one[begin] + one["bytes"]))
     return sorted(found)
 
 
-def _see_published(gaps: list[Gap], stated: list[Gap]) -> None:
+def _see_published(gaps: list[Stretch], stated: list[Stretch]) -> None:
     """See that the publisher has stated what is missing in the copy."""
     for gap in gaps:
         at = gap.begin
@@ -233,7 +242,7 @@ def _see_published(gaps: list[Gap], stated: list[Gap]) -> None:
         assert at >= gap.end, f"the publisher does not say that it lacks {gap}: {stated}"
 
 
-def _see_equal(recorded: list[Path], copy: Path, gaps: list[Gap]) -> None:
+def _see_equal(recorded: list[Path], copy: Path, gaps: list[Stretch]) -> None:
     """See that the copy's SHA-256 is that of what was recorded, but for the gaps."""
     one, two = hashlib.sha256(), hashlib.sha256()
     for data in _without(recorded, gaps):
@@ -243,11 +252,11 @@ def _see_equal(recorded: list[Path], copy: Path, gaps: list[Gap]) -> None:
     assert one.digest() == two.digest(), f"the copy is not what was recorded, without {gaps}"
 
 
-def _without(paths: list[Path], gaps: list[Gap]) -> Iterator[bytes]:
+def _without(paths: list[Path], gaps: list[Stretch]) -> Iterator[bytes]:
     """Yield what is not in a gap; behind one it begins on a line of its own."""
     at, last = 0, b"\n"
     end = sum(path.stat().st_size for path in paths)
-    for gap in [*gaps, Gap(end, end)]:
+    for gap in [*gaps, Stretch(end, end)]:
         if at < gap.begin and last != b"\n":
             yield b"\n"
         for data in _stretch(paths, at, gap.begin):
@@ -270,8 +279,8 @@ def _stretch(paths: list[Path], begin: int, end: int) -> Iterator[bytes]:
         base += size
 
 
-def _see_known_alike(recording: Path, copying: Path, file: Path) -> None:
-    """See that of each line that the recording still holds both know the same."""
+def _see_known_alike(recording: Path, copying: Path, file: Path, untold: list[Stretch]) -> None:
+    """See that of each line that the recording still holds both know the same, but for what is `untold`."""
     with contextlib.closing(Text(str(recording), str(file))) as text:
         held = text.end - text.begin
     with contextlib.closing(Text(str(copying), Recording(copying).file)) as text:
@@ -279,9 +288,14 @@ def _see_known_alike(recording: Path, copying: Path, file: Path) -> None:
     wrong = [
         (one, two)
         for one, two in itertools.zip_longest(_lines(recording, 0), _lines(copying, begin))
-        if one is None or two is None or one[2:] != two[2:]
+        if one is None or two is None or (one[2:] != two[2:] and not _may_differ(one, two, untold))
     ]
     assert not wrong, f"who said what when differs of {len(wrong)} lines: {wrong[0]}"
+
+
+def _may_differ(one: Line, two: Line, untold: list[Stretch]) -> bool:
+    is_untold = any(stretch.begin <= one.offset < stretch.end for stretch in untold)
+    return is_untold and two == two._replace(text=one.text, time=None, sender=None)
 
 
 def _lines(folder: Path, begin: int) -> Iterator[Line]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from recordings import THEN, indexed, recorded, set_aside
 
+from reclog.engine.stores import pieces
 from reclog.engine.stores.index.format import Run
 from reclog.engine.stores.index.reader import IndexReader
 from reclog.engine.stores.pieces import Journal, Piece
@@ -146,13 +147,17 @@ def test_a_message_is_bounded_and_ends_at_a_lines_end_where_there_is_one(tmp_pat
     assert [payload for _, payload in bench.published(most=6)] == [b"1\n22\n", b"333\n", b"444444", b"4444\n"]
 
 
-def test_at_the_end_nothing_waits(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, b"one\nhalf")
+def test_at_the_end_what_there_is_is_published_and_no_more_once_its_index_tells_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LATE", 1.0)
+    bench = Bench(tmp_path, b"one\ntwo\nhalf")
+    indexed(bench.history, [Run(0, 4, THEN, "10.0.0.1")])
     bench.reading.ending = True
-    assert [bench.reading.next(MOST)] == [b"one\n"]
-    bench.reading.sent(b"one\n", 1)
-    assert bench.reading.next(MOST) == b"half"
-    bench.reading.sent(b"half", 2)
+    assert bench.published() == [(0, b"one\n")]
+    bench.append(b" of it\nmore\n")
+    indexed(bench.history, [Run(0, 19, THEN, "10.0.0.1")])
+    assert bench.published() == [(4, b"two\n"), (8, b"half")]
     assert bench.reading.is_over
     assert bench.reading.lag == 0
 
@@ -188,6 +193,17 @@ def test_what_keep_removed_before_it_was_published_is_a_gap(tmp_path: Path) -> N
     assert bench.published() == [(4, b"two\n"), (8, b"six\nfour\n")]
     assert bench.events == [("gap", {"offset": 0, "bytes": 4, "why": "removed before it was published"})]
     assert bench.reading.gaps == 1
+
+
+def test_a_piece_that_goes_as_it_is_compared_makes_no_other_file(tmp_path: Path) -> None:
+    history = recorded(tmp_path / "recording", b"one\ntwo\nsix\nfour\n")
+    set_aside(history, [4, 8])
+    bench = Bench(tmp_path, history=history)
+    (piece, *_) = pieces.pieces(str(bench.folder))
+    Path(pieces.path_of(str(bench.file), piece)).unlink()
+    bench.reading.stand(Place(MINE, 4, b"one\n"), 0, "then")
+    assert bench.published() == [(4, b"two\n"), (8, b"six\nfour\n")]
+    assert not bench.events
 
 
 def test_a_file_that_is_set_aside_meanwhile_goes_on_in_the_next(tmp_path: Path) -> None:
