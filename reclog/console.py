@@ -174,7 +174,7 @@ class DrainProgress:
 
 def note(sentence: str) -> None:
     """Print something that is good to know, and not the result, on standard error."""
-    print(folded(visible(sentence)), file=sys.stderr)
+    _print(folded(visible(sentence)), sys.stderr)
 
 
 def folded(text: str) -> str:
@@ -199,11 +199,16 @@ def _folded(sentence: str) -> str:
 
 
 def say(sentence: str) -> None:
-    """Print a step that is done, at once; what is being done goes on where nobody reads it any more."""
+    """Print a step that is done, at once."""
+    _print(visible(sentence), sys.stdout)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print at once; what is being done goes on where nobody reads that any more, or has no room for it."""
     try:
-        print(visible(sentence), flush=True)
-    except BrokenPipeError:
-        _mute()
+        print(text, file=stream, flush=True)
+    except OSError:
+        _mute(stream)
 
 
 @contextlib.contextmanager
@@ -220,7 +225,7 @@ def for_whoever_reads() -> Iterator[None]:
     except BrokenPipeError:
         if not _has_no_reader(sys.stdout):
             raise  # it was another pipe, or a socket
-        _mute()
+        _mute(sys.stdout)
 
 
 def _open_what_is_closed() -> None:
@@ -237,7 +242,7 @@ def _has_no_reader(stream: TextIO) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def _mute() -> None:
+def _mute(stream: TextIO) -> None:
     # For Python's own last flush, too.
     with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
+        os.dup2(nothing.fileno(), stream.fileno())

@@ -86,22 +86,26 @@ def coming_back(registry: Registry) -> list[Recording]:
     return list(filter(comes_back, map(Recording, folders)))
 
 
-def hold(recordings: Sequence[Recording]) -> list[str]:
+def hold(recordings: Sequence[Recording]) -> tuple[list[str], list[str]]:
     """See that recordings which were stopped are not started again before the next boot.
 
-    Return a sentence for each that is then.
+    Return a sentence for each that is then, and what went wrong.
     """
+    problems = []
     by_unit = {name: one for one in recordings if (name := _unit_of(one))}
     if by_unit:
         with contextlib.suppress(systemd.SystemdError):  # without it there is nothing that starts them
             systemd.stop([*by_unit])
     for one in by_unit.values():
         if not comes_back(one):
-            off(one)
+            try:
+                off(one)
+            except BootError as error:
+                problems.append(str(error))
     return [
         f"{one.name} starts again at boot: `{inv('boot', one.name, '--off')}` ends that."
         for one in filter(comes_back, recordings)
-    ]
+    ], problems
 
 
 def gone(recording: Recording) -> bool:

@@ -24,16 +24,12 @@ END_WITHIN = DRAIN_WITHIN + 3.0
 
 def stop_local(recordings: Sequence[Recording], registry: Registry, say: Callable[[str], None]) -> list[str]:
     """Stop those of `recordings` that are on this machine; `say` how, return what went wrong."""
-    problems = []
     here = [one for one in recordings if one.kind != "tremplin"]
     stopped = stop(here, registry)
-    comes_back = hold(here)  # before anything else is done: one that had to be killed is started anew
-    for one in stopped:
-        say(one.sentence)
-        problems += one.problems
-    for sentence in comes_back:
+    at_boot, problems = hold(here)  # before anything else is done: one that had to be killed is started anew
+    for sentence in [*(one.sentence for one in stopped), *at_boot]:
         say(sentence)
-    return problems
+    return [*(problem for one in stopped for problem in one.problems), *problems]
 
 
 def stop(recordings: Sequence[Recording], registry: Registry) -> list[Stopped]:

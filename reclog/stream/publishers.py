@@ -13,7 +13,7 @@ from reclog.engine.records.events import timestamp
 from reclog.engine.records.jsonfile import write_json
 
 from ..console import counted, size
-from ..errors import AlreadyRecordedError, StartError
+from ..errors import AlreadyRecordedError, StartError, StateError
 from ..recordings.launch import launch
 from ..recordings.processes import end, exact, marked
 from ..recordings.recording import Recording, number, word_of
@@ -94,8 +94,11 @@ def stop(publishers: Sequence[Recording], registry: Publishers) -> tuple[list[st
             )
         elif daemon is not None and (daemon.pid in forced or facts.get("drained") is not True):
             problems.append(f"{one.name}: it is not known whether all is published: {again}.")
-        _forget_login(one)
-        one.clean(began=False)
+        try:
+            _forget_login(one)
+            one.clean(began=False)
+        except (OSError, StateError) as error:  # of the others it is to be said, too
+            problems.append(str(error))
     return said, problems
 
 

@@ -66,10 +66,10 @@ def kill(
     with those.alone():
         publishers = list(those.here()) if everything else publishers
         said, left = stop_publishers(publishers, those)
-        at_boot = hold(publishers)
+        at_boot, not_held = hold(publishers)
     for sentence in [*said, *at_boot]:
         say(sentence)
-    problems += left
+    problems += [*left, *not_held]
     strays = stop_strays(registry) + stop_strays(those) if everything else 0
     if strays:
         note(f"Stopped what had lost its state: {counted(strays, 'process', 'processes')}.")

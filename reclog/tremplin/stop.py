@@ -68,16 +68,16 @@ def stop_tremplins(
 def stop_host(
     target: Target, registry: Registry, take_over: bool, discard: bool, say: Callable[[str], None]
 ) -> None:
-    """Stop all that runs on a host, known here or not. Raises ReclogError."""
+    """Stop all that runs on a host, known here or not; `say` what is done. Raises ReclogError."""
     login = resolve(target).login  # the host may have been given another name, and the name another port
     tremplins = [one for one in registry.here() if one.kind == "tremplin"]
     recordings = [one for one in tremplins if one.facts.get("login") == login]
     problems = stop_tremplins(recordings, registry, discard, say)
     if problems:
         raise NotDrainedError("\n".join(problems))
-    said = _stop_on_host(target, registry, take_over, discard)
-    for sentence in said or ([] if recordings else [f"Nothing to stop on {target.host}."]):
-        say(sentence)
+    found = _stop_unknown(target, registry, take_over, discard, say)
+    if not found and not recordings:
+        say(f"Nothing to stop on {target.host}.")
 
 
 def stop_tremplin(
@@ -131,26 +131,33 @@ def _drain(recording: Recording, since: str, progress: Progress) -> int:
     return number(facts.get("lines"))
 
 
-def _stop_on_host(target: Target, registry: Registry, take_over: bool, discard: bool) -> list[str]:
-    """End every relay of this account on a host of which no recording is known here.
+def _stop_unknown(
+    target: Target, registry: Registry, take_over: bool, discard: bool, say: Callable[[str], None]
+) -> int:
+    """End every relay of this account on a host that no recording here knows; return how many there are.
 
-    Returns a sentence each. Raises ReclogError for one that is another collector's, or that holds lines.
+    Raises NotDrainedError where one is another collector's, or holds lines: the others are ended by then.
     """
     host = resolve(target)
-    said = []
+    problems = []
     with tempfile.TemporaryDirectory(prefix="reclog-") as folder:
         way = Way(Path(folder) / SSH_CONFIG, target)
         way.config.write_text(host.config_text())
         seen = survey(way)
         own = collector_id(registry)
         for name, relay in seen.relays.items():
-            if relay.owner not in ("", own) and not take_over:
-                raise RelayError(
-                    f"The relay on port {name} of {target.host} belongs to {relay.owner} "
-                    f"since {relay.since}: add --take-over to stop it all the same."
-                )
-            said.append(_end_unknown(way, seen.base, name, relay, discard))
-    return said
+            try:
+                if relay.owner not in ("", own) and not take_over:
+                    raise RelayError(
+                        f"The relay on port {name} of {target.host} belongs to {relay.owner} "
+                        f"since {relay.since}: add --take-over to stop it all the same."
+                    )
+                say(_end_unknown(way, seen.base, name, relay, discard))
+            except ReclogError as error:
+                problems.append(str(error))
+    if problems:
+        raise NotDrainedError("\n".join(problems))
+    return len(seen.relays)
 
 
 def _end_unknown(way: Way, base: str, name: str, relay: Relay, discard: bool) -> str:

@@ -111,6 +111,16 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(tmp_path: Path, words: str)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize("of", ["stdout", "stderr"])
+def test_what_is_being_done_goes_on_where_a_full_disk_takes_no_words(of: str) -> None:
+    program = "from reclog.console import say, note; say('1'); note('2'); say('3'); note('4')"
+    with open("/dev/full", "wb") as full:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, of: full}
+        done = subprocess.run([sys.executable, "-c", program], **streams, check=True)  # type: ignore[call-overload]
+    assert (done.stdout, done.stderr) == ((None, b"2\n4\n") if of == "stdout" else (b"1\n3\n", None))
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [

@@ -165,7 +165,7 @@ def test_another_state_folders_unit_stays(
         here.have(namesake := recording(other, tmp_path))
     (namesake.folder / "boot.json").write_text("{}")
     del asked[:]
-    assert (here.comes_back(namesake), here.hold([namesake]), here.gone(namesake)) == (False, [], False)
+    assert (here.comes_back(namesake), here.hold([namesake]), here.gone(namesake)) == (False, ([], []), False)
     here.off(namesake)
     here.sweep(other)
     assert not asked
@@ -177,13 +177,13 @@ def test_a_kill_stops_the_unit_and_takes_away_what_does_not_come_back(
     registry: Registry, tmp_path: Path, asked: list[tuple[str, ...]]
 ) -> None:
     one = recording(registry, tmp_path)
-    assert here.hold([one]) == []
+    assert here.hold([one]) == ([], [])
     here.have(one)
     del asked[:]
-    assert "inv boot local-1 --off" in here.hold([one])[0]
+    assert "inv boot local-1 --off" in here.hold([one])[0][0]
     assert asked == [("stop", unit_name("local-1")), ("reset-failed", unit_name("local-1"))]
     (one.folder / "boot.json").unlink()
-    assert here.hold([one]) == []
+    assert here.hold([one]) == ([], [])
     assert not systemd.ours()
     assert not here.gone(one)
     here.have(one)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from reclog.errors import HostError
+from reclog.errors import HostError, NotDrainedError
 from reclog.look.status import hints
 from reclog.recordings.registry import Recording, Registry
+from reclog.recordings.target import Target
 from reclog.tremplin import stop
 from reclog.tremplin.connection import _Bounded
 from reclog.tremplin.login import MOST
+from reclog.tremplin.survey import Relay
+
+#: What relays hold, by their ports.
+LEFT = {"7": 0, "8": 5, "90": 0}
 
 
 @pytest.fixture
@@ -70,6 +76,20 @@ def test_what_has_lost_its_state_can_be_cleaned_up(tmp_path: Path) -> None:
     recording = Registry(tmp_path).new("local-7", {"kind": "local", "port": 7})
     (hint,) = hints([Recording(recording.folder)])
     assert hint == "local-7 is not readable, it has no state file: `inv kill` cleans it up."
+
+
+def test_each_relay_of_a_host_is_told_of_whatever_becomes_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relays = {port: Relay({}, "", "", "", pid=0, left=left, stopping=False) for port, left in LEFT.items()}
+    seen = mock.Mock(base="/relay", relays={**relays, "9": dataclasses.replace(relays["7"], owner="bob@pc")})
+    monkeypatch.setattr(stop, "resolve", mock.Mock(return_value=mock.Mock(config_text=str, login="me@trem")))
+    monkeypatch.setattr(stop, "survey", mock.Mock(return_value=seen))
+    monkeypatch.setattr(stop, "clear", mock.Mock())
+    said: list[str] = []
+    with pytest.raises(NotDrainedError, match=r"port 8 of trem is stopped and holds 5 B(.|\n)*9.* bob@pc"):
+        stop.stop_host(Target("trem"), Registry(tmp_path), False, False, said.append)
+    assert said == ["Relay on port 7 of trem stopped.", "Relay on port 90 of trem stopped."]
 
 
 def test_a_command_that_floods_fabric_is_ended() -> None:
