@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import select
@@ -13,8 +14,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-#: Columns where the output is no terminal: a table piped into grep must not be folded.
-PIPE_WIDTH = 250
 #: Unicode categories that are not shown as they are: controls, format (bidi, zero-width) and private
 #: characters, surrogates, unassigned ones, line and paragraph separators.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -121,18 +120,20 @@ def prints(text: str) -> bool:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table on standard output; cells are plain text, never markup."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print a table on standard output; on a terminal its widest column is folded where it has no room."""
+    from rich.cells import cell_len, chop_cells
 
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(str(cell))) for cell in row))
-    console.print(table)
+    table = [columns, *([visible(str(cell)) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*table)]
+    over = sum(widths) + 2 * len(widths) - 2 - terminal_width()
+    if terminal_width() and over > 0:  # a table that is piped into grep must not be folded
+        widest = widths.index(max(widths))
+        widths[widest] = max(widths[widest] - over, 1)
+    for row in table:
+        folds = [chop_cells(cell, width) for cell, width in zip(row, widths)]
+        for parts in itertools.zip_longest(*folds, fillvalue=""):
+            padded = (part + " " * (width - cell_len(part)) for part, width in zip(parts, widths))
+            print("  ".join(padded).rstrip())
 
 
 class DrainProgress:

@@ -82,7 +82,7 @@ def serve(address: str, ready: int) -> None:
     from reclog.engine.system.kernel import die_with_parent
 
     die_with_parent(os.getppid())
-    for name in ("fabric.main", "invoke.main", "rich.console", *_modules()):
+    for name in ("fabric.main", "invoke.main", *_modules()):
         with contextlib.suppress(ImportError):  # an extra is not here
             importlib.import_module(name)
     gc.freeze()  # a collection in a fork would have it copy what it shares
@@ -101,9 +101,13 @@ def serve(address: str, ready: int) -> None:
 
 
 def _modules() -> list[str]:
-    """Return the names of all modules of reclog: a task imports what it needs in its body."""
+    """Return the names of reclog's modules: a task imports what it needs in its body.
+
+    But of what `inv agent` needs, which takes as long as all others.
+    """
     found = (path.relative_to(ROOT).with_suffix("").parts for path in (ROOT / "reclog").rglob("*.py"))
-    return sorted(".".join(parts) for parts in found if not parts[-1].startswith("__"))
+    names = {".".join(parts) for parts in found if not parts[-1].startswith("__")}
+    return sorted(names - {"reclog.look.tools"})
 
 
 def _serve_one(sock: socket.socket) -> None:

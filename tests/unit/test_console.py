@@ -94,6 +94,20 @@ def test_a_table_shows_markup_and_escapes_as_text(capsys: pytest.CaptureFixture[
     assert len(out.splitlines()) == 3
 
 
+def test_a_table_is_folded_where_a_terminal_has_no_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reclog.console.terminal_width", lambda: 20)
+    print_table(("name", "hop", "time"), [("one", "/a/long/\u754c\u754c/path", "0 ms"), ("two", "", "-")])
+    assert capsys.readouterr().out.splitlines() == [
+        "name  hop       time",
+        "one   /a/long/  0 ms",
+        "      \u754c\u754c/pat",
+        "      h",
+        "two             -",
+    ]
+
+
 @pytest.mark.parametrize("words", ["['--help']", "['status', '--json']", "['kill']"])
 def test_a_reader_that_has_seen_enough_is_no_trouble(tmp_path: Path, words: str) -> None:
     program = f"import sys; sys.argv[1:] = {words}; from reclog.program import main; main()"
