@@ -12,12 +12,12 @@ import re
 import resource
 import runpy
 import select
+import selectors
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 #: By module, what is not there on macOS.
@@ -54,11 +54,8 @@ def _hidden(what: Callable[..., Any]) -> Callable[..., Any]:
 
 def become() -> None:
     """Have this process take its system for macOS."""
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "engine"))
-    import kqueue
-
-    kqueue.install()
-    sys.path.pop()
+    there: Any = selectors
+    there.DefaultSelector = selectors.PollSelector
     for module, names in MISSING.items():
         for name in [name for name in dir(module) if re.fullmatch("|".join(names), name)]:
             delattr(module, name)
@@ -69,7 +66,7 @@ def become() -> None:
     def sync(fd: int, what: int, *rest: Any) -> Any:
         return os.fsync(fd) if what == F_FULLFSYNC else ask(fd, what, *rest)
 
-    there: Any = fcntl
+    there = fcntl
     there.fcntl, there.F_FULLFSYNC = sync, F_FULLFSYNC
     sys.platform = "darwin"
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections import deque
-from typing import Callable, Deque
+from typing import Callable, Deque, Dict, Set
 
 from .poller import poller
 
@@ -53,6 +53,8 @@ class Loop:
         #: What time it is for all that is done in this loop.
         self.now = clock
         self._poller = poller()
+        self._callbacks: Dict[int, Callable[[], object]] = {}
+        self._first: Set[int] = set()
         self._timers: list[Timer] = []
         #: When the next timer may be due: one that was moved since, or put off, is looked at then.
         self.due = _NEVER
@@ -78,11 +80,18 @@ class Loop:
 
         Watching a thing again replaces what was asked before. What is to be `first` is so in each turn.
         """
-        self._poller.watch(thing if isinstance(thing, int) else thing.fileno(), callback, writing, first)
+        fd = thing if isinstance(thing, int) else thing.fileno()
+        self._poller.watch(fd, writing)
+        self._callbacks[fd] = callback
+        if first:
+            self._first.add(fd)
 
     def unwatch(self, thing: socket.socket | int) -> None:
         """Stop watching `thing`, before it is closed; nothing happens if it isn't watched."""
-        self._poller.unwatch(thing if isinstance(thing, int) else thing.fileno())
+        fd = thing if isinstance(thing, int) else thing.fileno()
+        if self._callbacks.pop(fd, None) is not None:
+            self._first.discard(fd)
+            self._poller.unwatch(fd)
 
     def timer(self, callback: Callable[[], None]) -> Timer:
         """Return a new timer of this loop, not yet due."""
@@ -118,8 +127,13 @@ class Loop:
         timeout = None if due == _NEVER else min(max(0.0, due - self.now()), _AT_MOST)
         if at_most is not None:
             timeout = at_most if timeout is None else min(timeout, at_most)
-        for callback in self._poller.wait(timeout):
-            callback()
+        ready = self._poller.wait(timeout, max(64, len(self._callbacks)))
+        if self._first and len(ready) > 1 and not self._first.isdisjoint(dict(ready)):
+            ready.sort(key=lambda one: one[0] not in self._first)
+        for fd, _ in ready:
+            watching = self._callbacks.get(fd)
+            if watching is not None:  # else one before had it unwatched
+                watching()
         if due != _NEVER and self.due <= self.now():
             self._fire()
         for callback in self._after_turn:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import functools
 import os
 import select
+import selectors
 import signal
 import socket
 import threading
@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from typing import Tuple
 
-import kqueue
 import pytest
 from scripted import TurnUntil
 
@@ -19,11 +18,11 @@ from reclog.engine.system.loop import Loop
 Pair = Tuple[socket.socket, socket.socket]
 
 
-@pytest.fixture(params=["epoll", "kqueue"], autouse=True)
+@pytest.fixture(params=["epoll", "PollSelector", "SelectSelector"], autouse=True)
 def _system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "kqueue":
-        kqueue.install(functools.partial(monkeypatch.setattr, raising=False))
+    if request.param != "epoll":
         monkeypatch.delattr(select, "epoll")
+        monkeypatch.setattr(selectors, "DefaultSelector", getattr(selectors, request.param))
 
 
 @pytest.fixture
