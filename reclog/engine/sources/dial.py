@@ -10,7 +10,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from typing import Any, Callable, ClassVar, Hashable, NamedTuple
+from typing import Any, Callable, Hashable, NamedTuple
 
 from ..intake.framing import Framing
 from ..intake.intake import Intake
@@ -22,7 +22,7 @@ from .commands import Command, Socat
 from .connecting import Connecting
 from .dialler import Dialler
 from .serial import Serial
-from .source import Abilities, SourceFacts
+from .source import Source, SourceFacts
 
 #: By how its addresses begin.
 DIALLERS: dict[str, type[Dialler]] = {"tcp://": Connecting, "/": Serial, "exec:": Command, "socat:": Socat}
@@ -76,12 +76,10 @@ class Contact(NamedTuple):
         return f"{self.address} is not connected ({self.why or 'no answer yet'}): it is tried again for ever."
 
 
-class Dialled:
+class Dialled(Source):
     """A device that we dial, and its sender while it is connected."""
 
-    NAME: ClassVar[str] = "dialled"
-    ABILITIES: ClassVar[Abilities] = Abilities()
-    loses = ""
+    NAME = "dialled"
 
     def __init__(
         self, loop: Loop, intake: Intake, address: str, framing: Callable[[], Framing], cwd: str, say: Say
@@ -102,11 +100,6 @@ class Dialled:
         self._state: Say = say
         self.contact = Contact(address, False, timestamp(), "")
 
-    @staticmethod
-    def absent() -> str:
-        """Return nothing: what is missing is told of each device."""
-        return ""
-
     def start(self, patience: float) -> None:
         """Dial; whether that works is seen later."""
         self._dial()
@@ -119,10 +112,6 @@ class Dialled:
     def drain(self, until: float) -> bool:
         """Have a program pass on what it has, and end; False if `until` came first."""
         return self._dialler.finish(until)
-
-    def left_behind(self) -> int:
-        """Return 0: what has come is the intake's."""
-        return 0
 
     def close(self) -> None:
         """Hang up."""

@@ -11,7 +11,7 @@ import select
 import shutil
 import socket
 import struct
-from typing import Callable, ClassVar
+from typing import Callable
 
 from ..errors import EngineError
 from ..intake.framing import Framing
@@ -25,7 +25,7 @@ from ..system.kernel import LINUX, peer_of, sockets_of, unread
 from ..system.loop import Loop
 from .parent import SocatParent, told_to_end
 from .socat import ABILITIES, NAME, socat_command
-from .source import Abilities, Asked, SourceFacts
+from .source import Asked, Source, SourceFacts
 from .tcp import BACKLOG, Builtin, Queue
 
 #: Seconds without a byte after which forks that can't be told to end count as finished.
@@ -126,11 +126,11 @@ class ForkListener:
             pass
 
 
-class SocatSource:
+class SocatSource(Source):
     """socat accepts while it runs; when it dies we take its queue over."""
 
-    NAME: ClassVar[str] = NAME
-    ABILITIES: ClassVar[Abilities] = ABILITIES
+    NAME = NAME
+    ABILITIES = ABILITIES
 
     def __init__(self, loop: Loop, intake: Intake, asked: Asked, folder: str, say: Say) -> None:
         self._loop = loop

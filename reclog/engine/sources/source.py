@@ -1,6 +1,6 @@
 """How senders reach us: what every kind of source does, and what each says that it can.
 
-A new kind is a module with a class of this shape, and a line in `choice`.
+A new kind is a module with a class of it, and a line in `choice`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Source(Protocol):
     """One way in for senders, which come to the intake."""
 
     NAME: ClassVar[str]
-    ABILITIES: ClassVar[Abilities]
+    ABILITIES: ClassVar[Abilities] = Abilities()
 
     def __init__(self, loop: Loop, intake: Intake, asked: Asked, folder: str, say: Say) -> None:
         """`folder` is the daemon's own, for what the source needs there."""
@@ -86,10 +86,12 @@ class Source(Protocol):
     @staticmethod
     def absent() -> str:
         """Return why there is no such source on this system, with the remedy; empty if there is."""
+        return ""
 
     @property
     def loses(self) -> str:
         """What a stop may lose with it on this system; empty if nothing. Known once it is started."""
+        return ""
 
     def start(self, patience: float) -> None:
         """Let senders in, and be sure that they are. Raises EngineError, and has nothing open then.
@@ -105,12 +107,14 @@ class Source(Protocol):
 
     def left_behind(self) -> int:
         """Return the bytes that senders sent and that did not come as far as the intake."""
+        return 0
 
     def close(self) -> None:
         """Let nobody in any more, and let go of everything."""
 
     def facts(self) -> SourceFacts:
         """Return what `status` shows of it."""
+        return SourceFacts(self.NAME)
 
 
 def lacks(kind: type[Source], asked: Asked) -> str:

@@ -6,7 +6,7 @@ import errno
 import select
 import socket
 import time
-from typing import Any, Callable, ClassVar
+from typing import Any, Callable
 
 from ..errors import AddressUnusable, PortHeld, PortTaken
 from ..intake.framing import Framing, Lines
@@ -18,7 +18,7 @@ from ..system.address import host_of, with_port
 from ..system.kernel import LINUX, drop_incoming, listeners
 from ..system.loop import Loop
 from ..system.segments import save_syn
-from .source import Abilities, Asked, SourceFacts
+from .source import Asked, Source
 
 #: Connections that may wait to be accepted; the kernel lowers it to net.core.somaxconn.
 BACKLOG = 4096
@@ -71,22 +71,15 @@ class Queue:
         self.sock.close()
 
 
-class Builtin:
+class Builtin(Source):
     """The engine's own listener."""
 
-    NAME: ClassVar[str] = "builtin"
-    ABILITIES: ClassVar[Abilities] = Abilities()
-    loses = ""
+    NAME = "builtin"
 
     def __init__(self, loop: Loop, intake: Intake, asked: Asked, folder: str, say: Say) -> None:
         self._intake = intake
         self._asked = asked
         self.queue: Queue | None = None
-
-    @staticmethod
-    def absent() -> str:
-        """Return nothing: it is everywhere."""
-        return ""
 
     def start(self, patience: float) -> None:
         """Listen. Raises AddressUnusable, PortTaken."""
@@ -105,20 +98,12 @@ class Builtin:
         """Accept who waits in the queue; False if `until` came first."""
         return self.queue is None or self._intake.drain(self.queue, until)
 
-    def left_behind(self) -> int:
-        """Return 0: what was accepted is the intake's."""
-        return 0
-
     def close(self) -> None:
         """Stop listening."""
         if self.queue is not None:
             self._intake.gate.leave(self.queue)
             self.queue.close()
             self.queue = None
-
-    def facts(self) -> SourceFacts:
-        """Return who listens."""
-        return SourceFacts(self.NAME)
 
 
 def find_dead_and_urgent(sock: socket.socket, keepalive: tuple[int, int, int]) -> None:

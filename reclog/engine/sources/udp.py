@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from typing import ClassVar
 
 from ..errors import AddressUnusable, PortTaken
 from ..intake.datagrams import LARGEST
@@ -22,19 +21,17 @@ from ..records.events import Say
 from ..records.losses import Losses
 from ..system.kernel import drop_incoming, dropped, widen
 from ..system.loop import Loop
-from .source import Abilities, Asked, SourceFacts
+from .source import Asked, Source
 from .tcp import socket_for, why_not
 
 #: Bytes that are to wait in the kernel, and of these that the smallest datagram takes at least there.
 BUFFER, LEAST = 8 * 1024 * 1024, 256
 
 
-class Udp:
+class Udp(Source):
     """Datagrams, received by the engine whoever listens for streams."""
 
-    NAME: ClassVar[str] = "udp"
-    ABILITIES: ClassVar[Abilities] = Abilities()
-    loses = ""
+    NAME = "udp"
 
     def __init__(self, loop: Loop, intake: Intake, asked: Asked, folder: str, say: Say) -> None:
         self._datagrams = intake.datagrams
@@ -45,11 +42,6 @@ class Udp:
         # How far the kernel's count has come, and whether it is of what it had no room for alone.
         self._seen, self._counts = 0, True
         self._held = 0
-
-    @staticmethod
-    def absent() -> str:
-        """Return nothing: it is everywhere."""
-        return ""
 
     def start(self, patience: float) -> None:
         """Receive. Raises AddressUnusable, PortTaken."""
@@ -128,7 +120,3 @@ class Udp:
             self._datagrams.leave(self)
             self._sock.close()
             self._sock = None
-
-    def facts(self) -> SourceFacts:
-        """Return who receives."""
-        return SourceFacts(self.NAME)

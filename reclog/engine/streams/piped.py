@@ -6,16 +6,13 @@ import os
 from typing import Callable
 
 from ..system.kernel import unread
+from .stream import Stream
 
 
-class Piped:
-    """The bytes of a program of ours."""
+class Piped(Stream):
+    """The bytes of a program of ours, which nobody can keep from saying more."""
 
     __slots__ = ("_closed", "_fd")
-
-    shaking = False
-    holds = False
-    half = 0
 
     def __init__(self, fd: int, closed: Callable[[], None]) -> None:
         """`fd` is the end to read, ours from now on; `closed` is called when we let go of it."""
@@ -34,21 +31,9 @@ class Piped:
     def answer(self, words: bytes) -> None:
         """Say nothing: a pipe has one direction."""
 
-    def address(self) -> str:
-        """Return nothing: it was dialled."""
-        return ""
-
     def unread(self) -> int:
         """Return the bytes that the pipe holds."""
         return unread(self._fd)
-
-    def refuse(self) -> bool:
-        """Return False: who holds the other end can write."""
-        return False
-
-    def leave(self) -> bool:
-        """Return False, too."""
-        return False
 
     def close(self) -> None:
         """Let go of it: who writes on gets SIGPIPE."""

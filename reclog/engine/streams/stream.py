@@ -21,15 +21,18 @@ class Unspoken(str):
 class Stream(Protocol):
     """The bytes of one sender."""
 
+    __slots__ = ()
+
     #: Whether its handshake goes on: no byte of the sender's can have come. A read takes it further, also one
     #: without room, which is 0 once it is done.
-    shaking: bool
+    shaking: bool = False
     #: Whether it has bytes that a read gives and of which the kernel says nothing any more.
-    holds: bool
+    holds: bool = False
 
     @property
     def half(self) -> int:
         """Bytes that were taken from the kernel, and that no read gives before more has come."""
+        return 0
 
     def fileno(self) -> int:
         """Return the descriptor to watch: once it can be read, so may be the stream."""
@@ -45,6 +48,7 @@ class Stream(Protocol):
 
     def address(self) -> str:
         """Return its sender's address, where accepting it did not tell; empty if that is not known."""
+        return ""
 
     def unread(self) -> int:
         """Return the bytes of the sender that are on this machine and were not read, as far as is known."""
@@ -56,12 +60,14 @@ class Stream(Protocol):
         What is `half` then has its rest accepted, and no more.
         Returns False where that can't be done: more may come.
         """
+        return False
 
     def leave(self) -> bool:
         """Accept no more, and give the end once all that was accepted is read; False if no end will be given.
 
         Then all is read when a read raises BlockingIOError; where that more can't be refused, once it pauses.
         """
+        return False
 
     def close(self) -> None:
         """Let go of it."""
