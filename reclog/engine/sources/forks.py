@@ -23,6 +23,7 @@ from ..streams.stream import Stream
 from ..system.address import host_of
 from ..system.kernel import LINUX, peer_of, sockets_of, unread
 from ..system.loop import Loop
+from ..system.private import listen_at
 from .parent import SocatParent, told_to_end
 from .socat import ABILITIES, NAME, socat_command
 from .source import Asked, Source, SourceFacts
@@ -89,22 +90,8 @@ class ForkListener:
         #: The forks whose streams are open.
         self.open: set[int] = set()
         self._path = os.path.join(folder, FORKS)
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass
-        self._sock = socket.socket(socket.AF_UNIX)
+        self._sock = listen_at(self._path, BACKLOG)
         self.fileno = self._sock.fileno
-        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.chdir(folder)  # a name is at most 108 bytes, a state folder may be deeper
-            self._sock.bind(FORKS)
-        finally:
-            os.fchdir(here)
-            os.close(here)
-        os.chmod(self._path, 0o600)
-        self._sock.setblocking(False)
-        self._sock.listen(BACKLOG)
 
     def waits(self) -> bool:
         """Tell whether a connection waits in socat's queue, where we have it."""
