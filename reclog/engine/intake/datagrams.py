@@ -14,7 +14,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-import re
+import functools
 from itertools import repeat
 from time import time
 from typing import Any, Callable, Protocol
@@ -22,7 +22,7 @@ from typing import Any, Callable, Protocol
 from ..records.events import Say
 from ..system.address import allows, host_of, with_port
 from ..system.loop import Loop
-from .framing import LINES
+from .framing import BEGINS, LINES
 from .gathering import Turn
 from .gelf import FIRST, Gelf
 from .roster import NOT_ALLOWED, Limits, Roster
@@ -34,12 +34,11 @@ LARGEST, AT_ONCE, TURN = 65536, 320 * 1024, 1024 * 1024
 #: How many, empty and refused ones too, are read at once; what each costs of a turn beside its bytes, and one
 #: that has to be unpacked to see what it is.
 MOST, EACH, UNPACKING = 1024, 256, 32 * 1024
-#: Addresses of which is known whether they may send.
+#: Addresses of which is known whether they may send, those that were heard last.
 ADDRESSES = 4096
 
 #: Stands for all who send datagrams: none ever leaves a line open.
 _WHO = "datagram"
-_BEGINS = re.compile(rb"<\d{1,3}>|\{")
 
 
 class Port(Protocol):
@@ -54,8 +53,8 @@ class Port(Protocol):
     def fileno(self) -> int:
         """Return the descriptor to watch."""
 
-    def was_read(self) -> None:
-        """Take note that it was read, and state what the kernel had no room for."""
+    def dropped(self) -> int:
+        """Take note of what the kernel had no room for; return how many datagrams that were so far."""
 
 
 class Datagrams:
@@ -92,8 +91,7 @@ class Datagrams:
     def adopt(self, limits: Limits) -> None:
         """Have other limits from now on."""
         self._limits = limits
-        known = Recent(self._may_send)
-        self._allowed = known.get if limits.allow else None
+        self._allowed = functools.lru_cache(ADDRESSES)(self._may_send) if limits.allow else None
 
     def serve(self, port: Port) -> None:
         """Read `port` from now on."""
@@ -139,7 +137,7 @@ class Datagrams:
             if came <= 0:
                 break
             left -= came
-        port.was_read()
+        port.dropped()
 
     def _receive(self, port: Port) -> int:
         """Take some of what waits.
@@ -233,31 +231,8 @@ class Datagrams:
         return may
 
 
-class Recent:
-    """What was found out about the keys asked for last."""
-
-    def __init__(self, find: Callable[[str], bool]) -> None:
-        self._find = find
-        # Two generations: an old one that is asked for again is young, the rest goes when the young ones are
-        # many. No hit has to move anything.
-        self._young: dict[str, bool] = {}
-        self._old: dict[str, bool] = {}
-
-    def get(self, key: str) -> bool:
-        """Return what is known of a key, or is found out now."""
-        value = self._young.get(key)
-        if value is None:
-            value = self._old.get(key)
-            if value is None:
-                value = self._find(key)
-            if len(self._young) >= ADDRESSES // 2:
-                self._old, self._young = self._young, {}
-            self._young[key] = value
-        return value
-
-
 def whole(datagram: bytes, as_sent: bool = False) -> bytes:
     """Return what a datagram says, as lines: without the NUL that ends syslog or JSON, with a newline."""
-    if not as_sent and datagram.endswith(b"\0") and _BEGINS.match(datagram):
+    if not as_sent and datagram.endswith(b"\0") and BEGINS.match(datagram):
         datagram = datagram[:-1]
     return datagram if datagram.endswith(b"\n") else datagram + b"\n"

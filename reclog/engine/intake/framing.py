@@ -122,7 +122,7 @@ LINES = Lines()
 _PRI = re.compile(rb"<\d{1,3}>")
 _OBJECT = re.compile(rb'\{\s{0,64}"')
 #: What a message has to begin with that ends in a NUL, and beginnings of that.
-_BEGINS, _BEGUN = re.compile(rb"<\d{1,3}>|\{"), re.compile(rb"(?:<\d{0,3})?")
+BEGINS, _BEGUN = re.compile(rb"<\d{1,3}>|\{"), re.compile(rb"(?:<\d{0,3})?")
 #: Beginnings of what a stream has to begin with, not to be lines at once.
 _ODD_BEGUN = re.compile(HEADER_BEGUN.pattern + rb"|<\d{0,3}|\{\s{0,64}")
 #: By its first byte, how it looks otherwise, of so many bytes at least; a count is looked for by itself.
@@ -211,7 +211,7 @@ class EndsInNul(Lines):
         if found:
             nul, next_one = found.span()
             self._looked = nul - begin
-            if _BEGINS.match(buffer, next_one, end) or (last and next_one == end):
+            if BEGINS.match(buffer, next_one, end) or (last and next_one == end):
                 return Nul()
             return LINES if last or not _BEGUN.fullmatch(buffer, next_one, end) else self
         # What a stall cut may end in a NUL as well, unless it was several lines.

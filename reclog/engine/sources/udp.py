@@ -73,12 +73,8 @@ class Udp(Source):
             said.append("This system does not tell how many datagrams it drops.")
         return said
 
-    def was_read(self) -> None:
-        """Take note of what was dropped meanwhile."""
-        self.dropped()
-
     def dropped(self) -> int:
-        """Return how many datagrams were dropped so far."""
+        """Take note of what was dropped meanwhile; return how many datagrams were so far."""
         now = dropped(self._sock) if self._sock is not None and self._counts else None
         if now is not None:
             self._losses.add((now - self._seen) % (1 << 32))
