@@ -21,7 +21,7 @@ from ..streams.piped import Piped
 from ..system.child import Child, is_child, reap
 from ..system.kernel import adopt_orphans, children_of
 from ..system.loop import Loop
-from .dialler import Lost, Reached
+from .dialler import Dialler, Lost, Reached
 from .socat import BLOCK
 
 #: Seconds from SIGTERM, or from the end of its output, to SIGKILL.
@@ -31,7 +31,7 @@ _SAID = re.compile(r"\S+ \S+ socat\[\d+\] ([FEWN]) (.*)")
 _OPENED = "starting data transfer loop"
 
 
-class Program:
+class Program(Dialler):
     """A program, and the pipe that it writes into."""
 
     #: Whether what it says on its standard error is text of the device, too.

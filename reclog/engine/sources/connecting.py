@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import socket
-from typing import Any, Hashable
+from typing import Any
 
 from ..streams.telnet import Telnet
 from ..system.aside import Aside
 from ..system.loop import Loop
-from .dialler import Lost, Reached
+from .dialler import Dialler, Lost, Reached
 from .tcp import find_dead_and_urgent
 
 #: Seconds for one of its addresses to answer.
@@ -32,8 +32,10 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host.lower(), port
 
 
-class Connecting:
+class Connecting(Dialler):
     """A connection to a device, and before it the look-up of its name."""
+
+    named = staticmethod(host_and_port)
 
     def __init__(self, loop: Loop, address: str, cwd: str, reached: Reached, lost: Lost) -> None:
         self._loop = loop
@@ -47,19 +49,10 @@ class Connecting:
         self._sock: socket.socket | None = None
         self._closed = False
 
-    @staticmethod
-    def named(address: str) -> Hashable:
-        """Return the host and the port. Raises ValueError."""
-        return host_and_port(address)
-
     def dial(self) -> None:
         """Look the name up, and connect."""
         if not self._aside.busy:
             self._aside.start(self._look_up, self._looked_up)
-
-    def finish(self, until: float) -> bool:
-        """Return True: nobody stands between us and the device."""
-        return True
 
     def close(self) -> None:
         """Connect no more."""

@@ -32,6 +32,7 @@ class Dialler(Protocol):
 
     def finish(self, until: float) -> bool:
         """Have what passes its bytes on pass on the last ones, and end; False if `until` came first."""
+        return True
 
     def close(self) -> None:
         """End the attempt, if there is one: nothing is left of it, and nothing is called any more."""

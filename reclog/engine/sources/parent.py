@@ -187,7 +187,7 @@ class SocatParent:
         sock = listening_copy(self.child.pid)
         if sock is None:
             return False
-        self.queue = Queue(sock, self._asked.framing)
+        self.queue = Queue(sock, self._asked)
         self._shares = True
         return True
 

@@ -20,9 +20,6 @@ What is known about it and decides the shape here (each point measured, socat 1.
 
 from __future__ import annotations
 
-import re
-import subprocess
-
 from .source import Abilities, Asked
 from .tcp import BACKLOG, KEEPALIVE
 
@@ -64,15 +61,3 @@ def socat_command(program: str, asked: Asked, target: str, one_way: bool = False
     if asked.allow:
         flags.append("-d")  # whom it refuses is a warning: without -d it says errors only (socat(1))
     return [program, *flags, "-b", str(BLOCK), "-t", str(LINGER), ",".join(options), target]
-
-
-def version(program: str) -> str:
-    """Return the version that `program` says it is; empty if it says none."""
-    try:
-        said = subprocess.run(
-            [program, "-V"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5, check=False
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    found = re.search(rb"socat version (\S+)", said)
-    return found.group(1).decode("ascii", "replace") if found else ""

@@ -122,12 +122,10 @@ def lacks(kind: type[Source], asked: Asked) -> str:
     name, can = kind.NAME, kind.ABILITIES
     if asked.tls and not can.tls:
         return f"--tls is spoken by builtin alone, not by {name}"
-    if asked.stamp and not can.knows_address:
-        return f"--stamp needs the sender's address, which {name} does not pass on"
-    if asked.per_address and not can.knows_address:
-        return f"--max-per-address needs the sender's address, which {name} does not pass on"
-    if asked.names and not can.knows_address:
-        return f"--name needs the sender's address, which {name} does not pass on"
+    words = {"--stamp": asked.stamp, "--max-per-address": asked.per_address, "--name": asked.names}
+    needs = next((word for word, said in words.items() if said), "")
+    if needs and not can.knows_address:
+        return f"{needs} needs the sender's address, which {name} does not pass on"
     if asked.token and not can.strangers:
         return f"--token is asked for by the builtin listener, not by {name}"
     if len(asked.allow) > can.networks:

@@ -6,13 +6,11 @@ import errno
 import select
 import socket
 import time
-from typing import Any, Callable
+from typing import Any
 
 from ..errors import AddressUnusable, PortHeld, PortTaken
-from ..intake.framing import Framing, Lines
 from ..intake.intake import Intake
 from ..records.events import Say
-from ..streams.plain import Plain
 from ..streams.stream import Stream
 from ..system.address import host_of, with_port
 from ..system.kernel import LINUX, drop_incoming, listeners
@@ -31,15 +29,10 @@ KEEPALIVE = (60, 10, 6)
 class Queue:
     """A socket that listens, and the connections that wait in it."""
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        framing: Callable[[], Framing] = Lines,
-        carry: Callable[[socket.socket], Stream] = Plain,
-    ) -> None:
+    def __init__(self, sock: socket.socket, asked: Asked) -> None:
         self.sock = sock
-        self.framing = framing
-        self._carry = carry
+        self.framing = asked.framing
+        self._carry = asked.carry
         self.fileno = sock.fileno
         sock.setblocking(False)
 
@@ -83,9 +76,8 @@ class Builtin(Source):
 
     def start(self, patience: float) -> None:
         """Listen. Raises AddressUnusable, PortTaken."""
-        asked = self._asked
-        self.queue = listening(asked.bind, asked.port, patience, asked.framing, asked.carry)
-        if asked.tls:
+        self.queue = listening(self._asked, patience)
+        if self._asked.tls:
             save_syn(self.queue.sock)
         self._intake.gate.serve(self.queue)
 
@@ -115,20 +107,14 @@ def find_dead_and_urgent(sock: socket.socket, keepalive: tuple[int, int, int]) -
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def listening(
-    bind: str,
-    port: int,
-    patience: float = PATIENCE,
-    framing: Callable[[], Framing] = Lines,
-    carry: Callable[[socket.socket], Stream] = Plain,
-) -> Queue:
-    """Listen on `port` of address `bind`. Raises AddressUnusable, PortTaken."""
-    queue = Queue(bound_socket(bind, port, patience), framing, carry)
+def listening(asked: Asked, patience: float = PATIENCE) -> Queue:
+    """Listen where that is asked for. Raises AddressUnusable, PortTaken."""
+    queue = Queue(bound_socket(asked.bind, asked.port, patience), asked)
     try:
         queue.listen()
     except OSError as error:  # two sockets may be bound with SO_REUSEADDR; only one may listen
         queue.close()
-        raise PortTaken(f"Port {port} is in use already.") from error
+        raise PortTaken(f"Port {asked.port} is in use already.") from error
     return queue
 
 

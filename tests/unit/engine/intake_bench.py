@@ -17,6 +17,7 @@ from reclog.engine.intake.intake import Intake
 from reclog.engine.intake.roster import Limits
 from reclog.engine.records.events import EventLog
 from reclog.engine.records.journal import Journal
+from reclog.engine.sources.source import Asked
 from reclog.engine.sources.tcp import Queue, listening
 from reclog.engine.streams.plain import Plain
 from reclog.engine.streams.stream import Stream
@@ -174,7 +175,7 @@ class Bench:
 
     def listen(self, carry: Callable[[socket.socket], Stream] = Plain) -> tuple[Queue, int]:
         """Serve a port of the loopback, too."""
-        queue = listening("127.0.0.1", 0, carry=carry)
+        queue = listening(Asked("127.0.0.1", 0, carry=carry))
         save_syn(queue.sock)
         self.closing.append(queue.close)
         self.intake.gate.serve(queue)

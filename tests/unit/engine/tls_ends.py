@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
+from reclog.engine.sources.source import Asked
 from reclog.engine.sources.tcp import Queue, listening
 from reclog.engine.streams.stream import Stream
 from reclog.engine.streams.tls import Secured
@@ -42,7 +43,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 @contextlib.contextmanager
 def port_of(secured: Secured) -> Iterator[Queue]:
     """Yield a queue of the loopback whose connections speak TLS."""
-    queue = listening("127.0.0.1", 0, carry=secured.carry)
+    queue = listening(Asked("127.0.0.1", 0, carry=secured.carry))
     save_syn(queue.sock)
     try:
         yield queue

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reclog.engine.sources.socat import socat_command, version
+from reclog.engine.sources.socat import socat_command
 from reclog.engine.sources.source import Asked
 from reclog.engine.system.address import parse_network
 
@@ -34,7 +34,3 @@ def test_the_command(asked: Asked, options: str, address: str, bare: bool) -> No
     to = "FD:9" if bare else "UNIX-CONNECT:senders"
     words = f"{'-u ' if bare else ''}{options}-b 65536 -t 0 {address} {to}"
     assert socat_command("/usr/bin/socat", asked, to, one_way=bare) == ["/usr/bin/socat", *words.split()]
-
-
-def test_a_program_that_is_not_there_has_no_version() -> None:
-    assert version("/nonexistent/socat") == ""

@@ -11,6 +11,7 @@ import pytest
 
 from reclog.engine.errors import AddressUnusable, EngineError, PortTaken
 from reclog.engine.sources import tcp as module
+from reclog.engine.sources.source import Asked
 from reclog.engine.sources.tcp import Queue, bound_socket, listening, someone_listens
 from reclog.engine.streams.stream import Stream
 from reclog.engine.system.kernel import LINUX
@@ -21,7 +22,7 @@ linux = pytest.mark.skipif(not LINUX, reason="/proc/net/tcp is Linux's")
 @contextlib.contextmanager
 def queue_at(bind: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[Queue, int]]:
     try:
-        queue = listening(bind, port)
+        queue = listening(Asked(bind, port))
     except AddressUnusable:
         if ":" in bind:
             pytest.skip("no IPv6 here")
@@ -119,9 +120,9 @@ def test_a_port_that_someone_listens_on_is_refused_at_once() -> None:
     with queue_at() as (_, port):
         began = time.monotonic()
         with pytest.raises(PortTaken, match=f"Port {port} is in use"):
-            listening("127.0.0.1", port)
+            listening(Asked("127.0.0.1", port))
         with pytest.raises(PortTaken, match=f"Port {port} is in use"):
-            listening("0.0.0.0", port)
+            listening(Asked("0.0.0.0", port))
         assert time.monotonic() - began < module.PATIENCE
 
 
@@ -166,7 +167,7 @@ def test_it_is_not_waited_for_without_end() -> None:
     with outgoing() as (_, port):
         began = time.monotonic()
         with pytest.raises(PortTaken, match=f"Port {port} is held by an outgoing"):
-            listening("127.0.0.1", port, patience=0.2)
+            listening(Asked("127.0.0.1", port), patience=0.2)
         assert time.monotonic() - began >= 0.2
 
 
@@ -185,7 +186,7 @@ def test_what_is_no_address_is_said(bind: str) -> None:
 
 def test_an_address_of_another_machine_is_said() -> None:
     with pytest.raises(AddressUnusable, match=r"192\.0\.2\.1 is not an address of this machine"):
-        listening("192.0.2.1", 0)
+        listening(Asked("192.0.2.1", 0))
 
 
 @pytest.mark.parametrize("port", [65536, 70000, -1])
