@@ -17,11 +17,12 @@ Without the variable a daemon has the plain disk, so that the points cost nothin
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import signal
-from typing import Dict
+from typing import Dict, Iterator
 
 from .disk import DISK, Data, Disk
 
@@ -62,9 +63,8 @@ class FaultyDisk(Disk):
         if not flags & os.O_CREAT or os.path.exists(path):
             fd = super().open(path, flags, mode)
         else:
-            self.reach(f"{name}.before-create")
-            fd = super().open(path, flags, mode)
-            self.reach(f"{name}.after-create")
+            with self._at(name, "create"):
+                fd = super().open(path, flags, mode)
         self._names[fd] = name
         return fd
 
@@ -77,36 +77,37 @@ class FaultyDisk(Disk):
         return count
 
     def truncate(self, fd: int, size: int) -> None:
-        self.reach(f"{self._names[fd]}.before-truncate")
-        super().truncate(fd, size)
-        self.reach(f"{self._names[fd]}.after-truncate")
+        with self._at(self._names[fd], "truncate"):
+            super().truncate(fd, size)
 
     def fsync(self, fd: int) -> None:
-        self.reach(f"{self._names[fd]}.before-sync")
-        super().fsync(fd)
-        self.reach(f"{self._names[fd]}.after-sync")
+        with self._at(self._names[fd], "sync"):
+            super().fsync(fd)
 
     def fdatasync(self, fd: int) -> None:
-        self.reach(f"{self._names[fd]}.before-sync")
-        super().fdatasync(fd)
-        self.reach(f"{self._names[fd]}.after-sync")
+        with self._at(self._names[fd], "sync"):
+            super().fdatasync(fd)
 
     def link(self, path: str, by: str) -> None:
-        self.reach(f"{_what(by)}.before-link")
-        super().link(path, by)
-        self.reach(f"{_what(by)}.after-link")
+        with self._at(_what(by), "link"):
+            super().link(path, by)
 
     def replace(self, path: str, by: str) -> None:
-        self.reach(f"{_what(by)}.before-replace")
-        super().replace(path, by)
-        # What is open of a new file is the file's from now on.
-        self._names = {fd: _what(by) if name == "new" else name for fd, name in self._names.items()}
-        self.reach(f"{_what(by)}.after-replace")
+        with self._at(_what(by), "replace"):
+            super().replace(path, by)
+            # What is open of a new file is the file's from now on.
+            self._names = {fd: _what(by) if name == "new" else name for fd, name in self._names.items()}
 
     def unlink(self, path: str) -> None:
-        self.reach(f"{_what(path)}.before-delete")
-        super().unlink(path)
-        self.reach(f"{_what(path)}.after-delete")
+        with self._at(_what(path), "delete"):
+            super().unlink(path)
+
+    @contextlib.contextmanager
+    def _at(self, name: str, operation: str) -> Iterator[None]:
+        """Have a point before and one after an operation; none after it where it fails."""
+        self.reach(f"{name}.before-{operation}")
+        yield
+        self.reach(f"{name}.after-{operation}")
 
 
 def disk() -> Disk:
