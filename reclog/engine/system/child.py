@@ -122,17 +122,17 @@ class Child:
             raise
         finally:
             os.close(writing)
-        self._stop_listening()
+        self.close()
         self.pid = self._process.pid
         _running[self.pid] = self
         self._errors = reading
         self._started_at = self._loop.now()
-        self._loop.watch(reading, self._listen)
+        self._loop.watch(reading, self._hear_more)
 
     def ended(self, status: int) -> None:
         """Take note that waitpid(2) returned its pid: it is gone."""
         for _ in range(READS_AT_END):
-            if not self._read_errors():
+            if not self._hear_more():
                 break
         self._hearing.end()
         if self._process is not None:
@@ -195,16 +195,16 @@ class Child:
 
     def close(self) -> None:
         """Hear no more from it."""
-        self._stop_listening()
+        if self._errors >= 0:
+            self._loop.unwatch(self._errors)
+            os.close(self._errors)
+            self._errors = -1
 
     def _due(self) -> None:
         self.restarts += 1
         self._on_due()
 
-    def _listen(self) -> None:
-        self._read_errors()
-
-    def _read_errors(self) -> bool:
+    def _hear_more(self) -> bool:
         """Hear what it said by now, a part of it if that is much; False if there is nothing."""
         if self._errors < 0:
             return False
@@ -215,11 +215,5 @@ class Child:
         if data:
             self._hearing.take(data)
         else:
-            self._stop_listening()
+            self.close()
         return bool(data)
-
-    def _stop_listening(self) -> None:
-        if self._errors >= 0:
-            self._loop.unwatch(self._errors)
-            os.close(self._errors)
-            self._errors = -1

@@ -181,7 +181,7 @@ def sockets_of(pid: int) -> Iterator[socket.socket]:
     if pidfd < 0:
         return
     try:
-        for number in _socket_numbers(pid):
+        for number in _sockets(pid):
             fd = _LIBC.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0)
             if fd < 0:
                 continue
@@ -205,18 +205,20 @@ def peer_of(pid: int) -> str:
     return ""
 
 
-def _socket_numbers(pid: int) -> list[int]:
-    numbers = []
+def _sockets(pid: int) -> dict[int, str]:
+    """Return the descriptors of process `pid` that are sockets, and the inode of each."""
+    inodes = {}
     try:
         for name in os.listdir(f"/proc/{pid}/fd"):
             try:
-                if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
-                    numbers.append(int(name))
+                kind, _, inode = os.readlink(f"/proc/{pid}/fd/{name}").partition(":")
             except OSError:
                 continue  # closed meanwhile
+            if kind == "socket":
+                inodes[int(name)] = inode.strip("[]")
     except OSError:
-        pass  # the process ended
-    return numbers
+        pass  # the process ended, or is not ours
+    return inodes
 
 
 def listeners(table: str = "/proc/net/tcp") -> Iterator[tuple[str, str]]:
@@ -237,18 +239,10 @@ def listens(pid: int, host: str, port: int) -> bool:
     raw = int.from_bytes(socket.inet_aton(host), sys.byteorder)
     wanted = f"{raw:08X}:{port:04X}"
     try:
-        inodes = {f"socket:[{inode}]" for address, inode in listeners() if address == wanted}
-        folder = f"/proc/{pid}/fd"
-        return bool(inodes) and any(_link(f"{folder}/{name}") in inodes for name in os.listdir(folder))
+        inodes = {inode for address, inode in listeners() if address == wanted}
     except OSError:
         return False
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""  # closed meanwhile
+    return not inodes.isdisjoint(_sockets(pid).values())
 
 
 def children_of(pid: int) -> list[int]:
