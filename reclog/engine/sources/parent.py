@@ -35,6 +35,8 @@ from .tcp import Queue, bound_socket
 
 #: Seconds within which a started socat must listen.
 START_WITHIN = 5.0
+#: Seconds within which what was killed has ended.
+END_WITHIN = 2.0
 
 
 class SocatParent:
@@ -143,12 +145,13 @@ class SocatParent:
             if pid:
                 try:
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass  # it ended after it was listed
+                except (ProcessLookupError, PermissionError):
+                    pass  # it ended after it was listed; or it is of a device's program, and root's (sudo)
         for sock in self._doomed.values():
             sock.close()
         self._drop_queue()
-        while not reap():
+        until = time.monotonic() + END_WITHIN
+        while not reap() and time.monotonic() < until:
             time.sleep(0.002)
         self.child.close()
 
