@@ -1,8 +1,7 @@
 """The senders that are connected, and whether one more may be.
 
 No sender is turned away silently: one whose address is not allowed, or has too many connections, is closed,
-and the event log says so. Who finds no place waits outside (`gate`), who has to show more than its address
-does that before (`strangers`).
+and the event log says so.
 """
 
 from __future__ import annotations

@@ -200,7 +200,10 @@ class SocatParent:
             self.queue = None
 
     def _end_accepting(self) -> None:
-        """Let socat's parent end once it has forked for what it accepted; its forks live on."""
+        """Let socat's parent end once it has forked for what it accepted; its forks live on.
+
+        shutdown(2) of the copy makes its next accept(2) fail: no connection is lost between the two.
+        """
         self.child.mute()  # it says that accept(2) failed: it is meant to
         if self.queue is None:
             self.child.signal()

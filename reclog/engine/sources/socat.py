@@ -10,12 +10,8 @@ What is known about it and decides the shape here (each point measured, socat 1.
   line cost a tenth of the CPU.
 - A UNIX path over 108 bytes fails silently: it connects to a relative name, with the state folder as cwd.
 - At max-children it lets newcomers queue without a word; when fork(2) fails the parent exits.
-- On SIGTERM the parent's accept queue is lost. So the daemon holds a copy of the listening socket
-  (pidfd_getfd(2)): to close it to newcomers, and to take the queue over once socat has ended.
 - Ended by anything but SIGKILL (SIGTERM, a fork(2) or accept(2) that fails) it shuts its listening socket
   down, also for whoever has a copy, and what waits in its queue is reset: seccomp(2) keeps it from that.
-- shutdown(2) of that copy makes the parent's next accept(2) fail, after the fork it is at: no connection
-  is lost between the two.
 """
 
 from __future__ import annotations

@@ -36,7 +36,6 @@ class Epoll:
         self.close = self._epoll.close
 
     def watch(self, fd: int, writing: bool) -> None:
-        """As the protocol has it."""
         events = select.EPOLLIN | select.EPOLLOUT if writing else select.EPOLLIN
         try:
             self._epoll.register(fd, events)
@@ -44,14 +43,12 @@ class Epoll:
             self._epoll.modify(fd, events)
 
     def unwatch(self, fd: int) -> None:
-        """As the protocol has it."""
         try:
             self._epoll.unregister(fd)
         except OSError:
             pass  # closed already, which ended it
 
     def wait(self, timeout: float | None, most: int) -> List[Tuple[int, int]]:
-        """As the protocol has it."""
         # A part of a millisecond must not become none, and the wait a busy one.
         return self._epoll.poll(None if timeout is None else math.ceil(timeout * 1000) / 1000, most)
 
@@ -64,17 +61,14 @@ class Elsewhere:
         self.close = self._selector.close
 
     def watch(self, fd: int, writing: bool) -> None:
-        """As the protocol has it."""
         if fd in self._selector.get_map():
             self._selector.unregister(fd)  # not `modify`: the number may be another one's by now
         self._selector.register(fd, selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0))
 
     def unwatch(self, fd: int) -> None:
-        """As the protocol has it."""
         self._selector.unregister(fd)
 
     def wait(self, timeout: float | None, most: int) -> List[Tuple[int, int]]:
-        """As the protocol has it."""
         # By kqueue one that can be read and has room is there twice.
         return list({key.fd: events for key, events in self._selector.select(timeout)}.items())
 
