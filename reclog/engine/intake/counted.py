@@ -28,7 +28,6 @@ class Counted:
     What is no header where one has to be is text, and lines are what follows.
     """
 
-    __slots__ = ("_at", "_begin", "_end", "_head", "_lost", "_seen", "_whole")
     settled = True
     verbatim = False
     refusal: NoText | None = None

@@ -83,7 +83,6 @@ class Lines:
 class Nul(Lines):
     """Messages end in a NUL, which becomes a newline where there is none before it."""
 
-    __slots__ = ("_newline",)
     verbatim = False
 
     def __init__(self) -> None:
@@ -110,7 +109,6 @@ class Nul(Lines):
 class Refused(Lines):
     """No text, and nothing of it is taken."""
 
-    __slots__ = ("refusal",)
     settled = False
 
     def __init__(self, refusal: NoText) -> None:
@@ -190,7 +188,6 @@ _TOLD_WITHIN = 1024 * 1024 - 16
 class EndsInNul(Lines):
     """Not known yet: messages end in newlines, or in NULs."""
 
-    __slots__ = ("_looked", "_tells")
     settled = False
 
     def __init__(self, tells: Pattern[bytes]) -> None:

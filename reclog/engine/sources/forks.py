@@ -36,8 +36,6 @@ QUIET_FOR = 1.0
 class Fork(Plain):
     """What a fork passes on of its sender."""
 
-    __slots__ = ("_open", "_pid", "_told")
-
     def __init__(self, sock: socket.socket, pid: int, open_forks: set[int]) -> None:
         super().__init__(sock)
         self._pid = pid

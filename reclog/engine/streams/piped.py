@@ -12,8 +12,6 @@ from .stream import Stream
 class Piped(Stream):
     """The bytes of a program of ours, which nobody can keep from saying more."""
 
-    __slots__ = ("_closed", "_fd")
-
     def __init__(self, fd: int, closed: Callable[[], None]) -> None:
         """`fd` is the end to read, ours from now on; `closed` is called when we let go of it."""
         os.set_blocking(fd, False)  # of our end alone: the other one is another file (pipe(7))

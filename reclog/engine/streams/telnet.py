@@ -92,8 +92,6 @@ def _first(data: bytes) -> bytes:
 class Telnet(Plain):
     """The bytes of a connection that we made, without telnet's commands if it has some."""
 
-    __slots__ = ("_closed", "_commands", "_refused", "_text", "_why", "holds")
-
     def __init__(self, sock: socket.socket, closed: Callable[[str], None]) -> None:
         """`closed` is called with why, when it is closed."""
         super().__init__(sock)

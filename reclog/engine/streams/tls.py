@@ -87,22 +87,6 @@ class Secured:
 class Tls(Plain):
     """What one connection says by TLS."""
 
-    __slots__ = (
-        "_begin",
-        "_first",
-        "_held",
-        "_in",
-        "_next",
-        "_out",
-        "_over",
-        "_refused",
-        "_secured",
-        "_taken",
-        "_tls",
-        "holds",
-        "shaking",
-    )
-
     def __init__(self, sock: socket.socket, secured: Secured) -> None:
         super().__init__(sock)
         self.shaking = True
