@@ -12,7 +12,9 @@ import contextlib
 import hashlib
 import itertools
 import json
+import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +36,8 @@ from reclog.look.query import History, Line, Question
 from reclog.look.text import Text
 from reclog.recordings.recording import Recording
 
+#: What a start says while there is no leader, and the seconds within which there is one.
+AWAY, ELECTED_WITHIN = re.compile("does not answer|temporarily unavailable"), 60.0
 #: Bytes of one comparison.
 _BLOCK = 1 << 20
 
@@ -202,12 +206,17 @@ class Streamed:
         return [word for node in self.nodes for word in (option, node.url)]
 
     def _command(self, *words: str) -> None:
-        before, self.home.within = self.home.within, self._within
-        try:
-            done = self.home.inv(*words, env={VARIABLE: str(self.points)})
-        finally:
-            self.home.within = before
-        assert done.returncode == 0 or "already" in done.stderr + done.stdout, done.stderr
+        """Run a command, again while servers that have just come back still elect a leader."""
+        until = time.monotonic() + ELECTED_WITHIN
+        while True:
+            before, self.home.within = self.home.within, self._within
+            try:
+                done = self.home.inv(*words, env={VARIABLE: str(self.points)})
+            finally:
+                self.home.within = before
+            if done.returncode == 0 or "already" in done.stderr + done.stdout:
+                return
+            assert AWAY.search(done.stderr) and time.monotonic() < until, done.stderr
 
 
 def on_a_lan(home: Home) -> Streamed:
