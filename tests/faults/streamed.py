@@ -216,7 +216,8 @@ class Streamed:
                 self.home.within = before
             if done.returncode == 0 or "already" in done.stderr + done.stdout:
                 return
-            assert AWAY.search(done.stderr) and time.monotonic() < until, done.stderr
+            assert AWAY.search(done.stderr), done.stderr
+            assert time.monotonic() < until, done.stderr
 
 
 def on_a_lan(home: Home) -> Streamed:
