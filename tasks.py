@@ -4,19 +4,15 @@ from invoke.collection import Collection
 
 from reclog.tasks import (
     agent,
-    bench,
     boot,
     completion,
     config_file,
-    docs,
+    dev,
     edge,
     export,
-    faults,
     history,
-    install,
     kill,
     local,
-    nats,
     probe,
     publish,
     status,
@@ -39,7 +35,7 @@ ns = Collection(
     kill.kill,
     boot.boot,
     completion.completion,
-    Collection("dev", bench.bench, docs.docs, faults.faults, install.install, nats.nats),
+    Collection("dev", dev.bench, dev.docs, dev.faults, dev.install, dev.nats),
 )
 ns.configure(config_file.KNOWN)
 edge.check_inv(ns, __file__)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.extras import need
 
-from .edge import sentences
+from .edge import task
 
 
-@task(auto_shortflags=False)
-@sentences
+@task()
 def agent(c: Context) -> None:
     """Let a coding agent read, search and wait for lines.
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import note, say
 from reclog.errors import BootError, NoSuchRecordingError
 from reclog.words import inv
 
-from .edge import sentences
+from .edge import task
 from .names import HELP
 
 if TYPE_CHECKING:
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
 
 
 @task(
-    auto_shortflags=False,
     iterable=["recording"],
     help={
         "recording": HELP,
         "off": "Have them start at boot no more; what runs goes on.",
     },
 )
-@sentences
 def boot(c: Context, recording: Any = None, off: bool = False) -> None:
     """Have what records now start at boot, as it is by then.
 

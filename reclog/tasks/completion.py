@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.completion.scripts import SHELLS, script
 from reclog.errors import UsageError
 
-from .edge import sentences
+from .edge import task
 
 
 @task(
-    auto_shortflags=False,
     help={"shell": "bash, zsh or fish; the name alone says the same."},
 )
-@sentences
 def completion(c: Context, shell: Any = None) -> None:
     """Print what bash, zsh or fish needs to complete words.
 

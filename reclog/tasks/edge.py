@@ -15,6 +15,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 from invoke.program import Program
+from invoke.tasks import task as invokes
 
 from reclog.console import folded, for_whoever_reads, visible
 from reclog.errors import ReclogError, UsageError
@@ -39,6 +40,11 @@ def sentences(body: Body) -> Body:
             raise Exit(folded(said), error.code) from error
 
     return task_body  # type: ignore[return-value]
+
+
+def task(**words: Any) -> Callable[[Body], Any]:
+    """Have a function be a task whose errors are sentences; none of its flags is short: -h is for help."""
+    return lambda body: invokes(auto_shortflags=False, **words)(sentences(body))
 
 
 def configured(c: Context) -> Mapping[str, Any]:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import counted, note, say, size
 from reclog.errors import UsageError
 
-from .edge import sentences
+from .edge import task
 from .options import ASKED
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ _MOST = 20
 
 
 @task(
-    auto_shortflags=False,
     iterable=["recording", "sender"],
     help={
         **ASKED,
@@ -35,7 +33,6 @@ _MOST = 20
         "per-sender": "Make --out a folder, with a file for each sender.",
     },
 )
-@sentences
 def export(
     c: Context,
     out: Any = None,

@@ -6,17 +6,15 @@ import json as json_module
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import print_table, say, terminal_width
 from reclog.errors import UsageError
 
-from .edge import sentences
+from .edge import task
 from .names import HELP
 
 
 @task(
-    auto_shortflags=False,
     iterable=["recording"],
     help={
         "recording": HELP,
@@ -25,7 +23,6 @@ from .names import HELP
         "json": "Print an array; with --events an object a line.",
     },
 )
-@sentences
 def history(
     c: Context, recording: Any = None, events: Any = None, forget: Any = None, json: bool = False
 ) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import counted, note, say
 from reclog.errors import NotDrainedError
 
-from .edge import sentences
+from .edge import task
 from .names import HELP
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 
 @task(
-    auto_shortflags=False,
     iterable=["recording"],
     help={
         "recording": HELP,
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
         "discard": "Drop what a tremplin can't give; forget one that is gone.",
     },
 )
-@sentences
 def kill(
     c: Context,
     recording: Any = None,

@@ -6,16 +6,14 @@ import shlex
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import note
 
-from .edge import configured, sentences
+from .edge import configured, task
 from .options import SHARED
 
 
 @task(
-    auto_shortflags=False,
     iterable=["allow", "from_", "keep", "name", "rotate"],
     help={
         **SHARED,
@@ -30,7 +28,6 @@ from .options import SHARED
         "foreground": "Stay and show the lines; Ctrl-C stops recording.",
     },
 )
-@sentences
 def local(
     c: Context,
     port: Any = None,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import print_table
 from reclog.errors import BrokenPathError
 from reclog.words import inv
 
-from .edge import configured, sentences
+from .edge import configured, task
 from .names import HELP
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 @task(
     name="test-connection",
-    auto_shortflags=False,
     iterable=["recording"],
     help={
         "recording": HELP,
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
         "timeout": "Seconds to wait at each hop (default 5).",
     },
 )
-@sentences
 def prove(
     c: Context,
     recording: Any = None,

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import note, say
 from reclog.extras import need
 from reclog.words import inv
 
-from .edge import sentences
+from .edge import task
 from .names import HELP
 from .options import ACCOUNT
 
 
 @task(
-    auto_shortflags=False,
     iterable=["to", "recording"],
     help={
         "to": "A server, as nats://host:4222 or tls://host; again.",
@@ -29,7 +27,6 @@ from .options import ACCOUNT
         **ACCOUNT,
     },
 )
-@sentences
 def publish(
     c: Context,
     to: Any = None,

@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import note, print_table, terminal_width
 from reclog.errors import UsageError
 from reclog.words import inv
 
-from .edge import sentences
+from .edge import task
 from .names import HELP
 
 
 @task(
-    auto_shortflags=False,
     iterable=["recording"],
     help={
         "recording": HELP,
@@ -29,7 +27,6 @@ from .names import HELP
         "watch": "Look each second, until Ctrl-C.",
     },
 )
-@sentences
 def status(c: Context, recording: Any = None, json: bool = False, watch: bool = False) -> None:
     """Show what runs: state, when last heard, lines, gaps.
 

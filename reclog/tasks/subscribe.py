@@ -6,17 +6,15 @@ import shlex
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import note
 from reclog.extras import need
 
-from .edge import configured, sentences
+from .edge import configured, task
 from .options import ACCOUNT, PIECES, SHARED
 
 
 @task(
-    auto_shortflags=False,
     iterable=["from_", "keep", "rotate"],
     help={
         "as": SHARED["as"],
@@ -29,7 +27,6 @@ from .options import ACCOUNT, PIECES, SHARED
         **PIECES,
     },
 )
-@sentences
 def subscribe(
     c: Context,
     from_: Any = None,

@@ -6,13 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import has_colours, note, prints
 from reclog.errors import NoSuchRecordingError, ReclogError, UsageError
 from reclog.words import inv
 
-from .edge import configured, sentences
+from .edge import configured, task
 from .options import ASKED
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ LINES_IN_LNAV = 100_000
 
 
 @task(
-    auto_shortflags=False,
     iterable=["recording", "sender"],
     help={
         **ASKED,
@@ -39,7 +37,6 @@ LINES_IN_LNAV = 100_000
         "lnav": "Look at it in lnav, with times and senders.",
     },
 )
-@sentences
 def tail(
     c: Context,
     lines: Any = None,

@@ -6,18 +6,16 @@ import shlex
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import note, say
 from reclog.words import inv
 
-from .edge import configured, sentences
+from .edge import configured, task
 from .fabric_words import target_of
 from .options import SHARED
 
 
 @task(
-    auto_shortflags=False,
     iterable=["allow", "keep", "name", "rotate"],
     help={
         **SHARED,
@@ -36,7 +34,6 @@ from .options import SHARED
         "foreground": "Stay and show the lines; Ctrl-C stops it here.",
     },
 )
-@sentences
 def tremplin(
     c: Context,
     port_remote_in: Any = None,
@@ -119,13 +116,11 @@ def tremplin(
 
 @task(
     name="kill",
-    auto_shortflags=False,
     help={
         "take-over": "Stop a relay that another machine has, too.",
         "discard": "Drop what could not be brought into the file.",
     },
 )
-@sentences
 def kill_there(c: Context, take_over: bool = False, discard: bool = False) -> None:
     """Stop what runs on that host, and bring in its lines.
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from reclog.console import say
 from reclog.extras import need
 
-from .edge import sentences
+from .edge import task
 
 
 @task(
-    auto_shortflags=False,
     iterable=["recording"],
     help={
         "recording": "The page begins with the one of this name; NAME alone does.",
@@ -22,7 +20,6 @@ from .edge import sentences
         "open": "Open the page in a browser (default), too.",
     },
 )
-@sentences
 def view(
     c: Context,
     recording: Any = None,
