@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import sys
 from collections.abc import Callable, Mapping
@@ -88,7 +87,12 @@ check_hosts = sentences(fabric_words.check_words)
 
 def contexts_of(collection: Collection) -> list[ParserContext]:
     """Return what a parser knows of the tasks of a collection."""
-    return copy.deepcopy(collection).to_contexts()  # it takes the words of the help away
+    tasks = [collection[name] for name in collection.task_names]
+    helps = [dict(one.help) for one in tasks]
+    contexts: list[ParserContext] = collection.to_contexts()
+    for one, words in zip(tasks, helps):
+        one.help = words  # it has taken them away
+    return contexts
 
 
 def _check_words(collection: Collection, program: Program, name: str) -> None:
