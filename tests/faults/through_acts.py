@@ -17,6 +17,8 @@ from stage import Stage
 from swarm import frozen
 from through import Through
 
+from reclog.engine.daemons.asking import ask
+
 #: The numbers of epoll_wait(2) and epoll_pwait(2).
 _WAITING = {"x86_64": {"232", "281"}, "aarch64": {"22"}}.get(platform.machine(), set())
 
@@ -78,7 +80,7 @@ def stating(stage: Stage, *names: str, there: bool = False) -> Iterator[None]:
     """See that what is done inside is stated, by an event of each name at least, soon after."""
     if "disconnected" in names:  # who is just about to connect has no connection to lose
         folder = system_of(stage).recording.folder
-        wait_until(lambda: counters(folder).get("state") in ("recording", "paused"), 40, "it is connected")
+        wait_until(lambda: state_of(folder) in ("recording", "paused"), 40, "it is connected")
     before = [len(events(stage, name, there)) for name in names]
     yield
     for name, count in zip(names, before):
@@ -87,6 +89,11 @@ def stating(stage: Stage, *names: str, there: bool = False) -> Iterator[None]:
             40,
             f"{name!r} is stated",
         )
+
+
+def state_of(folder: Path) -> object:
+    """Return what a daemon says of itself, asked: right after a loss its file still tells of before."""
+    return ask(folder)[1].get("counters", {}).get("state")
 
 
 def counters(folder: Path) -> dict[str, Any]:
