@@ -23,7 +23,6 @@ from reclog.engine.records.names import BOOT, CONFIG, MARK, SSH_CONFIG
 from reclog.engine.records.past import ONCE
 
 from ..errors import BootError
-from ..recordings.again import dials
 from ..recordings.launch import PROGRAMS
 from ..recordings.recording import Recording
 from ..recordings.registry import Registry
@@ -172,7 +171,7 @@ def _runs_others(recording: Recording) -> bool:
     with contextlib.suppress(OSError):
         if "proxycommand" in (recording.folder / SSH_CONFIG).read_text("utf-8", "replace"):
             return True
-    return bool(dials(recording))
+    return bool(recording.listed("dial"))
 
 
 def _take_away(name: str, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reclog.engine.daemons.config import RecorderConfig
 
 from ..errors import AlreadyRecordedError, PortBusyError, StartError
-from ..recordings.again import dials, entrances, stop_command
+from ..recordings.again import entrances, stop_command
 from ..recordings.called import recognised
 from ..recordings.change import apply, changes, kept, refuse_foreground, spoken
 from ..recordings.choice import keeps_from
@@ -89,7 +89,7 @@ def _is_meant(other: Recording, settings: LocalSettings) -> bool:
         return True
     if settings.port and other.port == settings.port:
         return True
-    if set(settings.dial) & set(dials(other)):
+    if set(settings.dial) & set(other.listed("dial")):
         return True
     return not settings.port and not other.port and is_file_of(other, settings.file)
 

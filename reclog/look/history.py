@@ -14,7 +14,7 @@ from reclog.engine.stores import pieces
 
 from ..console import counted, size, visible
 from ..recordings.logs import all_events, first_event
-from ..recordings.recording import Recording
+from ..recordings.recording import Recording, word_of
 from .gaps import gaps_of
 from .table import cut
 
@@ -39,7 +39,7 @@ def describe(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
             "files": one.fact("files") or None,
             "host": one.host or None,
             "port": one.port,
-            "began": _time_of(first_event(one.folder)) or one.fact("started") or None,
+            "began": word_of(first_event(one.folder).get("time")) or one.fact("started") or None,
             "started": one.fact("started") or None,
             "ended": (one.fact("ended") if one.is_past else "") or None,
             # Of the last run; nobody counts those of a raw recording.
@@ -82,7 +82,7 @@ def events(recording: Recording, width: int) -> Iterator[str]:
             for name, value in facts.items()
             if name not in ("time", "event")
         ]
-        head = f"{_word(_time_of(facts)) or 'unknown'} {_word(facts.get('event', '?'))}"
+        head = f"{_word(word_of(facts.get('time'))) or 'unknown'} {_word(facts.get('event', '?'))}"
         if not width:
             yield f"{head} {', '.join(said)}".rstrip()
         else:
@@ -114,11 +114,6 @@ def _wrapped(text: str, width: int, indent: str = _INDENT) -> list[str]:
 
 def _word(value: Any) -> str:
     return visible(value if isinstance(value, str) else json.dumps(value))[:_MOST]
-
-
-def _time_of(facts: Mapping[str, Any]) -> str:
-    time = facts.get("time")
-    return time if isinstance(time, str) else ""
 
 
 def bytes_of(recording: Recording) -> int | None:

@@ -66,12 +66,8 @@ class Known:
         self._folder, self._file = str(recording.folder), recording.file
         self._readers: OrderedDict[Part, IndexReader] = OrderedDict()
         self._slack = 1000 * _SLACK + number(recording.counters.get("clock_ahead_ms"))
-        given = recording.facts.get("names")
-        self._names = {
-            sender_name(address): name
-            for address, name in map(_named, given if isinstance(given, list) else ())
-            if address
-        }
+        named = filter(None, map(_named, recording.listed("names")))
+        self._names = {sender_name(address): name for address, name in named}
         self._is_stamped = recording.facts.get("stamp") is True
         # Who is meant by a word of a stamp; None: nobody that we know.
         self._meant: dict[bytes, str | None] = {}
@@ -274,8 +270,7 @@ def _said(folder: str, version: int, part: Part) -> dict[str, int]:
     return IndexReader(folder, "", inode=part.inode, size=part.end - part.begin).senders()
 
 
-def _named(word: object) -> tuple[str, str]:
-    try:
-        return named_address(str(word))
-    except ValueError:
-        return "", ""
+def _named(word: str) -> tuple[str, str] | None:
+    with contextlib.suppress(ValueError):
+        return named_address(word)
+    return None

@@ -134,11 +134,10 @@ def why_not_recorded(recording: Recording) -> str:
 
 def own_address(recording: Recording) -> str:
     """Return the address at which its listener is reached on that machine itself."""
-    allow = recording.facts.get("allow")
     networks = []
-    for word in allow if isinstance(allow, list) else ():
+    for word in recording.listed("allow"):
         with contextlib.suppress(ValueError):
-            networks.append(parse_network(str(word)))
+            networks.append(parse_network(word))
     return reachable(recording.bind or "0.0.0.0", networks)
 
 

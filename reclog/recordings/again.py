@@ -18,17 +18,11 @@ from .target import Target
 WIDTH = 80
 
 
-def dials(recording: Recording) -> list[str]:
-    """Return the addresses of the devices that a recording dials."""
-    words = recording.facts.get("dial")
-    return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
-
-
 def entrances(recording: Recording) -> str:
     """Return where what it records comes from, for a person to read."""
     port = [f"port {recording.port}"] if recording.port else []
     subject = [recording.fact("subject")] if recording.fact("subject") else []
-    return ", ".join([*port, *dials(recording), *subject]) or "no port"
+    return ", ".join([*port, *recording.listed("dial"), *subject]) or "no port"
 
 
 def again_command(recording: Recording) -> str:
@@ -81,14 +75,12 @@ def ports_words(port_remote_in: Any, port_remote_out: Any) -> list[str]:
 
 def _local(recording: Recording) -> str:
     port = ["--port", str(recording.port)] if recording.port else []
-    dial = [word for address in dials(recording) for word in ("--from", address)]
+    dial = [word for address in recording.listed("dial") for word in ("--from", address)]
     return inv("local", *port, *dial, "--file", recording.file, *_called(recording))
 
 
 def _subscriber(recording: Recording) -> str:
-    facts = recording.facts
-    servers = facts.get("servers")
-    words = [word for one in (servers if isinstance(servers, list) else ()) for word in ("--from", str(one))]
+    words = [word for one in recording.listed("servers") for word in ("--from", one)]
     for name in ("creds", "nkey", "login", "ca", "cert", "key"):
         # One that was in the environment is kept in the folder while it runs.
         if recording.fact(name) not in ("", str(recording.folder / names.LOGIN)):

@@ -139,6 +139,11 @@ class Recording:
         """Return a fact that is a word; empty if it is unknown, or none."""
         return word_of(self.facts.get(name))
 
+    def listed(self, name: str) -> list[str]:
+        """Return the words of a fact that is a list; none if it is unknown, or no list."""
+        value = self.facts.get(name)
+        return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
     def port_named(self, name: str) -> int:
         """Return a fact that is a port; 0 if it is unknown, or none."""
         port = self.facts.get(name)

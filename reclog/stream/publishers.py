@@ -123,7 +123,7 @@ def describe(publishers: Sequence[Recording]) -> list[dict[str, Any]]:
                 "kind": "publisher",
                 "state": state if state in ("publishing", "waiting", "dead") else "publishing",
                 "waiting_for": (one.word("waiting_for") if alive else "") or None,
-                "to": _servers(one),
+                "to": one.listed("servers"),
                 "again": again_command(one),
                 "stream": one.fact("stream"),
                 "machine": one.fact("machine"),
@@ -163,15 +163,14 @@ def sentences(described: Sequence[dict[str, Any]]) -> list[str]:
 
 def again_command(one: Recording) -> str:
     """Return the command that starts a publisher anew."""
-    words = ["--to", ",".join(_servers(one))]
+    words = ["--to", ",".join(one.listed("servers"))]
     ours = {"stream": STREAM, "machine": socket.gethostname(), "login": str(one.folder / names.LOGIN)}
     for name in ("stream", "machine", *Account.OPTIONS):
         value = one.fact(name)
         if value and value != ours.get(name):
             words += [f"--{name}", value]
     words += ["--any-stream"] if one.facts.get("any_stream") is True else []
-    named = one.facts.get("recordings")
-    return inv("publish", *words, *map(word_of, named if isinstance(named, list) else ()))
+    return inv("publish", *words, *one.listed("recordings"))
 
 
 def _several(names: Sequence[str]) -> str:
@@ -180,13 +179,8 @@ def _several(names: Sequence[str]) -> str:
     return f"{', '.join(names)} {'wait' if len(names) > 1 else 'waits'}"
 
 
-def _servers(one: Recording) -> list[str]:
-    servers = one.facts.get("servers")
-    return [server for server in servers if isinstance(server, str)] if isinstance(servers, list) else []
-
-
 def _same_stream(other: Recording, wanted: PublisherConfig) -> bool:
-    return sorted(_servers(other)) == sorted(wanted.servers) and other.fact("stream") == wanted.stream
+    return sorted(other.listed("servers")) == sorted(wanted.servers) and other.fact("stream") == wanted.stream
 
 
 def _as_it_is(other: Recording, wanted: PublisherConfig) -> Started:

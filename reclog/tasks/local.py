@@ -82,7 +82,7 @@ def local(
     from reclog.local.start import start_local
     from reclog.look import foreground as front
     from reclog.look.status import certificate_lines
-    from reclog.recordings.again import dials, stop_command, write_to
+    from reclog.recordings.again import stop_command, write_to
     from reclog.recordings.registry import Registry
     from reclog.recordings.settings import BIND_HERE, resolve_local
     from reclog.recordings.token import told
@@ -97,7 +97,7 @@ def local(
         note(sentence)
     recording = started.recording
     listens = f"{with_port(recording.bind, recording.port)} ({recording.fact('listener')})"
-    sources = [*([listens] if recording.port else []), *dials(recording)]
+    sources = [*([listens] if recording.port else []), *recording.listed("dial")]
     say(f"{recording.name}: {', '.join(sources)} -> {recording.file}")
     if recording.port:
         say(write_to(own_addresses(recording.bind), recording))
