@@ -106,9 +106,10 @@ def account(option: str, words: Sequence[str], files: Mapping[str, Any]) -> Acco
 
     Raises UsageError.
     """
-    servers = [
-        _server(option, word.strip()) for given in words for word in str(given).split(",") if word.strip()
-    ]
+    typed = [word.strip() for given in words for word in str(given).split(",") if word.strip()]
+    # One that is named without it speaks what the others do: `tls://a,b` is not half of it in plain text.
+    usual = next((word.partition("://")[0] for word in typed if "://" in word), "nats")
+    servers = [_server(option, word, usual) for word in typed]
     if not servers:
         raise UsageError(f"{option} is missing: name the server, as {option} nats://host:{PORT}.")
     if len({server.partition(":")[0] for server in servers}) > 1:
@@ -137,10 +138,10 @@ def with_login(one: Account, folder: Path, environment: Mapping[str, str] = os.e
     return dataclasses.replace(one, login=str(path))
 
 
-def _server(option: str, word: str) -> str:
+def _server(option: str, word: str, usual: str) -> str:
     scheme, mark, rest = word.partition("://")
     if not mark:
-        scheme, rest = "nats", word
+        scheme, rest = usual, word
     example = f"as {option} nats://host:{PORT}"
     try:
         parts = urlsplit(f"//{rest}")

@@ -22,6 +22,7 @@ def secret(folder: Path, mode: int = 0o600, text: str = "me:it is:secret\n") -> 
         (["nats://a"], ["nats://a:4222"]),
         (["a:1,b", "c"], ["nats://a:1", "nats://b:4222", "nats://c:4222"]),
         (["tls://[::1]:7/"], ["tls://[::1]:7"]),
+        (["tls://a,b", "c"], ["tls://a:4222", "tls://b:4222", "tls://c:4222"]),
     ],
 )
 def test_servers_as_they_are_typed(words: list[str], servers: list[str]) -> None:
