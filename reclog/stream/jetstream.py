@@ -21,7 +21,7 @@ from .connecting import ANSWER_WITHIN, Connection, Refused
 
 #: JetStream's numbers of errors: https://github.com/nats-io/nats-server/blob/main/server/errors.json
 NO_STREAM, NO_MESSAGE, WRONG_SEQUENCE = 10059, 10037, frozenset({10071, 10164})
-FULL = frozenset({10077, 10047, 10023, 10122})
+FULL = frozenset({10002, 10077, 10047, 10023, 10122})
 _NO_CLUSTER, _NO_PEERS, _EXISTS = 10074, 10005, 10058
 #: Seconds that three servers are waited for, when one of them may just be away.
 PEERS_WITHIN = 10.0
