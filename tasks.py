@@ -35,7 +35,7 @@ ns = Collection(
     kill.kill,
     boot.boot,
     completion.completion,
-    Collection("dev", dev.bench, dev.docs, dev.faults, dev.install, dev.nats),
+    Collection("dev", dev.bench, dev.docs, dev.faults, dev.install, dev.nats, dev.plan),
 )
 ns.configure(config_file.KNOWN)
 edge.check_inv(ns, __file__)

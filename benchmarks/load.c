@@ -5,6 +5,7 @@
  *   load lines PORT SENDERS LINES BLOCK              each sender its lines; one send(2) for BLOCK of them
  *   load hold PORT SENDERS SECONDS                   connect and be silent; told "go", a line a second each
  *   load pace PORT SENDERS RATE SECONDS              RATE lines/s in all, each stamped when it is sent
+ *   load fleet PORT SENDERS RATE SECONDS             the same in no order, each sender from an address of its own
  *   load datagrams PORT SENDERS RATE SECONDS         RATE of one line a second in all, of SENDERS addresses
  *   load follow FILE LINES SECONDS                   read FILE as it grows, and the age of its stamped lines
  *   load check FILE SENDERS LINES SKIP               what FILE lacks of them, SKIP bytes left out, and what else it has
@@ -94,6 +95,21 @@ static struct sockaddr_in target(int port) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return to;
+}
+
+/* The whole of 127.0.0.0/8 is this machine's. */
+static struct sockaddr_in address_of(int sender) {
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    from.sin_addr.s_addr = htonl(0x7f010001u + sender / 250 * 256 + sender % 250);
+    return from;
+}
+
+static int connected_from(struct sockaddr_in from, int port) {
+    struct sockaddr_in to = target(port);
+    int fd = new_socket(0);
+    if (bind(fd, (struct sockaddr *)&from, sizeof from)) die("bind");
+    if (connect(fd, (struct sockaddr *)&to, sizeof to)) die("connect");
+    return fd;
 }
 
 static int connected(int port) {
@@ -268,16 +284,29 @@ static int hold(int port, int senders, int seconds) {
 
 /* -- latency ----------------------------------------------------------------------------------------- */
 
-static int pace(int port, int senders, uint64_t rate, double seconds) {
-    int *fds = calloc(senders, sizeof *fds);
+static void shuffle(int *order, int count) {
+    static uint64_t random = 88172645463325252ull; /* Marsaglia's xorshift64 */
+    while (count > 1) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        int other = random % count--, was = order[count];
+        order[count] = order[other];
+        order[other] = was;
+    }
+}
+
+static int pace(int port, int senders, uint64_t rate, double seconds, int apart) {
+    int *fds = calloc(senders, sizeof *fds), *order = calloc(senders, sizeof *order);
     char line[LINE];
-    for (int i = 0; i < senders; i++) fds[i] = connected(port);
+    for (int i = 0; i < senders; i++) fds[i] = apart ? connected_from(address_of(i), port) : connected(port);
+    for (int i = 0; i < senders; i++) order[i] = i;
     uint64_t count = rate * seconds, began = now();
     for (uint64_t n = 0; n < count; n++) {
         uint64_t due = began + n * NS / rate;
-        if (due > now()) sleep_until(due);
-        make_line(line, n % senders, n / senders, now());
-        send_all(fds[n % senders], line, LINE);
+        if (due > now() + (apart ? 500000 : 0)) sleep_until(due); /* they share a core with what is measured */
+        if (apart && n % senders == 0) shuffle(order, senders);
+        int sender = order[n % senders];
+        make_line(line, sender, n / senders, now());
+        send_all(fds[sender], line, LINE);
     }
     printf("{\"began\": %.6f, \"ended\": %.6f, \"sent\": %" PRIu64 "}\n", began / 1e9, now() / 1e9, count);
     return 0;
@@ -288,8 +317,7 @@ static int datagrams(int port, int senders, uint64_t rate, double seconds) {
     char line[LINE];
     struct sockaddr_in to = target(port);
     for (int i = 0; i < senders; i++) {
-        struct sockaddr_in from = {.sin_family = AF_INET}; /* the whole of 127.0.0.0/8 is this machine's */
-        from.sin_addr.s_addr = htonl(0x7f010001u + i / 250 * 256 + i % 250);
+        struct sockaddr_in from = address_of(i);
         fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fds[i] < 0 || bind(fds[i], (struct sockaddr *)&from, sizeof from)) die("bind");
         if (connect(fds[i], (struct sockaddr *)&to, sizeof to)) die("connect");
@@ -401,7 +429,8 @@ int main(int argc, char **argv) {
     if (IS("connect", 4)) return do_connect(atoi(argv[2]), atoll(argv[3]), atoi(argv[4]), atof(argv[5]));
     if (IS("lines", 4)) return do_lines(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atoi(argv[5]));
     if (IS("hold", 3)) return hold(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
-    if (IS("pace", 4)) return pace(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atof(argv[5]));
+    if (IS("pace", 4)) return pace(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atof(argv[5]), 0);
+    if (IS("fleet", 4)) return pace(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atof(argv[5]), 1);
     if (IS("datagrams", 4)) return datagrams(atoi(argv[2]), atoi(argv[3]), atoll(argv[4]), atof(argv[5]));
     if (IS("follow", 3)) return follow(argv[2], atoll(argv[3]), atof(argv[4]));
     if (IS("check", 4)) return check(argv[2], atoll(argv[3]), atoll(argv[4]), atoll(argv[5]));

@@ -125,10 +125,10 @@ def said(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+def answer(process: subprocess.Popen[str], within: float = END_WITHIN) -> dict[str, Any]:
     """Return the object that a command ends with. Raises RuntimeError."""
     try:
-        said, _ = process.communicate(timeout=END_WITHIN)
+        said, _ = process.communicate(timeout=within)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

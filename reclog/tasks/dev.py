@@ -127,6 +127,34 @@ def nats(c: Context, nodes: Any = None) -> None:
     _end(run_beside("tests/integration/nats_servers.py", [str(nodes or 1)]))
 
 
+@task(
+    help={
+        "run": "Make the small real run first, as root: four minutes.",
+        "rate": "Its lines a second, in all (default 30000).",
+        "seconds": "How long they come (default 180).",
+        "senders": "Devices that say them (default 600).",
+        "folder": "Folder for all of it meanwhile, on a real disk (default: the system's temporary one).",
+        "out": "File for what was measured (the plan's own: docs/plots/plan.json).",
+    },
+)
+def plan(
+    c: Context,
+    run: bool = False,
+    rate: Any = None,
+    seconds: Any = None,
+    senders: Any = None,
+    folder: Any = None,
+    out: Any = None,
+) -> None:
+    """Print what so many devices take (in a clone).
+
+    With --run a small fleet, in namespaces, is measured beside it: three
+    tremplins, three NATS servers, two who subscribe. Needs what the tests need
+    (`sh bootstrap.sh tests`). The exit status is 1 if a line was lost.
+    """
+    _run("benchmarks/planning", locals())
+
+
 def _run(program: str, given: Mapping[str, Any]) -> None:
     """Run a program of the repository with the options that were given to a task."""
     said = {name: value for name, value in given.items() if name != "c" and value not in (None, False)}

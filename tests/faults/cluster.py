@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,10 @@ class Node(Server):
         """Tell whether it is the leader of the stream."""
         found = self._asked("jsz?streams=1&accounts=1")
         return found is not None and f'"leader":"{self.name}"' in "".join(found.split())
+
+    def stored(self) -> int:
+        """Return how many bytes of messages it has, headers and all."""
+        return int(json.loads(self._asked("jsz") or "{}")["bytes"])
 
     def cut_off(self) -> contextlib.AbstractContextManager[None]:
         """Drop all packets between it and everybody else, without a word to either."""

@@ -103,6 +103,7 @@ TASKS = {
         "dev.install",
         "completion",
         "dev.nats",
+        "dev.plan",
     ],
     "fab": ["tremplin", "kill"],
 }
