@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 #: Each is done on a stage with some others: to start and stop one takes as long as a fault.
 STAGES = 2
 #: Of those of a stage one run plays so many, another each time; `inv dev.faults` plays all.
-PLAYED = 10
+PLAYED = 6
 #: The long campaign does these: they take long, and others of their kind are done here.
 LONG = re.compile(
     "|".join(
