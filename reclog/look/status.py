@@ -70,6 +70,7 @@ def describe(recordings: Sequence[Recording], registry: Registry) -> list[dict[s
                 "udp": recording.counters.get("udp") is True and alive,
                 "datagrams": recording.count("datagrams"),
                 "datagrams_dropped": recording.count("datagrams_dropped"),
+                "messages_not_taken": recording.count("messages_not_taken"),
                 # What was set aside of the file, and when that is done next, by the clock and by its bytes.
                 "pieces": recording.count("pieces"),
                 "pieces_bytes": recording.count("pieces_bytes"),

@@ -143,6 +143,8 @@ def _said(one: Described) -> str:
     said = [str(one["state"])]
     dropped = one["datagrams_dropped"]
     said += [f"{counted(dropped, 'datagram')} dropped"] if dropped else []
+    others = one["messages_not_taken"]
+    said += [f"{counted(others, 'message')} not taken"] if others else []
     said += [f"{counted(one['made_room'], 'silent one')} made room"] if one["made_room"] else []
     refused = one["refused"] if one["token"] else 0
     said += [f"asks for a token: {counted(refused, 'stranger')} refused"] if refused else []

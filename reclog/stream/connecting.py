@@ -6,7 +6,10 @@ Rules kept here:
   whoever needs it, who then looks where to go on. (nats-py's own would send it, whatever happened meanwhile.)
 - Where TLS is asked for nothing is said without it: nats-py takes the server's word for whether it is needed.
 - Servers of a cluster that a server tells of are tried as well.
-- What a server says is quoted short, in one line.
+- What a server says is quoted short, in one line. It is kept as far as an honest one says that much: whatever
+  else it says takes no memory, and ends the connection.
+- Anybody who publishes has a say in a message's subject and headers, and nats-py stops reading, for good and
+  without a word, where it can't decode one: then the message has none, and comes.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import socket
 import ssl
@@ -23,6 +27,7 @@ from typing import Any, TypeVar
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.protocol.parser import Parser
 
 from ..errors import ReclogError
 from .account import Account
@@ -35,6 +40,10 @@ CONNECT_WITHIN, ANSWER_WITHIN = 3, 5.0
 _BEAT, _OWED = 5, 2
 #: Servers that a cluster told of, at most.
 _MOST_KNOWN = 16
+#: Bytes of an answer of JetStream's; and of anything, with its headers: no server takes more than 64 MiB.
+_LONGEST_ANSWER, LONGEST = 1 << 20, 65 << 20
+# What goes wrong is said by us.
+logging.getLogger("nats").addHandler(logging.NullHandler())
 
 
 class NotConnected(ReclogError):
@@ -52,11 +61,21 @@ class Refused(ReclogError):
         self.error = code
 
 
+class _Bounded(Parser):
+    """What is read of a server, no more of it at a time than there can be."""
+
+    async def parse(self, data: bytes = b"") -> None:
+        await super().parse(data)
+        if len(self.buf) > LONGEST:
+            raise nats.errors.ProtocolError
+
+
 class Connection(Client):
     """A connection that ends when it is lost."""
 
     def __init__(self, account: Account) -> None:
         super().__init__()
+        self._ps = _Bounded(self)
         self._account = account
         self._trouble: BaseException | None = None
         self._lost = asyncio.Event()
@@ -123,7 +142,7 @@ class Connection(Client):
     async def _ask(self, subject: str, wanted: bytes) -> dict[str, Any]:
         message = await self.request(subject, wanted, timeout=ANSWER_WITHIN)
         try:
-            answer = json.loads(message.data)
+            answer = json.loads(message.data) if len(message.data) <= _LONGEST_ANSWER else None
         except (ValueError, RecursionError) as error:
             raise Refused("the server's answer makes no sense") from error
         if not isinstance(answer, dict):
@@ -131,7 +150,7 @@ class Connection(Client):
         if isinstance(answer.get("error"), dict):
             said = answer["error"]
             number = said.get("err_code")
-            raise Refused(_quoted(said.get("description", "")), number if type(number) is int else 0)
+            raise Refused(quoted(said.get("description", "")), number if type(number) is int else 0)
         return answer
 
     async def leave(self) -> None:
@@ -146,10 +165,29 @@ class Connection(Client):
             raise NotConnected("it speaks no TLS: nats:// does without")
         return bytes(super()._connect_command())
 
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        if not self.is_closed:  # nats-py leaves it open where something made no sense
+            await self._process_op_err(nats.errors.ProtocolError())
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        urls, room = info.get("connect_urls"), max(0, _MOST_KNOWN - len(self._server_pool))
+        await super()._process_info({**info, "connect_urls": list(urls or ())[:room]}, initial_connection)
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        subject = subject.decode("utf-8", "backslashreplace").encode("utf-8")
+        await super()._process_msg(sid, subject, reply, data, headers)
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)
+        except (IndexError, ValueError):
+            return None
+
     async def _note(self, error: Exception) -> None:
         self._trouble = error
         if "permissions violation" in str(error).lower():
-            self.forbidden = f"the server does not allow it ({_quoted(error)})"
+            self.forbidden = f"the server does not allow it ({quoted(str(error).removeprefix('nats: '))})"
 
     async def _end(self) -> None:
         self._lost.set()
@@ -200,25 +238,27 @@ def why(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return "no such host is known"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({_quoted(error.verify_message)}): --ca names who signed it"
+        return f"its certificate is not trusted ({quoted(error.verify_message)}): --ca names who signed it"
     if isinstance(error, ssl.SSLError):
-        return _quoted(getattr(error, "reason", None) or text)
+        return quoted(getattr(error, "reason", None) or text)
     if isinstance(error, OSError) and error.strerror:
-        return _quoted(error.strerror)
-    if isinstance(error, (nats.js.errors.NoStreamResponseError, nats.errors.NoRespondersError)):
+        return quoted(error.strerror)
+    if isinstance(error, nats.errors.NoRespondersError):
+        return "JetStream is off there, or off for this account"
+    if isinstance(error, nats.js.errors.NoStreamResponseError):
         return "nobody takes it there: no stream has this subject, or JetStream is off"
     if isinstance(error, nats.js.errors.APIError):
-        return (
-            _quoted(error.description or "") or "JetStream does not answer: it is off, or has no leader now"
-        )
+        return quoted(error.description or "") or "JetStream does not answer: it is off, or has no leader now"
     if isinstance(error, asyncio.TimeoutError):
         return "the server does not answer"
     if "authorization violation" in text.lower() or isinstance(error, nats.errors.AuthorizationError):
         return "the server does not let us in: --creds, --nkey or --login say who we are"
     if "expecting INFO" in text:
         return "what listens there is no NATS server"
-    return _quoted(text.removeprefix("nats: ")) or type(error).__name__
+    return quoted(text.removeprefix("nats: ")) or type(error).__name__
 
 
-def _quoted(said: object) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in str(said)).split())[:200].strip("'\"")
+def quoted(said: object) -> str:
+    """Return a stranger's words, short and in one line."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in str(said)[:1000]).split())[:200]
+    return words[1:-1] if words[:1] == words[-1:] != "" and words[0] in "'\"" else words

@@ -6,6 +6,9 @@ Rules kept here:
   already is left out, however often the stream is read. A file lands as a collector's does: written, synced,
   its checkpoint saved, and the end of a killed one's found out by comparing.
 - A stretch that no message has is a gap, and stated.
+- Messages of an identity come in their order. One that ends before another did, in the same pass through the
+  stream, is by somebody who publishes as that recording; or that other was, with offsets so far on that
+  nothing adds to them. It is counted, and said.
 - Where the identity changes, it is noted first how far the one before had come, and then the next is begun:
   messages of the one before may come again, and are known then.
 """
@@ -27,12 +30,19 @@ from reclog.engine.stores.rotation import NOT_AT_ALL, Rotating
 from reclog.engine.system.disk import Disk
 from reclog.engine.system.loop import Loop
 
+from ..errors import ReclogError
 from .message import Message
 
 #: The file in its folder that says whose recording it is, and how far the identities before had come; how
 #: many of these are known.
 SOURCE, MOST = "source.json", 100
 MISSING = "the stream has no such bytes"
+#: Seconds in which it is stated so many times that the identity is another: who publishes can do that so.
+A_WHILE, EACH_UP_TO = 60.0, 10
+
+
+class NotInOrder(ReclogError):
+    """A message ends before one that was read already; the message says where."""
 
 
 class Copy:
@@ -63,8 +73,14 @@ class Copy:
         self._whole = whole
         self._path = os.path.join(folder, SOURCE)
         self._before: dict[str, int] = {}
+        # Where the last message of an identity ended that was read in this pass.
+        self._read: dict[str, int] = {}
         # Why nothing can be taken, beside what the file says.
         self._trouble = ""
+        # Since when, and how many times by now, the identity was another.
+        self._since = loop.now()
+        self._changes = 0
+        self._now = loop.now
 
     def open(self) -> None:
         """Open the file, and find where to go on. Raises FileUnusable, FileTaken."""
@@ -78,6 +94,7 @@ class Copy:
         """Settle what can be, and let go of the file."""
         self.acks.settle()
         self.gaps.sum_up()
+        self._say_rest()
         self.landing.close()
 
     @property
@@ -99,8 +116,15 @@ class Copy:
         """Return what changes with what `facts` returns."""
         return self.landing.offset, self.landing.settled, self.paused
 
+    def begin_again(self) -> None:
+        """Take note that the stream is read from its beginning."""
+        self._read.clear()
+
     def take(self, subject: str, message: Message) -> bool:
-        """Take what a message adds; False if that can't be now, and it is to be taken again."""
+        """Take what a message adds; False if that can't be now, and it is to be taken again.
+
+        Raises NotInOrder.
+        """
         try:
             taken = self._take(subject, message)
         except FeedError as error:  # what came before can't be written
@@ -110,7 +134,17 @@ class Copy:
             self._trouble = error.strerror or str(error)
             return False
         self._trouble = "" if taken else self._trouble or "no checkpoint can be saved"
+        if taken:
+            self._order(str(message.identity), message)
         return taken
+
+    def _order(self, identity: str, message: Message) -> None:
+        read = self._read.pop(identity, 0)
+        self._read[identity] = max(read, message.end)
+        while len(self._read) > MOST:
+            del self._read[next(iter(self._read))]
+        if message.end <= read:
+            raise NotInOrder(f"it ends at {message.end}, and what was read before of {identity} at {read}")
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it."""
@@ -164,7 +198,16 @@ class Copy:
         start = known if known >= 0 else 0 if self._whole and not before else begin
         landing.begin(identity, start)
         if before:
-            self._say("another recording", known=before, found=identity, offset=start)
+            if self._now() - self._since >= A_WHILE:
+                self._say_rest()
+            self._changes += 1
+            if self._changes <= EACH_UP_TO:
+                self._say("another recording", known=before, found=identity, offset=start)
+
+    def _say_rest(self) -> None:
+        if self._changes > EACH_UP_TO:
+            self._say("another recording", times=self._changes - EACH_UP_TO, found=self.landing.spool)
+        self._since, self._changes = self._now(), 0
 
     def _anchor(self) -> bool:
         self.acks.settle()

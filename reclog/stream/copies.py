@@ -10,12 +10,14 @@ Rules kept here:
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from reclog.engine.daemons.daemon import Daemon
 from reclog.engine.errors import EngineError
+from reclog.engine.records import names
 from reclog.engine.stores.rotation import Rotating
 
 from ..errors import ReclogError
@@ -110,7 +112,7 @@ class Copies:
         if len(self._by_subject) >= MOST:
             raise NotTaken(f"there are {MOST} recordings already: name fewer with --subject")
         where = file_for(self._files, machine, recording)
-        if any(copy.landing.path == where.file for copy in self):
+        if any(_is_one(copy.landing.path, where.file) for copy in self):
             raise NotTaken(
                 f"{where.file} takes another recording: put {{machine}} and {{recording}} into --file"
             )
@@ -118,7 +120,12 @@ class Copies:
         of = Path(self._daemon.folder).name
         told = {"kind": "subscriber", OF: of, "file": where.file, "subject": subject}
         folder = self._registry.new(f"{of}.{where.name}", told).folder
-        copy = self._by_subject[subject] = self._open(folder, where.file)
+        try:
+            copy = self._by_subject[subject] = self._open(folder, where.file)
+        except NOT_NOW:
+            with contextlib.suppress(OSError):  # the next attempt has it
+                os.unlink(folder / names.CONFIG)
+            raise
         return copy
 
     def _open(self, folder: Path, file: str) -> Copy:
@@ -144,5 +151,13 @@ class Copies:
         )
 
 
+def _is_one(path: str, other: str) -> bool:
+    """Tell whether two names are one file's: there are file systems to which A is a."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return path == other
+
+
 #: What opening a copy may raise, that may be over later.
-NOT_NOW = (EngineError, OSError)
+NOT_NOW = (EngineError, ReclogError, OSError)

@@ -31,6 +31,8 @@ class Stream(NamedTuple):
     created: str
     #: The sequence of its last message; 0 if it never had one.
     last: int
+    #: What a person should know of it; empty if nothing.
+    note: str = ""
 
 
 class Position(NamedTuple):
@@ -53,9 +55,9 @@ class Position(NamedTuple):
             return f"it ends at message {stream.last}, and {self.sequence} was had of it"
         return ""
 
-    def is_at(self, sequence: int, time: float) -> bool:
-        """Tell whether a message may be one that was had."""
-        return sequence < self.sequence or not self.time or abs(self.time - time) < _SAME
+    def is_at(self, time: float) -> bool:
+        """Tell whether a message with this sequence, and that time, may be the one that was had."""
+        return not self.time or abs(self.time - time) < _SAME
 
 
 def read(folder: str) -> Position | None:

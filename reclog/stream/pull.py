@@ -8,11 +8,12 @@ Rules kept here:
   ordered consumer stalled for 16.7 s after a server was started again.)
 - It is asked for the last message that was had as well: if that is another, or the stream ends before it, the
   stream lost what it had, and is read from its first message.
-- The consumer counts what it sends. Where its count has a hole, one was lost on the way: anew.
+- The consumer counts what it sends. Where its count has a hole, one was lost on the way: anew. So it is where
+  it goes back behind what was had: the next one finds out what became of the stream.
+- One that is made anew again and again brings nothing: that is said as what a server refuses is, and waited
+  for longer each time.
 - What is handed on and not done with yet is bounded: by `AHEAD` batches, each of so many bytes as messages of
   ours have at most. One that is larger comes by itself.
-- A message of the stream has a reply, what the server says of a request has none: that tells them apart. A
-  header `Status` is anybody's to put into a message: nats-py's `fetch` would pass it over, for ever.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
+import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -31,20 +33,18 @@ from nats.aio.msg import Msg
 from reclog.engine.system.loop import Loop
 
 from .account import Account
-from .connecting import Connection, NotConnected, Refused, connected, why
-from .message import LARGEST, LONGEST_RUNS
+from .box import NEXT, THERE, Anew, Box
+from .connecting import Connection, NotConnected, Refused, connected, quoted, why
 from .position import Position, Stream
 
-#: Messages of a batch at most, their bytes (with what the server counts besides), and batches that are handed
-#: on before the first of them is done with.
-BATCH, AHEAD = 16, 2
-BYTES = BATCH * (LARGEST + LONGEST_RUNS + 4096)
-#: Seconds without a message after which the consumer is asked; and until what failed is tried again: more
-#: each time.
-IDLE, AGAIN, AGAIN_MOST = 2.0, 0.25, 5.0
-#: What is asked for: what is there, and if that is nothing, or the first is too large, the next one.
-_THERE: Mapping[str, Any] = {"batch": BATCH, "max_bytes": BYTES, "no_wait": True}
-_NEXT: Mapping[str, Any] = {"batch": 1, "expires": int(IDLE * 1e9)}
+#: Batches that are handed on before the first of them is done with.
+AHEAD = 2
+#: Seconds until what failed is tried again: more each time.
+AGAIN, AGAIN_MOST = 0.25, 5.0
+#: Consumers in a row that brought nothing, and are not spoken of.
+IN_VAIN = 3
+#: What JetStream may call a stream: it becomes a part of subjects.
+_NAME = re.compile(r"[^\s.*>/\\\x00-\x1f\x7f]{1,255}")
 #: Seconds for which the server keeps a consumer that nobody asks.
 KEPT = 60
 
@@ -86,10 +86,6 @@ class Hears(Protocol):
 
     def came(self, taken: list[Taken]) -> None:
         """Take messages; `Pull.done` is to be called once they are done with."""
-
-
-class _Anew(Exception):
-    """The consumer is to be made anew."""
 
 
 class Pull:
@@ -139,15 +135,19 @@ class Pull:
         self._loop.close()
 
     async def _go_on(self) -> None:
-        wait = AGAIN
+        wait, in_vain = AGAIN, 0
         while True:
+            had, began = self._position, time.monotonic()
             try:
                 await self._pull()
-            except _Anew:
-                wait = AGAIN
-                continue
+            except Anew as anew:
+                in_vain += 1
+                if in_vain > IN_VAIN:
+                    self._lost(f"the consumer is made anew again and again ({anew})")
             except Exception as error:  # whatever it is: nobody would see that the thread has ended
                 self._lost(why(error))
+            if self._position != had or time.monotonic() - began > AGAIN_MOST:
+                wait, in_vain = AGAIN, 0
             await asyncio.sleep(wait)
             wait = min(2 * wait, AGAIN_MOST)
 
@@ -155,7 +155,7 @@ class Pull:
         self._tell(functools.partial(self._hears.lost, reason))
 
     async def _pull(self) -> None:
-        """Have messages come until something fails. Raises _Anew, ReclogError, and what nats-py raises."""
+        """Have messages come until something fails. Raises Anew, ReclogError, and what nats-py raises."""
         account, label, subject, _ = self._wanted
         connection = self._connection
         if connection is None or connection.is_lost:
@@ -167,8 +167,7 @@ class Pull:
         config.update(filter_subject=subject, num_replicas=1, **_begin(position, self._wanted.start))
         made = await connection.ask(f"CONSUMER.CREATE.{stream.name}", stream_name=stream.name, config=config)
         consumer = f"{stream.name}.{made.get('name')}"
-        box = await _Box(connection, consumer).open()
-        self._tell(functools.partial(self._hears.reached, stream, position))
+        box = await Box(connection, consumer).open()
         try:
             await self._read(connection, box, stream, consumer)
         finally:
@@ -184,16 +183,21 @@ class Pull:
             return Position(stream.name, stream.created, stream.last if start == "now" else 0, 0.0)
         return position
 
-    async def _read(self, connection: Connection, box: _Box, stream: Stream, consumer: str) -> None:
+    async def _read(self, connection: Connection, box: Box, stream: Stream, consumer: str) -> None:
         count = 0
+        reached: Callable[[], None] | None = functools.partial(self._hears.reached, stream, self._position)
+        if reached and self._room.locked():  # nothing is asked for until there is room
+            self._tell(reached)
         while True:
             await self._room.acquire()
             taken: list[Taken] = []
             try:
-                for message in await self._fetch(connection, box, consumer):
+                found = await self._fetch(connection, box, consumer, reached)
+                reached = None
+                for message in found:
                     count += 1
                     if message.metadata.sequence.consumer != count:
-                        raise _Anew
+                        raise Anew("a message was lost on the way")
                     self._look(message, stream, taken)
             finally:
                 if taken:
@@ -202,74 +206,50 @@ class Pull:
                 else:
                     self._room.release()
 
-    async def _fetch(self, connection: Connection, box: _Box, consumer: str) -> list[Msg]:
+    async def _fetch(
+        self, connection: Connection, box: Box, consumer: str, reached: Callable[[], None] | None
+    ) -> list[Msg]:
+        """Return what comes next; `reached` is told once the consumer answers."""
         while True:
-            try:
-                found = await box.ask(_THERE, "404", "409") or await box.ask(_NEXT, "408")
-                if found:
-                    return found
-            except (nats.errors.Error, asyncio.TimeoutError) as error:
-                if connection.is_lost:
-                    raise NotConnected(f"{self._wanted.account.hosts}: the connection is lost") from error
-                raise _Anew from error
+            found = await self._asked(connection, box, THERE, "404", "409")
+            if reached is not None:
+                self._tell(reached)
+                reached = None
+            found = found or await self._asked(connection, box, NEXT, "408")
+            if found:
+                return found
             facts = await connection.ask(f"CONSUMER.INFO.{consumer}")
             had = self._position.sequence if self._position else 0
             if facts.get("num_pending") or facts.get("delivered", {}).get("stream_seq", 0) > had:
-                raise _Anew
+                raise Anew("it does not send what there is")
+
+    async def _asked(
+        self, connection: Connection, box: Box, wanted: Mapping[str, Any], *nothing: str
+    ) -> list[Msg]:
+        try:
+            return await box.ask(wanted, *nothing)
+        except (nats.errors.Error, asyncio.TimeoutError) as error:
+            if connection.is_lost:
+                raise NotConnected(f"{self._wanted.account.hosts}: the connection is lost") from error
+            if connection.forbidden:
+                raise Refused(connection.forbidden) from error
+            raise Anew("it does not answer") from error
 
     def _look(self, message: Msg, stream: Stream, taken: list[Taken]) -> None:
-        """Take a message, if it is behind the last one that was had. Raises _Anew if that is another."""
+        """Take a message, if it is behind the last one that was had. Raises Anew if that is another."""
         facts = message.metadata
-        sequence, time = facts.sequence.stream, facts.timestamp.timestamp()
-        position = self._position
-        if position is not None and sequence <= position.sequence:
-            if not position.is_at(sequence, time):
-                reason = f"its message {sequence} is another than the one that was had"
-                self._tell(functools.partial(self._hears.reset, reason))
-                self._position = Position(stream.name, stream.created, 0, 0.0)
-                raise _Anew
-            return
-        here = Position(stream.name, stream.created, sequence, time)
-        taken.append(Taken(message.subject, message.headers, message.data, facts.num_pending, here))
-
-
-class _Box:
-    """Where what a consumer sends comes in."""
-
-    def __init__(self, connection: Connection, consumer: str) -> None:
-        self._connection = connection
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{consumer}"
-        self._inbox = connection.new_inbox()
-        self._count = 0
-
-    async def open(self) -> _Box:
-        """Have it come in. Raises what nats-py does."""
-        self._came = await self._connection.subscribe(f"{self._inbox}.*")
-        return self
-
-    async def close(self) -> None:
-        """Have no more come in."""
-        with contextlib.suppress(nats.errors.Error, OSError):
-            await self._came.unsubscribe()
-
-    async def ask(self, wanted: Mapping[str, Any], *nothing: str) -> list[Msg]:
-        """Return what comes of a request until the server says one of `nothing`.
-
-        Raises _Anew if it says something else, and what nats-py does.
-        """
-        self._count += 1
-        reply = f"{self._inbox}.{self._count}"
-        await self._connection.publish(self._subject, json.dumps(wanted).encode("ascii"), reply)
-        found: list[Msg] = []
-        while len(found) < wanted["batch"]:
-            message = await self._came.next_msg(timeout=2 * IDLE)
-            if message.reply:
-                found.append(message)
-            elif message.subject == reply:  # else it is about a request before
-                if (message.headers or {}).get("Status") not in nothing:
-                    raise _Anew
-                break
-        return found
+        sequence, when = facts.sequence.stream, facts.timestamp.timestamp()
+        position = taken[-1].position if taken else self._position
+        if position is None or sequence > position.sequence:
+            here = Position(stream.name, stream.created, sequence, when)
+            taken.append(Taken(message.subject, message.headers, message.data, facts.num_pending, here))
+        elif sequence < position.sequence:
+            raise Anew(f"it sends message {sequence} behind {position.sequence}")
+        elif not position.is_at(when):
+            reason = f"its message {sequence} is another than the one that was had"
+            self._tell(functools.partial(self._hears.reset, reason))
+            self._position = Position(stream.name, stream.created, 0, 0.0)
+            raise Anew("the stream is another")
 
 
 async def _stream(connection: Connection, subject: str) -> Stream:
@@ -277,9 +257,26 @@ async def _stream(connection: Connection, subject: str) -> Stream:
     names = (await connection.ask("STREAM.NAMES", subject=subject)).get("streams")
     if not isinstance(names, list) or not names:
         raise Refused(f"no stream has the subject {subject}: inv publish makes one, --subject names another")
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        raise Refused("the server's answer makes no sense")
+    if len(names) > 1:
+        several = ", ".join(sorted(names)[:3])
+        raise Refused(f"several streams have parts of {subject} ({several}): one of each, by --subject")
     info = await connection.ask(f"STREAM.INFO.{names[0]}")
-    state: dict[str, Any] = info.get("state") or {}
-    return Stream(str(names[0]), str(info.get("created")), int(state.get("last_seq") or 0))
+    try:
+        config, last = info["config"], info["state"]["last_seq"]
+        kept, storage, created = config.get("retention"), config.get("storage"), str(info["created"])[:100]
+        if type(last) is not int:
+            raise TypeError
+    except (AttributeError, KeyError, TypeError):
+        raise Refused("the server's answer makes no sense") from None
+    if kept not in (None, "limits"):
+        raise Refused(
+            f"the stream {names[0]} lets go of what was read once ({quoted(kept)}), and a killed subscriber "
+            "reads it again: its retention has to be limits"
+        )
+    in_memory = f"The stream {names[0]} is in memory: what its servers lose is a gap."
+    return Stream(names[0], created, last, in_memory if storage == "memory" else "")
 
 
 def _begin(position: Position | None, start: str) -> dict[str, Any]:

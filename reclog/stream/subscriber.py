@@ -25,7 +25,7 @@ from reclog.engine.errors import EngineError
 
 from . import position as positions
 from .account import Account
-from .copied import Copy
+from .copied import Copy, NotInOrder
 from .copies import NOT_NOW, Copies, NotTaken
 from .message import EVERYTHING, decode
 from .position import Position, Stream
@@ -144,7 +144,7 @@ class Subscriber:
         self._away = ""
         if not self._ready:
             self._ready = True
-            self.daemon.ready(stream=stream.name)
+            self.daemon.ready(stream=stream.name, notes=[stream.note] if stream.note else [])
 
     def lost(self, reason: str) -> None:
         """Take note of why nothing comes."""
@@ -160,6 +160,8 @@ class Subscriber:
     def reset(self, reason: str) -> None:
         """Take note that the stream is another, or not what it was."""
         known = self._at.sequence if self._at else 0
+        for copy in self.copies:
+            copy.begin_again()
         self.say("stream reset", reason=reason, known=known)
 
     def came(self, taken: list[Taken]) -> None:
@@ -201,7 +203,11 @@ class Subscriber:
         except NOT_NOW as error:
             self._hold((isinstance(error, OSError) and error.strerror) or str(error))
             return False
-        done = copy.take(taken.subject, message)
+        try:
+            done = copy.take(taken.subject, message)
+        except NotInOrder as error:
+            self._pass_over(taken, str(error))
+            done = True
         self._hold("" if done else copy.paused)
         return done
 

@@ -6,13 +6,16 @@ import contextlib
 import json
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nats_servers
 import pytest
 from bench import ROOT, Home, daemon_in, events_in, free_port, wait_until
 from hand_publisher import publish, say
+from nats.js.api import StreamConfig
 from nats.js.client import JetStreamContext
 from nats_servers import Server
 
@@ -35,6 +38,16 @@ def subscribe(home: Home, server: Server, file: Path | str, *words: str) -> Path
     done = home.inv("subscribe", "--from", server.url, "--file", str(file), *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return home.recordings / done.stdout.partition(":")[0]
+
+
+def raw(server: Server, subject: bytes, headers: bytes) -> None:
+    """Publish what no client would let one."""
+    with socket.create_connection(("127.0.0.1", server.port)) as sock, sock.makefile("rb") as heard:
+        size = len(headers)
+        sock.sendall(b'CONNECT {"headers":true,"verbose":false,"no_responders":true}\r\n')
+        sock.sendall(b"HPUB %s %d %d\r\n%sx\r\nPING\r\n" % (subject, size, size + 1, headers))
+        said = iter(heard.readline, b"")
+        assert next(line for line in said if not line.startswith(b"INFO")) == b"PONG\r\n"
 
 
 def test_a_file_is_as_published_whatever_is_killed(home: Home, server: Server) -> None:
@@ -79,6 +92,13 @@ def test_each_recording_has_its_file_and_strangers_have_none(home: Home, server:
             await context.publish(subject, b"not ours\n", headers=headers)
 
     say(server.url, strange)
+    for subject, headers in (
+        (f"reclog.laptop.{RECORDING}".encode(), b"NATS/1.0 \xff\xfe\xfd\r\n\r\n"),
+        (f"reclog.laptop.{RECORDING}".encode(), b"NATS/1.0"),
+        (b"reclog.laptop.\xff\xfe", b"NATS/1.0\r\nx: \x1b[2J\r\n\r\n"),
+        (b"reclog.laptop.\x1b[2J", b"NATS/1.0\r\n\r\n"),
+    ):
+        raw(server, subject, headers)
     publish(server.url, RECORDING, lines(9, 1), at=len(b"".join(lines(0, 3))) + 100)
     files = home.path / "logs" / "{machine}" / "{recording}.log"
     folder = subscribe(home, server, files)
@@ -96,6 +116,8 @@ def test_each_recording_has_its_file_and_strangers_have_none(home: Home, server:
     mine = events_in(home.recordings / f"{folder.name}.laptop-{RECORDING}", "gap")
     assert [one["end"] - one["start"] for one in mine] == [100]
     assert events_in(folder, "messages not taken")
+    wait_until(lambda: home.status()[0]["messages_not_taken"] == 7)
+    assert "7 messages not taken" in home.inv("status").stdout
     # All of them, by time.
     tailed = home.inv("tail", "--no-follow", "--lines", "100").stdout
     assert "line 2 of 7" in tailed
@@ -174,6 +196,31 @@ def test_the_rights_that_the_page_gives_are_enough(home: Home) -> None:
         assert "does not let us in" in wrong.stderr
         assert home.inv("kill").returncode == 0
         assert not list(home.state.rglob("login"))
+
+
+def test_a_stream_that_can_not_be_read_twice_is_refused_and_one_in_memory_is_said(
+    home: Home, server: Server
+) -> None:
+    kinds: list[dict[str, Any]] = [
+        {"name": "once", "subjects": ["once.>"], "retention": "interest"},
+        {"name": "a", "subjects": ["two.a"]},
+        {"name": "b", "subjects": ["two.b"]},
+        {"name": "short", "subjects": ["short.>"], "storage": "memory"},
+    ]
+
+    async def make(context: JetStreamContext) -> None:
+        for kind in kinds:
+            await context.add_stream(StreamConfig(**kind))
+
+    say(server.url, make)
+    for subject, code, said in (
+        ("once.>", 1, "lets go of what was read once (interest)"),
+        ("two.*", 1, "several streams have parts of two.* (a, b)"),
+        ("short.>", 0, "The stream short is in memory"),
+    ):
+        words = ["--from", server.url, "--subject", subject, "--file", str(home.path / "a.log")]
+        done = home.inv("subscribe", *words)
+        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
 @pytest.mark.parametrize(

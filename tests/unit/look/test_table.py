@@ -39,6 +39,7 @@ def described(number: int, **facts: Any) -> dict[str, Any]:
         "made_room": 0,
         "token": False,
         "datagrams_dropped": 0,
+        "messages_not_taken": 0,
         "dialled": [],
         **facts,
     }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reclog.engine.stores.index.format import Run
 from reclog.engine.system.disk import DISK, Disk
 from reclog.engine.system.loop import Loop
-from reclog.stream.copied import Copy
+from reclog.stream.copied import EACH_UP_TO, MOST, Copy, NotInOrder
 from reclog.stream.message import Identity, Message
 from reclog.stream.naming import LONGEST, file_for, is_plain, make_folders
 
@@ -66,7 +66,9 @@ def kept(tmp_path: Path, loop: Loop) -> Kept:
 
 def test_what_comes_twice_is_there_once(kept: Kept) -> None:
     one, two = message(0, b"one\ntwo\n"), message(8, b"three\n")
-    kept.take(one, two, one, two)
+    kept.take(one, two)
+    kept.copy.begin_again()
+    kept.take(one, two)
     # Cut otherwise by another publisher, or had in part.
     kept.take(message(4, b"two\nthree\nfour\n"))
     assert kept.file.read_bytes() == b"one\ntwo\nthree\nfour\n"
@@ -95,6 +97,26 @@ def test_another_identity_is_stated_and_the_one_before_is_known_when_it_comes_ag
     assert kept.file.read_bytes() == b"one\ntwo\nthree\n"
     said = [(one["known"], one["found"], one["offset"]) for one in kept.events("another recording")]
     assert said == [(str(ONE), str(ONE.next()), 7), (str(ONE.next()), str(ONE), 4)]
+
+
+def test_offsets_that_go_back_are_of_somebody_who_publishes_as_that_recording(kept: Kept) -> None:
+    kept.take(message(0, b"one\n"), message((1 << 62) - 9, b"lied\n"))
+    with pytest.raises(NotInOrder, match="ends at 8, and what was read before"):
+        kept.take(message(4, b"two\n"))
+    kept.copy.begin_again()
+    kept.take(message(4, b"two\n"))  # it may have been had: the stream is read again
+    assert [(one["start"], one["end"]) for one in kept.events("gap")] == [(4, (1 << 62) - 9)]
+    assert kept.file.read_bytes() == b"one\nlied\n"
+
+
+def test_identities_that_come_and_go_wash_nothing_away(kept: Kept) -> None:
+    for number in range(1, 121):
+        kept.take(message(number, b"x\n", Identity("0" * 16, number)))
+    kept.copy.close()
+    assert len(kept.events("another recording")) == EACH_UP_TO + 1
+    assert kept.stated[-1]["times"] == 119 - EACH_UP_TO
+    assert len(json.loads((kept.folder / "source.json").read_text())["before"]) == MOST
+    kept.begin()
 
 
 class Full(Disk):
@@ -171,6 +193,7 @@ def test_any_kills_leave_each_byte_once_and_in_order(
             settled = due if kept.copy.acks.settle() and kept.copy.is_settled else settled
         elif isinstance(deed, int):
             due = min(due, deed)
+            kept.copy.begin_again()
         elif due < len(messages):
             kept.take(messages[due])
             due += 1

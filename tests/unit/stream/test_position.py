@@ -26,9 +26,9 @@ def test_a_stream_that_lost_what_it_had_is_told(stream: Stream, word: str) -> No
 
 
 def test_a_message_is_known_again_by_its_time() -> None:
-    assert HERE.is_at(7, HERE.time)
-    assert not HERE.is_at(7, HERE.time + 1)
-    assert HERE._replace(time=0.0).is_at(7, 5.0)
+    assert HERE.is_at(HERE.time)
+    assert not HERE.is_at(HERE.time + 1)
+    assert HERE._replace(time=0.0).is_at(5.0)
 
 
 def test_it_is_kept(tmp_path: Path) -> None:

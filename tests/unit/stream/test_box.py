@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nats.aio.msg import Msg
 
-from reclog.stream.pull import _NEXT, _THERE, BYTES, _Anew, _Box
+from reclog.stream.box import BYTES, NEXT, THERE, Anew, Box
 
 
 class Consumer:
@@ -21,7 +21,7 @@ class Consumer:
     def new_inbox(self) -> str:
         return "_INBOX.x"
 
-    async def subscribe(self, subject: str) -> Consumer:
+    async def subscribe(self, subject: str, **bounds: int) -> Consumer:
         assert subject == "_INBOX.x.*"
         return self
 
@@ -46,7 +46,7 @@ def consumer() -> Consumer:
 
 def taken(consumer: Consumer, *requests: tuple[Any, ...]) -> list[bytes]:
     async def ask() -> list[bytes]:
-        box = await _Box(consumer, "reclog.c").open()  # type: ignore[arg-type]
+        box = await Box(consumer, "reclog.c").open()  # type: ignore[arg-type]
         return [one.data for request in requests for one in await box.ask(*request)]
 
     return asyncio.run(ask())
@@ -56,7 +56,7 @@ def test_a_status_in_a_message_is_text(consumer: Consumer) -> None:
     consumer.has(b"one", Status="404")
     consumer.has(b"two", Status="100")
     consumer.says("404")
-    assert taken(consumer, (_THERE, "404")) == [b"one", b"two"]
+    assert taken(consumer, (THERE, "404")) == [b"one", b"two"]
     assert str(BYTES).encode() in consumer.asked[0]
 
 
@@ -65,10 +65,10 @@ def test_what_is_said_of_a_request_before_ends_none(consumer: Consumer) -> None:
     consumer.says("409", request=1)  # the batch is complete: it was known
     consumer.has(b"two")
     consumer.says("409", request=2)
-    assert taken(consumer, (_NEXT, "408"), (_THERE, "404", "409")) == [b"one", b"two"]
+    assert taken(consumer, (NEXT, "408"), (THERE, "404", "409")) == [b"one", b"two"]
 
 
 def test_whatever_else_it_says_it_is_made_anew(consumer: Consumer) -> None:
     consumer.says("503")
-    with pytest.raises(_Anew):
-        taken(consumer, (_THERE, "404", "409"))
+    with pytest.raises(Anew):
+        taken(consumer, (THERE, "404", "409"))
