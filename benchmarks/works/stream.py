@@ -17,8 +17,8 @@ from nats.js.client import JetStreamContext
 
 from benchmarks.rows import Job, Row, Run
 from benchmarks.trial import Stage
-from reclog.stream.message import EVERYTHING, LARGEST, Identity, encode, subject
 from reclog.stream.box import BATCH
+from reclog.stream.message import EVERYTHING, LARGEST, Identity, encode, subject
 
 TITLE = "A stream of one server: 256 KiB a message, one in flight in, 16 out"
 IN, OUT = "into the stream", "out of the stream"
