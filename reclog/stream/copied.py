@@ -31,6 +31,7 @@ from reclog.engine.system.disk import Disk
 from reclog.engine.system.loop import Loop
 
 from ..errors import ReclogError
+from .clocks import Clock
 from .message import Message
 
 #: The file in its folder that says whose recording it is, and how far the identities before had come; how
@@ -66,6 +67,7 @@ class Copy:
         self.landing = Landing(loop, file, folder, say, disk, rotating)
         self.acks = Acks(loop, self.landing, disk, say, lambda offset: True, settled)
         self.gaps = Gaps(loop, say, MISSING)
+        self.clock = Clock()
         #: Whose recording it is; empty until the first message comes.
         self.subject = ""
         self._say = say
@@ -151,6 +153,7 @@ class Copy:
         landing = self.landing
         return {
             **landing.facts(),
+            **self.clock.facts(),
             "paused_for": self.paused,
             "gaps": self.gaps.count,
             "offset": landing.offset,

@@ -234,7 +234,8 @@ class Lane:
         """Return the message of what stands at `begin`; None if that is nothing."""
         while payload:
             with contextlib.suppress(TooManyRuns):
-                headers = encode(reading.identity, begin, payload, reading.runs(begin, payload))
+                runs, now = reading.runs(begin, payload), int(time.time() * 1000)
+                headers = encode(reading.identity, begin, payload, runs, now)
                 return _Ready(payload, headers)
             payload = payload[: fit(payload, len(payload) // 2, whole=True)]
         return None

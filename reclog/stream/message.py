@@ -12,6 +12,7 @@ Rules kept here, by the publisher; who takes a message distrusts each word of it
 - Another origin on the subject is another recording that is called so. A message that `decode` refuses is
   somebody else's. What follows them goes on from its own offset.
 - A message ends at a line's end where there is one in it.
+- What a publisher's clock shows as it publishes says how far times are off to whoever takes it at once.
 - The runs say who and when, of all of it and in its order. They are worth no more than an index: where they
   are missing, or make no sense, nothing is known.
 
@@ -28,7 +29,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from reclog.engine.stores.index.format import Run
+from reclog.engine.stores.index.format import LAST_MS, Run
 from reclog.engine.stores.index.packet import LONGEST_NAME, MOST, notes_of, pack, unpack
 
 #: How each subject begins, and what all of them are together.
@@ -38,6 +39,7 @@ EVERYTHING = f"{PREFIX}.>"
 LARGEST, LONGEST_RUNS = 256 * 1024, 48 * 1024
 #: The headers.
 RECORDING, BEGIN, END, RUNS = "Reclog-Recording", "Reclog-Begin", "Reclog-End", "Reclog-Runs"
+SENT = "Reclog-Sent"
 
 _IDENTITY = re.compile(r"([0-9a-f]{16})-([1-9][0-9]{0,8})")
 _OFFSET = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -84,6 +86,8 @@ class Message(NamedTuple):
     #: Who said what of it when, from `begin` to `end` without a hole.
     runs: list[Run]
     payload: bytes
+    #: Milliseconds since 1970, by the publisher's clock; 0 if it does not say.
+    sent: int = 0
 
 
 class TooManyRuns(ValueError):
@@ -122,12 +126,14 @@ def fit(data: bytes, most: int, whole: bool) -> int:
     return end or (min(len(data), most) if whole or len(data) >= most else 0)
 
 
-def encode(identity: Identity, begin: int, payload: bytes, runs: Sequence[Run]) -> dict[str, str]:
-    """Return the headers of a message. Raises TooManyRuns.
+def encode(
+    identity: Identity, begin: int, payload: bytes, runs: Sequence[Run], sent: int = 0
+) -> dict[str, str]:
+    """Return the headers of a message that is `sent` then (0: nobody knows). Raises TooManyRuns.
 
     `runs` cover the payload from `begin` on, ascending and without a hole.
     """
-    headers = {RECORDING: str(identity), BEGIN: str(begin), END: str(begin + len(payload))}
+    headers = {RECORDING: str(identity), BEGIN: str(begin), END: str(begin + len(payload)), SENT: str(sent)}
     if any(run.ms is not None for run in runs):
         told = notes_of(runs, begin)
         if len(told) > MOST:
@@ -146,7 +152,9 @@ def decode(headers: Mapping[str, str] | None, payload: bytes) -> Message:
     begin, end = (_offset(headers.get(name) or "") for name in (BEGIN, END))
     if not payload or end - begin != len(payload):
         raise ValueError("its offsets are not those of its bytes")
-    return Message(identity, begin, end, _runs(headers.get(RUNS) or "", begin, end), payload)
+    told = headers.get(SENT) or ""
+    sent = int(told) if _OFFSET.fullmatch(told) and int(told) <= LAST_MS else 0
+    return Message(identity, begin, end, _runs(headers.get(RUNS) or "", begin, end), payload, sent)
 
 
 def _offset(word: str) -> int:

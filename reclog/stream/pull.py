@@ -70,6 +70,8 @@ class Taken(NamedTuple):
     pending: int
     #: Where we are behind it.
     position: Position
+    #: When it came, in seconds of the epoch, if it was waited for; else it may have been there for long.
+    came: float = 0.0
 
 
 class Hears(Protocol):
@@ -192,13 +194,13 @@ class Pull:
             await self._room.acquire()
             taken: list[Taken] = []
             try:
-                found = await self._fetch(connection, box, consumer, reached)
+                found, came = await self._fetch(connection, box, consumer, reached)
                 reached = None
                 for message in found:
                     count += 1
                     if message.metadata.sequence.consumer != count:
                         raise Anew("a message was lost on the way")
-                    self._look(message, stream, taken)
+                    self._look(message, stream, taken, came)
             finally:
                 if taken:
                     self._position = taken[-1].position
@@ -208,16 +210,18 @@ class Pull:
 
     async def _fetch(
         self, connection: Connection, box: Box, consumer: str, reached: Callable[[], None] | None
-    ) -> list[Msg]:
-        """Return what comes next; `reached` is told once the consumer answers."""
+    ) -> tuple[list[Msg], float]:
+        """Return what comes next, and when, if it was waited for; `reached` is told once it answers."""
         while True:
             found = await self._asked(connection, box, THERE, "404", "409")
             if reached is not None:
                 self._tell(reached)
                 reached = None
-            found = found or await self._asked(connection, box, NEXT, "408")
             if found:
-                return found
+                return found, 0.0
+            found = await self._asked(connection, box, NEXT, "408")
+            if found:
+                return found, time.time()
             facts = await connection.ask(f"CONSUMER.INFO.{consumer}")
             had = self._position.sequence if self._position else 0
             if facts.get("num_pending") or facts.get("delivered", {}).get("stream_seq", 0) > had:
@@ -235,14 +239,15 @@ class Pull:
                 raise Refused(connection.forbidden) from error
             raise Anew("it does not answer") from error
 
-    def _look(self, message: Msg, stream: Stream, taken: list[Taken]) -> None:
+    def _look(self, message: Msg, stream: Stream, taken: list[Taken], came: float) -> None:
         """Take a message, if it is behind the last one that was had. Raises Anew if that is another."""
         facts = message.metadata
         sequence, when = facts.sequence.stream, facts.timestamp.timestamp()
         position = taken[-1].position if taken else self._position
         if position is None or sequence > position.sequence:
             here = Position(stream.name, stream.created, sequence, when)
-            taken.append(Taken(message.subject, message.headers, message.data, facts.num_pending, here))
+            of = message.subject, message.headers, message.data, facts.num_pending
+            taken.append(Taken(*of, here, came))
         elif sequence < position.sequence:
             raise Anew(f"it sends message {sequence} behind {position.sequence}")
         elif not position.is_at(when):

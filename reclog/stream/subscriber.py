@@ -208,6 +208,8 @@ class Subscriber:
         except NotInOrder as error:
             self._pass_over(taken, str(error))
             done = True
+        if message.sent and taken.came:
+            copy.clock.hear(message.sent, taken.came)
         self._hold("" if done else copy.paused)
         return done
 

@@ -15,7 +15,12 @@ RUNS = [Run(100, 104, MS, "10.0.0.1"), Run(104, 108, None, None), Run(108, 114, 
 
 
 def test_what_is_said_is_understood() -> None:
-    assert decode(encode(IDENTITY, 100, TEXT, RUNS), TEXT) == (IDENTITY, 100, 114, RUNS, TEXT)
+    assert decode(encode(IDENTITY, 100, TEXT, RUNS, MS), TEXT) == (IDENTITY, 100, 114, RUNS, TEXT, MS)
+
+
+@pytest.mark.parametrize("told", ["", "x", "-1", "9" * 18, "9" * 5000])
+def test_a_clock_that_makes_no_sense_says_nothing(told: str) -> None:
+    assert decode({**encode(IDENTITY, 100, TEXT, RUNS), message.SENT: told}, TEXT).sent == 0
 
 
 @given(
