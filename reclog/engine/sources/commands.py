@@ -191,7 +191,7 @@ class Socat(Program):
         """Return the address. Raises ValueError."""
         if not _after_colon(address):
             raise ValueError("name an address of socat's behind socat:")
-        if re.search(r",\s*fork\s*(,|$)", address):
+        if re.search(r",\s*fork\s*(=|,|$)", address, re.IGNORECASE):
             raise ValueError("leave fork out: it would mix what several say; `--port` is for many senders")
         return address
 

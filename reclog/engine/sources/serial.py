@@ -58,7 +58,7 @@ def _path_and_baud(address: str) -> tuple[str, int]:
     path, at, baud = address.rpartition("@")
     if not at or not baud.isdigit():
         path, baud = address, str(BAUD)
-    if not hasattr(termios, f"B{baud}"):
+    if baud == "0" or not hasattr(termios, f"B{baud}"):
         raise ValueError(f"this system knows no {baud[:20]} baud: give one as 9600 or 115200")
     if "\0" in path or not path.strip("/"):
         raise ValueError("name a device, as /dev/ttyUSB0")

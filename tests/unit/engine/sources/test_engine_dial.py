@@ -81,6 +81,7 @@ def python(code: str) -> str:
         ("tcp://" + "x" * 64 + ":23", "label"),
         ("tcp://[::1:23", "with a port"),
         ("/dev/ttyUSB0@115", "knows no 115 baud"),
+        ("/dev/ttyUSB0@0", "knows no 0 baud"),  # termios(3): it hangs up
         ("/", "name a device"),
         ("/dev/a\0b", "name a device"),
         ("exec:", "name a command"),
@@ -91,6 +92,8 @@ def python(code: str) -> str:
         ("socat:", "name an address"),
         ("socat:TCP-LISTEN:5,fork", "leave fork out"),
         ("socat:TCP-LISTEN:5, fork,reuseaddr", "leave fork out"),
+        ("socat:TCP-LISTEN:5,Fork", "leave fork out"),
+        ("socat:TCP-LISTEN:5,fork=1,reuseaddr", "leave fork out"),
     ],
 )
 def test_what_can_not_be_dialled_says_why(address: str, why: str) -> None:
