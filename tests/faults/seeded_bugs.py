@@ -246,7 +246,7 @@ BUGS = [
     ),
     SeededBug(
         *("any NUL taken for an end", "misread", read(b"<1>a\0b\n")),
-        *("EndsInNul.settle", "_BEGINS.match(buffer, next_one, end) or", "next_one < end or"),
+        *("EndsInNul.settle", "BEGINS.match(buffer, next_one, end) or", "next_one < end or"),
     ),
     SeededBug(
         *(
