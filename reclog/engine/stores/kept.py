@@ -182,11 +182,11 @@ class Kept:
     # -- what stays -------------------------------------------------------------------------------
 
     def _mend(self) -> None:
-        listed = self._journal.listed
+        file, pieces = self._journal.listed.file, [*self._journal.listed.pieces]
 
         def work() -> None:
-            for piece in listed.pieces:
-                mend(listed.file, piece, self._disk)
+            for piece in pieces:
+                mend(file, piece, self._disk)
 
         self._start(work, lambda error: self._after(error, "pieces not compressed"))
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import dataclass, field
 from typing import Any, List, NamedTuple, Optional
 
 from ..system.disk import DISK, Disk
@@ -52,21 +53,47 @@ class Piece(NamedTuple):
         return self.begin + self.size
 
 
-class Listed(NamedTuple):
+@dataclass
+class Listed:
     """What a journal says."""
 
     #: Those that are still to be held, ascending.
-    pieces: List[Piece]
+    pieces: List[Piece] = field(default_factory=list)
     #: One more that is listed, and may not be one yet; and the recorded file that it is made of.
-    pending: Optional[Piece]
-    file: str
+    pending: Optional[Piece] = None
+    file: str = ""
     #: Where the recorded file begins, and what is held at all, if what is pending is none.
-    base: int
-    held: int
+    base: int = 0
+    held: int = 0
     #: What was let go of, and may not be removed yet.
-    gone: List[Piece]
-    #: Whether the last of them had to be cut inside a line, which goes on in the next.
-    inside: bool
+    gone: List[Piece] = field(default_factory=list)
+    #: Whether the last of them, and the one before, had to be cut inside a line, which goes on in the next.
+    inside: bool = False
+    before: bool = False
+    #: Lines that say so.
+    lines: int = field(default=0, compare=False)
+
+    def take(self, told: Any) -> None:
+        """Take what a line says, as far as it makes sense."""
+        self.lines += 1
+        if "piece" in told:
+            piece, named = _piece(told["piece"]), told.get("file")
+            self.pending = piece if piece and _is_path(named) and piece.begin >= self.base else None
+            self.file = named if self.pending else self.file
+            self.before, self.inside = self.inside, told.get("inside") is True
+        elif self.pending and told.get("made") == self.pending.begin:
+            self.pieces.append(self.pending)
+            self.base, self.pending = self.pending.end, None
+        elif self.pending and told.get("none") == self.pending.begin:
+            self.pending, self.inside = None, self.before
+        elif _is_offset(told.get("held")):
+            self.held = max(self.held, told["held"])
+            self.base = max(self.base, self.held)
+            number = sum(piece.end <= self.held for piece in self.pieces)
+            self.gone += self.pieces[:number]
+            del self.pieces[:number]
+        elif _is_offset(told.get("removed")):
+            self.gone = [piece for piece in self.gone if piece.end > told["removed"]]
 
 
 def pieces(folder: str, disk: Disk = DISK) -> List[Piece]:
@@ -113,28 +140,10 @@ def journal_of(folder: str) -> str:
 
 def read(folder: str, disk: Disk = DISK) -> Listed:
     """Return what the journal of a recording says."""
-    found: List[Piece] = []
-    pending: Optional[Piece] = None
-    file, base, held, removed, inside, before = "", 0, 0, 0, False, False
+    listed = Listed()
     for told in _lines(journal_of(folder), disk):
-        if "piece" in told:
-            piece, named = _piece(told["piece"]), told.get("file")
-            pending = piece if piece and _is_path(named) and piece.begin >= base else None
-            file = named if pending else file
-            before, inside = inside, told.get("inside") is True
-        elif pending and told.get("made") == pending.begin:
-            found.append(pending)
-            base, pending = pending.end, None
-        elif pending and told.get("none") == pending.begin:
-            pending, inside = None, before
-        elif _is_offset(told.get("held")):
-            held = max(held, told["held"])
-            base = max(base, held)
-        elif _is_offset(told.get("removed")):
-            removed = max(removed, told["removed"])
-    left = [piece for piece in found if piece.end > held]
-    gone = [piece for piece in found if removed < piece.end <= held]
-    return Listed(left, pending, file, base, held, gone, inside)
+        listed.take(told)
+    return listed
 
 
 def is_made(listed: Listed, disk: Disk = DISK) -> bool:
@@ -173,47 +182,35 @@ class Journal:
         self._disk = disk
         #: What it says by now.
         self.listed = read(folder, disk)
-        self._count = len(_lines(journal_of(folder), disk))
 
     def begin(self, piece: Piece, file: str, inside: bool = False) -> None:
         """Take note that `file` is about to become that piece, and whether it ends `inside` a line."""
-        self._add({"piece": piece, "file": file, "inside": inside})
-        self.listed = self.listed._replace(pending=piece, file=file, inside=inside)
+        self._add({"piece": [*piece], "file": file, "inside": inside})
 
     def made(self) -> None:
         """Take note that what was pending is a piece now: if a power cut takes that, `is_made` tells."""
-        listed = self.listed
-        assert listed.pending is not None
-        self._add({"made": listed.pending.begin}, sync=False)
-        pieces = [*listed.pieces, listed.pending]
-        self.listed = listed._replace(pieces=pieces, pending=None, base=listed.pending.end)
+        assert self.listed.pending is not None
+        self._add({"made": self.listed.pending.begin}, sync=False)
 
     def not_made(self) -> None:
         """Take note that what was pending did not become one."""
         assert self.listed.pending is not None
         self._add({"none": self.listed.pending.begin})
-        self.listed = read(self._folder, self._disk)
 
     def hold_from(self, offset: int) -> None:
         """Take note that what ends there or before is not to be held any more: it may be deleted then."""
         self._add({"held": offset})
-        listed = self.listed
-        number = sum(piece.end <= offset for piece in listed.pieces)
-        pieces, gone = listed.pieces[number:], listed.gone + listed.pieces[:number]
-        base = max(listed.base, offset)
-        self.listed = listed._replace(pieces=pieces, held=offset, base=base, gone=gone)
 
     def removed(self) -> None:
         """Take note that nothing is there any more of what was let go of."""
         if self.listed.gone:
             self._add({"removed": self.listed.held}, sync=False)
-            self.listed = self.listed._replace(gone=[])
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _add(self, told: Any, sync: bool = True) -> None:
         disk, path = self._disk, journal_of(self._folder)
-        if self._count > SPARE + 3 * len(self.listed.pieces):
+        if self.listed.lines > SPARE + 3 * len(self.listed.pieces):
             self._write_anew()
         try:
             fd = disk.open(path, os.O_RDWR | os.O_APPEND)
@@ -229,14 +226,15 @@ class Journal:
                 disk.fdatasync(fd)
         finally:
             disk.close(fd)
-        self._count += 1
+        self.listed.take(told)
 
     def _write_anew(self) -> None:
         disk, path, listed = self._disk, journal_of(self._folder), self.listed
         gone = listed.gone[-LAST:]
+        inside = listed.before if listed.pending else listed.inside
         lines: List[Any] = [{"held": gone[0].begin if gone else listed.held}]
         for piece in gone + listed.pieces:
-            lines += {"piece": piece, "file": listed.file, "inside": listed.inside}, {"made": piece.begin}
+            lines += {"piece": piece, "file": listed.file, "inside": inside}, {"made": piece.begin}
         lines.append({"held": listed.held})
         if listed.pending:
             lines.append({"piece": listed.pending, "file": listed.file, "inside": listed.inside})
@@ -248,8 +246,7 @@ class Journal:
             disk.close(fd)
         disk.replace(f"{path}.new", path)
         disk.sync(os.path.dirname(path))
-        self._count = len(lines)
-        self.listed = listed._replace(gone=gone)
+        listed.lines, listed.gone = len(lines), gone
 
 
 def _lines(path: str, disk: Disk) -> List[Any]:

@@ -103,6 +103,17 @@ def test_a_journal_that_somebody_removes_is_written_again(file: Path) -> None:
     assert Journal(folder).listed == journal.listed
 
 
+def test_a_journal_written_again_knows_how_the_piece_before_ended(file: Path) -> None:
+    folder = str(file.parent / "folder")
+    journal = Journal(folder)
+    cut(journal, file, 1)
+    journal.made()
+    journal.begin(piece(file, 2, 10), str(file), inside=True)
+    Path(pieces.journal_of(folder)).unlink()
+    journal.not_made()
+    assert (Journal(folder).listed.inside, journal.listed.inside) == (False, False)
+
+
 def test_a_piece_is_where_it_is_whole(file: Path) -> None:
     one = piece(file, 1, 0)
     plain = file.with_name(one.name)
