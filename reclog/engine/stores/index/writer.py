@@ -12,7 +12,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, cast
+from typing import Callable, Dict, List, Optional, Tuple, cast
 
 from ...intake.noted import Notes, Who
 from ...records.events import Say
@@ -44,15 +44,6 @@ MANY = 2000
 WAITING = 8192
 
 
-class _Told:
-    """Where a text begins and ends in the file, and who said it."""
-
-    __slots__ = ("begin", "end", "notes")
-
-    def __init__(self, begin: int, end: int, notes: Notes) -> None:
-        self.begin, self.end, self.notes = begin, end, notes
-
-
 class IndexWriter:
     """The index of one recorded file, whichever that is by now."""
 
@@ -73,8 +64,9 @@ class IndexWriter:
         self._open = Runs(0)
         # The head of the last block.
         self._last: Optional[Head] = None
-        self._told: List[_Told] = []
-        self._waiting = 0
+        # What was told, and is not written: where it begins and ends in the file, and who said it.
+        self._begin = self._end = 0
+        self._told = Notes()
         self._failed_at = 0.0
 
     @property
@@ -88,39 +80,38 @@ class IndexWriter:
 
     def take_up(self, fd: int) -> None:
         """Be the index of that open file from now on, as far as it is one of its text."""
-        self._told, self._waiting = [], 0
+        self._told = Notes()
         self._fd = fd
         self._attempt(self._take_up)
 
     def touched(self) -> None:
         """Take note that somebody else has changed the file: what is not there any more is not known."""
         size = self._disk.fstat(self._fd).st_size
-        if any(one.end > size for one in self._told):
-            self._told, self._waiting = [], 0
+        if self._end > size:
+            self._told = Notes()
         if self._last is not None and not is_there(self._last, self._fd, self._disk):
             self._attempt(self._take_up)
 
     def tell(self, begin: int, end: int, notes: Notes) -> None:
         """Take note of who said what was written into the file from `begin` to `end`."""
-        told = self._told
-        if told and told[-1].end == begin:
-            told[-1].end = end
-            told[-1].notes.join(notes)
+        if begin != self._end:
+            self.flush()
+        if self._told.sizes:
+            self._told.join(notes)
         else:
-            if not told:
-                self._timer.at(self._now() + WITHIN)
-            told.append(_Told(begin, end, notes))
-        self._waiting += len(notes.sizes)
-        if self._waiting >= WAITING:
+            self._begin, self._told = begin, notes
+            self._timer.at(self._now() + WITHIN)
+        self._end = end
+        if len(self._told.sizes) >= WAITING:
             self.flush()
 
     def flush(self) -> None:
         """Write what was told; what can't be written is unknown."""
-        told, self._told, self._waiting = self._told, [], 0
+        told, self._told = self._told, Notes()
         self._timer.off()
-        if told and not self._fds and self._now() - self._failed_at >= AGAIN:
+        if told.sizes and not self._fds and self._now() - self._failed_at >= AGAIN:
             self._attempt(self._take_up)
-        if told and self._fds:
+        if told.sizes and self._fds:
             self._attempt(lambda: self._write(told))
 
     def close(self, pack: bool = False) -> None:
@@ -154,19 +145,14 @@ class IndexWriter:
                 pass
         self._fds = {}
 
-    def _write(self, told: Sequence[_Told]) -> None:
-        latest = Runs(told[0].begin)
-        numbers: Dict[Who, int] = {}
-        for one in told:
-            if one.begin < max(self._open.last, latest.last):  # the file was cut before this was written
-                self._take_up()
-                if one.begin < self._open.last:
-                    self._begin_anew()
-                latest = Runs(one.begin)
-                numbers = {}
-            if one.begin > latest.last:
-                latest.add(one.begin - latest.last, None, None)
-            add_notes(latest, one.end - one.begin, one.notes, numbers)
+    def _write(self, told: Notes) -> None:
+        begin = self._begin
+        if begin < self._open.last:  # the file was cut before this was written
+            self._take_up()
+            if begin < self._open.last:
+                self._begin_anew()
+        latest = Runs(begin)
+        add_notes(latest, self._end - begin, told)
         self._keep(latest)
         if len(latest) >= MANY or len(self._open) >= PACKED or self._sizes[LATEST] >= LATEST_MOST:
             self._pack()
@@ -268,9 +254,10 @@ class IndexWriter:
         return self._disk.pread(self._fds[name], size, 0)
 
 
-def add_notes(runs: Runs, size: int, notes: Notes, numbers: Dict[Who, int]) -> None:
-    """Add who said the next `size` bytes; `numbers` are those of senders that were asked for before."""
+def add_notes(runs: Runs, size: int, notes: Notes) -> None:
+    """Add who said the next `size` bytes."""
     if all(ms is not None and 0 <= ms <= LAST_MS for ms in set(notes.times)):
+        numbers: Dict[Who, int] = {}
         number_each(notes.whos, runs.names, numbers)
         times = cast(List[int], notes.times)
         runs.add_all(size, map(numbers.__getitem__, notes.whos), times, notes.sizes)

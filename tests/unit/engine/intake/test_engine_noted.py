@@ -157,7 +157,7 @@ def test_texts_that_were_read_at_once_are_noted_one_by_one() -> None:
     batch.note_each([2, 3, 4], [2, 2, 2], ["10.0.0.2", "::ffff:10.0.0.3", "10.0.0.2"])
     runs = Runs(100)
     notes = batch.written(batch.queued)
-    add_notes(runs, 14, notes, {})
+    add_notes(runs, 14, notes)
     assert [tuple(run) for run in runs] == [
         (100, 104, 1, "10.0.0.1"),
         (104, 107, 2, "10.0.0.2"),
