@@ -83,16 +83,19 @@ def path_of(folder: str, name: str) -> str:
 
 def set_aside(folder: str, to: str, inode: int, disk: Disk = DISK) -> None:
     """Move the index of the file with that inode to a folder, as far as it is there. Raises OSError."""
-    for name in NAMES:
-        path = path_of(folder, name)
-        try:
-            fd = disk.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            mine = disk.pread(fd, WHOSE_SIZE, 0) == whose(inode)
-        finally:
-            disk.close(fd)
-        if mine:
-            disk.makedirs(to)
-            disk.replace(path, path_of(to, name))
+    mine = [name for name in NAMES if _begins_with(whose(inode), path_of(folder, name), disk)]
+    if mine:
+        disk.makedirs(to)
+    for name in mine:
+        disk.replace(path_of(folder, name), path_of(to, name))
+
+
+def _begins_with(data: bytes, path: str, disk: Disk) -> bool:
+    try:
+        fd = disk.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return disk.pread(fd, len(data), 0) == data
+    finally:
+        disk.close(fd)

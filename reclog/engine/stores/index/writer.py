@@ -241,12 +241,8 @@ class IndexWriter:
         self._close()
         self._open, self._last = Runs(0), None
         for name in NAMES:
-            path = path_of(self._folder, name)
-            try:
-                self._disk.unlink(path)
-            except FileNotFoundError:
-                pass
-            self._fds[name] = self._disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+            self._fds[name] = self._disk.open(path_of(self._folder, name), flags)
             self._sizes[name] = 0
             self._append(name, self._whose)
 
