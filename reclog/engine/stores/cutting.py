@@ -7,14 +7,16 @@ Rules kept here (they were paid for by experiments):
   has no links there is one, and whatever ends in it is mended at the next start.
 - The index of a piece goes with it.
 - Whatever a kill leaves, `mend` makes it a piece, or undoes it.
+- What is named as a piece and is not listed, as where the journal was lost, may be somebody's: it is told of.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import time
-from typing import Callable
+from typing import Callable, List
 
 from ..system.disk import Disk
 from .index.files import set_aside
@@ -96,6 +98,15 @@ class Cutting:
             self._remove(place)
         self._journal.not_made()
         return False
+
+    def not_listed(self, path: str) -> List[str]:
+        """Return what is named as the file's pieces are, and is not listed. Raises OSError."""
+        listed = self._journal.listed
+        known = {piece.name for piece in (*listed.pieces, *listed.gone, listed.pending) if piece}
+        root, ending = map(re.escape, os.path.splitext(os.path.basename(path)))
+        named = re.compile(rf"({root}\.\d{{8}}T\d{{6}}\.\d{{3}}Z{ending})(\.gz)?")
+        found = map(named.fullmatch, self._disk.listdir(os.path.dirname(path)))
+        return sorted(one[0] for one in found if one and one[1] not in known)
 
     def set_index_aside(self, piece: Piece) -> None:
         """Put the index that is about a piece where it is looked for."""

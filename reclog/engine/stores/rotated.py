@@ -74,6 +74,7 @@ class RotatedFile(RecordedFile):
         fd = super().open()
         if self._regular and not self._size:
             self.batch.restart(self.journal.listed.inside)  # the last piece's end tells
+        self._say_what_is_not_listed()
         self.kept.keep(self._rotating.keeping)
         return fd
 
@@ -121,6 +122,15 @@ class RotatedFile(RecordedFile):
         """Return the bytes that file and index are to have room for, and what is being compressed."""
         times = 2 if self._rotating.keeping.compress else 1
         return max(self._size, self._rotating.bytes * times) + self.index.size()
+
+    def _say_what_is_not_listed(self) -> None:
+        """Have it stated once what no --keep counts: it would grow in silence where the journal is lost."""
+        try:
+            names = self._cutting.not_listed(os.path.realpath(self.path))
+        except OSError:
+            return  # a folder that we may use, and not read
+        if names:
+            self._say("pieces not listed", pieces=len(names), first=names[0], last=names[-1])
 
     # -- when -----------------------------------------------------------------------------------
 

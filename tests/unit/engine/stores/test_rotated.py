@@ -13,7 +13,8 @@ from scripted import Said, TurnUntil
 
 from reclog.engine.stores import rotated as rotated_module
 from reclog.engine.stores.index.reader import IndexReader
-from reclog.engine.stores.pieces import Piece, base, index_folder, path_of, pieces
+from reclog.engine.stores.pieces import Piece, base, index_folder, journal_of, path_of, pieces
+from reclog.engine.stores.retention import Keeping
 from reclog.engine.stores.rotated import AGAIN, RotatedFile
 from reclog.engine.stores.rotation import NOT_AT_ALL, Rotating
 from reclog.engine.system.aside import AtOnce
@@ -321,6 +322,23 @@ class Late(Disk):
         super().close(fd)
         if name.endswith(" (deleted)"):  # it has another name by now
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_pieces_of_which_the_journal_is_lost_are_told_of_and_left_alone(recording: Recording) -> None:
+    recording.open()
+    for _ in range(2):
+        recording.write(b"x" * 99 + b"\n")
+        recording.loop.turn(at_most=0)
+    names = [piece.name for piece in recording.pieces]
+    recording.file.close()
+    recording.open().close()
+    assert "pieces not listed" not in recording.said.names
+    Path(journal_of(str(recording.folder))).unlink()
+    recording.path.with_name("file.20261126T041500.123Z.txt").touch()  # somebody's, by its name
+    recording.open(SMALL._replace(keeping=Keeping(1)))
+    told = [facts for event, facts in recording.said.events if event == "pieces not listed"]
+    assert told == [{"pieces": 2, "first": names[0], "last": names[1]}]
+    assert all(recording.path.with_name(name).exists() for name in names)
 
 
 def test_a_cut_is_one_whatever_is_told_as_the_old_file_is_closed(recording: Recording) -> None:
