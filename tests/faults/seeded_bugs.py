@@ -165,7 +165,7 @@ BUGS = [
     ),
     SeededBug(
         *("another's text behind ours unnoticed", "torn", death(stories.cramped, "tremplin")),
-        *("RecordedFile._look", "now.st_size != self._size", "now.st_size < self._size"),
+        *("RecordedFile._look", "now.st_size != self.size", "now.st_size < self.size"),
     ),
     SeededBug(
         *("line after a gap joined to the one before", "torn", story(stories.a_gap_within_a_line_ends_it)),

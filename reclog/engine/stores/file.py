@@ -50,9 +50,10 @@ class RecordedFile(PausingStore):
         self._leaving = leaving
         self._on_touched = touched
         self._index = index
-        self._fd = -1
+        #: The file's descriptor, and its bytes after our last write.
+        self.fd = -1
+        self.size = 0
         self._file: tuple[int, int] = (0, 0)
-        self._size = 0
         self._regular = True
         #: Whether the folder was synced since the file was opened: it may be we who made it.
         self.named = False
@@ -84,16 +85,6 @@ class RecordedFile(PausingStore):
     def unwritten(self) -> int:
         """Bytes of the texts taken in that are not in the file yet (where no stamps are added)."""
         return self.batch.unwritten
-
-    @property
-    def fd(self) -> int:
-        """The descriptor of the file."""
-        return self._fd
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file after our last write."""
-        return self._size
 
     def sync(self, fd: int, named: bool = False) -> None:
         """Have what `fd`, the file's descriptor, was given on disk, and its name unless that is `named`.
@@ -128,9 +119,9 @@ class RecordedFile(PausingStore):
         """Let go of the file; what is still queued is given up."""
         if self._index is not None:
             self._index.close()
-        if self._fd >= 0:
-            self._disk.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            self._disk.close(self.fd)
+            self.fd = -1
 
     def facts(self) -> dict[str, Any]:
         """Return what `status` shows of it."""
@@ -139,12 +130,12 @@ class RecordedFile(PausingStore):
     def _write(self) -> None:
         if self._regular:
             self._look()
-        batch, disk, fd = self.batch, self._disk, self._fd
+        batch, disk, fd = self.batch, self._disk, self.fd
         index = self._index if self._regular else None
         while batch.queued:
             written = disk.write(fd, batch.next(WRITE_SIZE))
             notes = batch.written(written)
-            self._size += written
+            self.size += written
             if index is not None:
                 # Not the size that we count: somebody may have appended since we looked.
                 end = disk.tell(fd)
@@ -157,13 +148,13 @@ class RecordedFile(PausingStore):
             now = self._disk.stat(self.path)
         except FileNotFoundError:
             self._reopen("removed")
-            now = self._disk.fstat(self._fd)
+            now = self._disk.fstat(self.fd)
         if (now.st_dev, now.st_ino) != self._file:
             self._reopen("replaced")
-        elif now.st_size != self._size:
-            how = "truncated" if now.st_size < self._size else "added to"
-            self._say("file changed", how=how, expected_bytes=self._size, bytes=now.st_size)
-            self._size = now.st_size
+        elif now.st_size != self.size:
+            how = "truncated" if now.st_size < self.size else "added to"
+            self._say("file changed", how=how, expected_bytes=self.size, bytes=now.st_size)
+            self.size = now.st_size
             self.touch()
             if self._index is not None:
                 self._index.touched()
@@ -183,12 +174,12 @@ class RecordedFile(PausingStore):
             if not is_recordable(self._disk.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file any more")
             lock(self._disk, fd)
-            self._leaving(self._fd)
+            self._leaving(self.fd)
         except OSError:
             self._disk.close(fd)
             raise
         try:
-            self._disk.close(self._fd)
+            self._disk.close(self.fd)
         except OSError:
             pass
         self._say("file reopened", how=how)
@@ -197,18 +188,18 @@ class RecordedFile(PausingStore):
 
     def _take_up(self, fd: int) -> None:
         now = self._disk.fstat(fd)
-        self._fd = fd
+        self.fd = fd
         self._file = (now.st_dev, now.st_ino)
         self._regular = stat.S_ISREG(now.st_mode)
-        self._size = now.st_size if self._regular else 0
+        self.size = now.st_size if self._regular else 0
         self.named = False
         self._take_up_index()
         self._begin_anew()
 
     def _take_up_index(self) -> None:
         if self._index is not None and self._regular:
-            self._index.take_up(self._fd)
+            self._index.take_up(self.fd)
 
     def _begin_anew(self) -> None:
         """Go on at the file's end as it is now, without joining lines."""
-        self.batch.restart(self._regular and ends_inside_line(self._disk, self._fd, self._size))
+        self.batch.restart(self._regular and ends_inside_line(self._disk, self.fd, self.size))

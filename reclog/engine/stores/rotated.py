@@ -72,7 +72,7 @@ class RotatedFile(RecordedFile):
         except OSError:
             pass  # before the next piece it is tried again
         fd = super().open()
-        if self._regular and not self._size:
+        if self._regular and not self.size:
             self.batch.restart(self.journal.listed.inside)  # the last piece's end tells
         self._say_what_is_not_listed()
         self.kept.keep(self._rotating.keeping)
@@ -91,14 +91,14 @@ class RotatedFile(RecordedFile):
 
     def hold_still(self, still: bool) -> None:
         """Stay as it is from now on, or no more: somebody compares it."""
-        if self._still and not still and self._size >= self._least:
+        if self._still and not still and self.size >= self._least:
             self._timer.at(self._now())
         self._still = still
 
     def goes_on_from(self, path: str) -> bool:
         """Tell whether the file, in which nothing is yet, goes on where the one at `path` was cut."""
         pending, place = self.journal.listed.pending, self.journal.listed.file
-        return pending is not None and path == beside(place, pending) and not self._size
+        return pending is not None and path == beside(place, pending) and not self.size
 
     def close(self) -> None:
         """Let go of the file; what is still queued is given up."""
@@ -121,7 +121,7 @@ class RotatedFile(RecordedFile):
     def _takes(self) -> int:
         """Return the bytes that file and index are to have room for, and what is being compressed."""
         times = 2 if self._rotating.keeping.compress else 1
-        return max(self._size, self._rotating.bytes * times) + self.index.size()
+        return max(self.size, self._rotating.bytes * times) + self.index.size()
 
     def _say_what_is_not_listed(self) -> None:
         """Have it stated once what no --keep counts: it would grow in silence where the journal is lost."""
@@ -136,7 +136,7 @@ class RotatedFile(RecordedFile):
 
     def _write(self) -> None:
         super()._write()
-        if self._size >= self._least:
+        if self.size >= self._least:
             self._consider()
 
     def _take_up(self, fd: int) -> None:
@@ -144,15 +144,15 @@ class RotatedFile(RecordedFile):
         self._plan_anew()
 
     def _plan_anew(self) -> None:
-        now, written = self._clock(), self._disk.fstat(self._fd).st_mtime
-        self._plan = Plan(self._rotating, min(written, now) if self._size else now)
+        now, written = self._clock(), self._disk.fstat(self.fd).st_mtime
+        self._plan = Plan(self._rotating, min(written, now) if self.size else now)
         self._synced = False
         self._set(now)
-        if self._size >= self._least:
+        if self.size >= self._least:
             self._timer.at(self._now())
 
     def _set(self, now: float) -> None:
-        self._plan.look(self._size, now)
+        self._plan.look(self.size, now)
         self._least = self._plan.least(now) if self._regular else NEVER
         self._timer.off()
         if self._plan.until:
@@ -161,7 +161,7 @@ class RotatedFile(RecordedFile):
 
     def _look_at_clock(self) -> None:
         self._set(self._clock())
-        if self._size >= self._least:
+        if self.size >= self._least:
             self._consider()
 
     def _consider(self) -> None:
@@ -169,10 +169,10 @@ class RotatedFile(RecordedFile):
         now, batch = self._clock(), self.batch
         if self._still or batch.queued or self._aside.busy:
             return
-        if not self._plan.is_due(self._size, now, batch.open_by is not None):
+        if not self._plan.is_due(self.size, now, batch.open_by is not None):
             return
         if not self._synced:
-            fd = self._fd
+            fd = self.fd
             self._aside.start(lambda: self._disk.fdatasync(fd), self._synced_aside)
             return
         try:
@@ -206,8 +206,8 @@ class RotatedFile(RecordedFile):
         if self.journal.listed.pending is not None:
             self.journal.made()
         self.index.flush()  # a kill meanwhile is to leave nothing of it unknown
-        path, old, inode = os.path.realpath(self.path), self._fd, self._file[1]
-        piece = self._cutting.next(path, self._size, inode, now)
+        path, old, inode = os.path.realpath(self.path), self.fd, self._file[1]
+        piece = self._cutting.next(path, self.size, inode, now)
         self.journal.begin(piece, path, self.batch.open_by is not None)
         try:
             fd = self._cutting.cut(path, piece, old, self._leaving)

@@ -68,11 +68,7 @@ class Plan:
         if not inside:
             return size >= self.least(now)
         late = bool(size and self.until) and now >= self.until + PATIENCE
-        return late or self.is_overdue(size)
-
-    def is_overdue(self, size: int) -> bool:
-        """Tell whether nothing is to be waited for any more."""
-        return 0 < 2 * self._rotating.bytes <= size
+        return late or 0 < 2 * self._rotating.bytes <= size
 
 
 def next_midnight(now: float) -> float:

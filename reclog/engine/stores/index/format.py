@@ -175,13 +175,10 @@ class Runs:
 
     def bytes_by_sender(self) -> Dict[str, int]:
         """Return how much each said."""
-        return dict(zip(self.names, self._totals()))
-
-    def _totals(self) -> List[int]:
         totals = [0] * (len(self.names) + 2)
         for number, size in zip(self.numbers, self.sizes):
             totals[number] += size
-        return totals[2:]
+        return dict(zip(self.names, totals[2:]))
 
     def __iter__(self) -> Iterator[Run]:
         """Yield them."""
@@ -197,8 +194,8 @@ class Runs:
 
     def pack(self, level: int = 1, witness: int = 0) -> bytes:
         """Return the block of these, at most `MOST_RUNS`, and at least one; zlib's `level`: 0 is quickest."""
-        totals = self._totals()
-        told = struct.pack(f"<I{len(totals)}Q", len(totals), *totals) + "\n".join(self.names).encode("ascii")
+        said = self.bytes_by_sender()
+        told = struct.pack(f"<I{len(said)}Q", len(said), *said.values()) + "\n".join(said).encode("ascii")
         names = zlib.compress(told, level)
         times = self.times
         if not self.numbers[0]:  # those before the first that is dated are of its time
