@@ -185,7 +185,7 @@ BUGS = [
     ),
     SeededBug(
         *("renamed file left unsynced", "not on disk", death(stories.edited, "tremplin")),
-        *("Landing._leaving", "self._disk.fdatasync(fd)", "pass"),
+        *("RecordedFile._reopen", "self._disk.fdatasync(self.fd)", "pass"),
     ),
     SeededBug(
         *("no checkpoint when the file was touched", "doubled", death(stories.edited, "tremplin")),

@@ -47,7 +47,7 @@ class Landing:
     ) -> None:
         """Checkpoint and index are kept in `folder`; `say` is told what happens to `path`."""
         self.path = path
-        self.file = RotatedFile(loop, path, folder, say, rotating, disk, self._leaving, self._touched, clock)
+        self.file = RotatedFile(loop, path, folder, say, rotating, disk, self._touched, clock)
         self._index = self.file.index
         self.spool = ""
         self.offset = 0
@@ -186,10 +186,6 @@ class Landing:
         return self._settling(self.file.is_open_by(self._who))
 
     # -- inside ---------------------------------------------------------------------------------
-
-    def _leaving(self, fd: int) -> None:
-        self._generation += 1
-        self._disk.fdatasync(fd)
 
     def _touched(self, goes_on: Hashable) -> None:
         # Not as we left it: what we wrote so far is behind us, wherever it is now.

@@ -16,7 +16,7 @@ import errno
 import os
 import re
 import time
-from typing import Callable, List
+from typing import List
 
 from ..system.disk import Disk
 from .index.files import set_aside
@@ -50,10 +50,10 @@ class Cutting:
                 return piece
             ended += 1
 
-    def cut(self, path: str, piece: Piece, old: int, leaving: Callable[[int], None]) -> int:
+    def cut(self, path: str, piece: Piece, old: int) -> int:
         """Give the file, open as `old`, the piece's name, and a new one its own: its descriptor.
 
-        `leaving` has what the file holds on disk. Raises OSError; what there is then is for `mend`.
+        Raises OSError; what there is then is for `mend`.
         """
         disk, place = self._disk, beside(path, piece)
         new = f"{place}{NEW}"
@@ -61,7 +61,7 @@ class Cutting:
         try:
             disk.be_like(fd, old)
             lock(disk, fd)
-            leaving(old)
+            disk.fdatasync(old)
             if disk.stat(path).st_ino != piece.inode or disk.fstat(old).st_size != piece.size:
                 raise OSError(errno.EBUSY, "somebody else has changed the file")
             try:

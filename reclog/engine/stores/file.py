@@ -34,20 +34,18 @@ class RecordedFile(PausingStore):
         path: str,
         say: Say,
         disk: Disk = DISK,
-        leaving: Callable[[int], None] = lambda fd: None,
         touched: Callable[[Hashable], None] = lambda goes_on: None,
         index: IndexWriter | None = None,
     ) -> None:
-        """`leaving` is called with the descriptor of a file that was renamed or removed, before it is closed;
-        `touched` when the file is not as we left it, before anything is written behind that, with whoever
-        goes on with the half line at its end. `index` is told what was written.
+        """`touched` is called when the file is not as we left it, before anything is written behind that.
+
+        It is given whoever goes on with the half line at the file's end. `index` is told what was written.
         """
         super().__init__(say)
         self.path = path
         #: When lines were last written (seconds of the epoch).
         self.last_time = 0.0
         self._disk = disk
-        self._leaving = leaving
         self._on_touched = touched
         self._index = index
         #: The file's descriptor, and its bytes after our last write.
@@ -174,7 +172,7 @@ class RecordedFile(PausingStore):
             if not is_recordable(self._disk.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file any more")
             lock(self._disk, fd)
-            self._leaving(self.fd)
+            self._disk.fdatasync(self.fd)  # nobody comes back to it
         except OSError:
             self._disk.close(fd)
             raise

@@ -42,13 +42,12 @@ class RotatedFile(RecordedFile):
         say: Say,
         rotating: Rotating,
         disk: Disk = DISK,
-        leaving: Callable[[int], None] | None = None,
         touched: Callable[[Hashable], None] = lambda goes_on: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`folder` is the recording's: it has index and journal. `clock` gives seconds of the epoch."""
         self.index = IndexWriter(loop, folder, say, disk)
-        super().__init__(path, say, disk, leaving or disk.fdatasync, touched, self.index)
+        super().__init__(path, say, disk, touched, self.index)
         self.journal = Journal(folder, disk)
         self.kept = Kept(loop, folder, self.journal, say, self._takes, disk, clock)
         self._still = False
@@ -210,7 +209,7 @@ class RotatedFile(RecordedFile):
         piece = self._cutting.next(path, self.size, inode, now)
         self.journal.begin(piece, path, self.batch.open_by is not None)
         try:
-            fd = self._cutting.cut(path, piece, old, self._leaving)
+            fd = self._cutting.cut(path, piece, old)
         except OSError:
             self._mend()
             raise

@@ -16,6 +16,7 @@ from scripted import Said, ScriptedDisk, fails
 
 from reclog.engine.errors import FileTaken, FileUnusable
 from reclog.engine.stores.file import RecordedFile
+from reclog.engine.system.disk import Disk
 from reclog.engine.system.identity import user_name
 
 
@@ -312,11 +313,13 @@ def test_a_half_line_can_be_gone_on_with(path: Path) -> None:
 
 def test_who_feeds_it_is_told_before_anything_is_written_behind_a_change(path: Path) -> None:
     told: list[tuple[str, int]] = []
+
+    class Synced(Disk):
+        def fdatasync(self, fd: int) -> None:
+            told.append(("synced", os.fstat(fd).st_size))
+
     recorded = RecordedFile(
-        str(path),
-        Said(),
-        leaving=lambda fd: told.append(("leaving", os.fstat(fd).st_size)),
-        touched=lambda goes_on: told.append(("touched", path.stat().st_size)),
+        str(path), Said(), Synced(), lambda goes_on: told.append(("touched", path.stat().st_size))
     )
     recorded.open()
     write(recorded, 1, b"line\n")
@@ -326,18 +329,19 @@ def test_who_feeds_it_is_told_before_anything_is_written_behind_a_change(path: P
     assert told == [("touched", 2)]
     path.unlink()
     write(recorded, 1, b"last\n")
-    assert told[1:] == [("leaving", 8), ("touched", 0)]
+    assert told[1:] == [("synced", 8), ("touched", 0)]
     recorded.close()
 
 
 def test_failing_to_leave_the_old_file_does_not_lock_us_out(path: Path) -> None:
     failures = [OSError(errno.EIO, "Input/output error")]
 
-    def leave(fd: int) -> None:
-        if failures:
-            raise failures.pop()
+    class Failing(Disk):
+        def fdatasync(self, fd: int) -> None:
+            if failures:
+                raise failures.pop()
 
-    recorded = RecordedFile(str(path), Said(), leaving=leave)
+    recorded = RecordedFile(str(path), Said(), Failing())
     recorded.open()
     path.unlink()
     recorded.add(1, b"line\n")
