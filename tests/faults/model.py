@@ -153,7 +153,7 @@ class World:
         self._clock += 1
         said = Said(f"10.0.0.{who}", self._clock)
         self._pending_said += [said] * len(closing + text)
-        self.spool.add(who, text)
+        self.spool.batch.add(who, text)
         self.spool.batch.note(*said)
 
     def flush_spool(self) -> None:

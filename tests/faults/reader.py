@@ -97,7 +97,7 @@ class Reader:
             for stream in ledger.streams:
                 if stream.id == landing.spool:
                     # Where the collector believes to be: what it writes must be just that.
-                    label, unwritten = stream.label(landing.offset), landing.file.unwritten
+                    label, unwritten = stream.label(landing.offset), landing.file.batch.unwritten
                     back = [label := ledger.before_gap(label - 1) for _ in range(unwritten)]
                     # Newlines that it puts between count as unwritten, too.
                     starts += [stream.label(landing.offset), *back][:-4:-1]

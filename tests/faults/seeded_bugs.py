@@ -104,8 +104,8 @@ BUGS = [
     ),
     SeededBug(
         *("offset off by one", "not on disk", death(stories.lossy, "tremplin")),
-        *("Landing._settling", "self.offset - file.unwritten"),
-        *("self.offset - file.unwritten + (self.offset > 0)",),
+        *("Landing._settling", "self.offset - file.batch.unwritten"),
+        *("self.offset - file.batch.unwritten + (self.offset > 0)",),
     ),
     SeededBug(
         *("segment deleted one ack early", "not on disk", story(stories.a_segment_acked_in_part_stays)),

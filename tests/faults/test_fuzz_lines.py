@@ -281,7 +281,7 @@ def test_a_spool_is_closed_on_a_full_disk(tmp_path: Path) -> None:
     said: list[str] = []
     spool = Spool(str(tmp_path), 1 << 20, lambda event, **facts: said.append(event), disk, boot="this")
     spool.open()
-    spool.add(1, b"a line\n")
+    spool.batch.add(1, b"a line\n")
     assert spool.flush()
     disk.shake([0])
     spool.close()  # a relay that is told to end has more to do than this

@@ -147,7 +147,7 @@ def check_spool(folder: Path, boot: str) -> Spool | None:
     assert 0 <= spool.acked <= spool.end <= OFFSET_MAX
     assert spool.end >= FIRST + len(LINES)  # no offset is used twice
     begin = spool.end
-    spool.add(1, b"and more\n")
+    spool.batch.add(1, b"and more\n")
     assert spool.flush(), said
     cursor, found = spool.cursor(0), b""
     while cursor.offset < spool.end:
@@ -217,7 +217,7 @@ def check_segments(odd: dict[str, Any], boot: str = "this") -> None:
         while cursor.offset < opened.end:
             assert cursor.read()
             assert cursor.offset <= OFFSET_MAX
-        opened.add(1, b"more\n")
+        opened.batch.add(1, b"more\n")
         assert opened.flush()
         assert opened.cursor(opened.end - 5).read() == b"more\n"
         opened.close()

@@ -153,7 +153,7 @@ class Landing:
                 if not other:
                     there = self.file.size - comparer.matched
                     self._say("file changed", how="added to while nobody recorded", bytes=there)
-        self.file.add(self._who, data)
+        self.file.batch.add(self._who, data)
         said = notes_of(runs, self.offset - len(data))
         self.file.batch.note_each(said.sizes, said.times, said.whos)
         if self.file.queued >= self.file.FLUSH_AT:
@@ -183,7 +183,7 @@ class Landing:
             self._end_comparing()
             if comparer.inside or comparer.undecided:
                 self.file.go_on(self._who)
-        return self._settling(self.file.is_open_by(self._who))
+        return self._settling(self.file.batch.open_by == self._who)
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class Landing:
     def _settling(self, inside: bool) -> Settling:
         """Begin with what the file holds; `inside` tells whether that ends in a half line of the spool's."""
         file, comparer = self.file, self._comparer
-        fd, size, offset = file.fd, file.size, self.offset - file.unwritten
+        fd, size, offset = file.fd, file.size, self.offset - file.batch.unwritten
         compared = fd
         if comparer is not None:
             # Still comparing: the file holds the spool up to the last whole line that was equal.

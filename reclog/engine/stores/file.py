@@ -79,11 +79,6 @@ class RecordedFile(PausingStore):
         self._take_up(fd)
         return fd
 
-    @property
-    def unwritten(self) -> int:
-        """Bytes of the texts taken in that are not in the file yet (where no stamps are added)."""
-        return self.batch.unwritten
-
     def sync(self, fd: int, named: bool = False) -> None:
         """Have what `fd`, the file's descriptor, was given on disk, and its name unless that is `named`.
 
@@ -108,10 +103,6 @@ class RecordedFile(PausingStore):
         """Take the half line at the file's end for one of `who`."""
         self.batch.open_by = who
         self._goes_on = who
-
-    def is_open_by(self, who: Hashable) -> bool:
-        """Tell whether the file, once all taken in is written, ends in a half line of `who`."""
-        return self.batch.open_by == who
 
     def close(self) -> None:
         """Let go of the file; what is still queued is given up."""

@@ -7,9 +7,9 @@ goes on from there. Whoever feeds it stops feeding while `paused` is set. Nothin
 from __future__ import annotations
 
 import time
-from typing import Any, Hashable
+from typing import Any
 
-from ..intake.batch import Batch, Bytes
+from ..intake.batch import Batch
 from ..records.events import Say
 from ..records.rate import Rate
 
@@ -33,10 +33,6 @@ class PausingStore:
     def queued(self) -> int:
         """Bytes taken in and not yet written."""
         return self.batch.queued
-
-    def add(self, who: Hashable, text: Bytes, stamp: bytes = b"") -> None:
-        """Queue `text` of `who`; `stamp` goes before each line that begins in it."""
-        self.batch.add(who, text, stamp)
 
     def flush(self) -> bool:
         """Write all that is queued; False if that isn't possible now (`paused` says why)."""

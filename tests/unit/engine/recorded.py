@@ -24,7 +24,7 @@ def opened(path: Path, report: Optional[Said] = None, disk: Disk = DISK) -> Iter
 
 
 def write(recorded: RecordedFile, who: int, text: bytes, stamp: bytes = b"") -> None:
-    recorded.add(who, text, stamp)
+    recorded.batch.add(who, text, stamp)
     assert recorded.flush()
 
 

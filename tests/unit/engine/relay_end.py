@@ -44,7 +44,7 @@ class RelayEnd:
         json.dumps(facts)
 
     def write(self, text: bytes, sender: str = "") -> None:
-        self.spool.add(1, text)
+        self.spool.batch.add(1, text)
         self.spool.batch.note(sender, 1)
         assert self.spool.flush()
 

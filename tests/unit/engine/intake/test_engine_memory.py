@@ -62,7 +62,7 @@ class Store(PausingStore):
 def test_a_store_without_memory_pauses() -> None:
     said: list[str] = []
     store = Store(lambda event, **_: said.append(event))
-    store.add(1, b"line\n")
+    store.batch.add(1, b"line\n")
     assert not store.flush()
     assert store.paused == "no memory left"
     store.memory = 1

@@ -23,8 +23,8 @@ from reclog.engine.stores.store import PausingStore
 
 def test_texts_are_appended_in_order(recorded: RecordedFile, path: Path) -> None:
     write(recorded, 1, b"one\n")
-    recorded.add(2, b"two\n")
-    recorded.add(1, b"three\nfour\n")
+    recorded.batch.add(2, b"two\n")
+    recorded.batch.add(1, b"three\nfour\n")
     assert path.read_bytes() == b"one\n"
     assert recorded.queued == len(b"two\nthree\nfour\n")
     assert recorded.flush()
@@ -81,9 +81,9 @@ def test_an_open_line_is_closed_for_another_sender(recorded: RecordedFile, path:
 
 
 def test_stamps_go_before_each_line(recorded: RecordedFile, path: Path) -> None:
-    recorded.add(1, b"one\ntwo\nha", b"T1 a ")
-    recorded.add(1, b"lf\nthree\n", b"T2 a ")
-    recorded.add(2, b"open", b"T2 b ")
+    recorded.batch.add(1, b"one\ntwo\nha", b"T1 a ")
+    recorded.batch.add(1, b"lf\nthree\n", b"T2 a ")
+    recorded.batch.add(2, b"open", b"T2 b ")
     assert recorded.flush()
     write(recorded, 1, b"four\n", b"T3 a ")
     assert path.read_bytes() == b"T1 a one\nT1 a two\nT1 a half\nT2 a three\nT2 b open\nT3 a four\n"
@@ -118,7 +118,7 @@ def test_what_means_something_else_in_each_process_is_refused(name: str) -> None
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
 def test_a_full_device_pauses(report: Said) -> None:
     with opened(Path("/dev/full"), report) as recorded:
-        recorded.add(1, b"line\n")
+        recorded.batch.add(1, b"line\n")
         assert not recorded.flush()
         assert not recorded.flush()
         assert recorded.paused == "No space left on device"
@@ -200,18 +200,18 @@ def test_a_line_that_was_cut_is_completed(
 ) -> None:
     text = b"first\nlast\n\n"
     disk.writes = [*([written] if written else []), *([0, 0] if written < 12 else [])]
-    recorded.add(1, text)
+    recorded.batch.add(1, text)
     if written < 12:
         assert not recorded.flush()
         assert recorded.paused == "No space left on device"
         assert path.read_bytes() == text[:written]
         assert recorded.queued == 12 - written
-        recorded.add(2, b"other\n")
+        recorded.batch.add(2, b"other\n")
         assert not recorded.flush()
         assert recorded.queued == 18 - written
         assert path.read_bytes() == text[:written]
     else:
-        recorded.add(2, b"other\n")
+        recorded.batch.add(2, b"other\n")
     assert recorded.flush()
     assert recorded.paused == ""
     assert recorded.queued == 0
@@ -258,13 +258,13 @@ def test_a_small_disk_gives_what_an_endless_one_gives(
         with opened(endless) as recorded:
             for step in steps:
                 if step is not None:
-                    recorded.add(*step)
+                    recorded.batch.add(*step)
             assert recorded.flush()
         disk = ScriptedDisk(*limits)
         with opened(small, report, disk) as recorded:
             for step in [*steps, None]:
                 if step is not None:
-                    recorded.add(*step)
+                    recorded.batch.add(*step)
                 elif recorded.flush():
                     assert recorded.paused == ""
                     assert recorded.queued == 0
@@ -303,7 +303,7 @@ def test_a_small_disk_gives_what_an_endless_one_gives(
 )
 def test_the_last_line(text: bytes, shown: str) -> None:
     store = PausingStore(Said())
-    store.add(1, text)
+    store.batch.add(1, text)
     assert store.facts()["last_line"] == shown
 
 
@@ -322,6 +322,6 @@ def test_what_status_shows(recorded: RecordedFile, disk: ScriptedDisk) -> None:
     assert facts["lines_per_second"] == 2.0
     assert facts["last_line_at"] == recorded.last_time > 0
     disk.writes = [0]
-    recorded.add(1, b"three\n")
+    recorded.batch.add(1, b"three\n")
     recorded.flush()
     assert recorded.facts()["paused_for"] == "No space left on device"

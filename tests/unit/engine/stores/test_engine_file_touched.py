@@ -69,10 +69,10 @@ def test_a_removed_folder_is_waited_for(tmp_path: Path, report: Said) -> None:
     with opened(path, report) as recorded:
         path.unlink()
         path.parent.rmdir()
-        recorded.add(1, b"one\n")
+        recorded.batch.add(1, b"one\n")
         assert not recorded.flush()
         assert recorded.paused == "No such file or directory"
-        recorded.add(2, b"two\n")
+        recorded.batch.add(2, b"two\n")
         assert not recorded.flush()
         path.parent.mkdir()
         assert recorded.flush()
@@ -84,7 +84,7 @@ def test_a_removed_folder_is_waited_for(tmp_path: Path, report: Said) -> None:
 def test_a_file_taken_by_another_recording_is_waited_for(recorded: RecordedFile, path: Path) -> None:
     path.rename(path.with_suffix(".1"))
     with opened(path):
-        recorded.add(1, b"line\n")
+        recorded.batch.add(1, b"line\n")
         assert not recorded.flush()
         assert recorded.paused.startswith(f"locked by process {os.getpid()} (")
         assert path.read_bytes() == b""
@@ -125,7 +125,7 @@ def test_a_strangers_link_is_not_written_through(tmp_path: Path, where: str) -> 
     with opened(path) as recorded:
         write(recorded, 1, b"one\n")
         swap()
-        recorded.add(1, b"two\n")
+        recorded.batch.add(1, b"two\n")
         assert not recorded.flush()
         assert recorded.paused == f"{link.name} is a link of {user_name(STRANGER)}"
         assert victim.exists() == (where != "dangling")
@@ -165,7 +165,7 @@ def test_what_is_no_file_in_its_place_is_waited_for(recorded: RecordedFile, path
         path.mkdir()
     else:
         os.mkfifo(path)
-    recorded.add(1, b"line\n")
+    recorded.batch.add(1, b"line\n")
     assert not recorded.flush()
     assert recorded.paused
     if kind == "folder":
@@ -183,7 +183,7 @@ def test_an_old_file_that_can_not_be_closed_does_not_lock_us_out(path: Path) -> 
     with opened(path, disk=disk) as recorded:
         write(recorded, 1, b"old\n")
         path.rename(path.with_suffix(".1"))
-        recorded.add(1, b"new\n")
+        recorded.batch.add(1, b"new\n")
         recorded.flush()
         assert recorded.flush()
         assert "close" in disk.calls
@@ -249,7 +249,7 @@ def test_half_lines_of_many_are_kept_when_the_file_changes(
 ) -> None:
     # Merged, the batch is "a\nb\nc\n": its first newline is added, to keep the first two apart.
     for who, text in enumerate([b"a", b"b\n", b"c\n"]):
-        recorded.add(who, text)
+        recorded.batch.add(who, text)
     disk.writes = [*([written] if written else []), 0]
     assert not recorded.flush()
     before = path.read_bytes()
@@ -265,7 +265,7 @@ def test_half_lines_of_many_are_kept_when_the_file_changes(
 def test_stamped_lines_are_kept_when_the_file_changes(
     recorded: RecordedFile, path: Path, disk: ScriptedDisk, written: int
 ) -> None:
-    recorded.add(1, b"one\ntwo\n", b"T1 a ")
+    recorded.batch.add(1, b"one\ntwo\n", b"T1 a ")
     disk.writes = [*([written] if written else []), 0]
     assert not recorded.flush()
     path.unlink()
@@ -278,7 +278,7 @@ def test_a_new_file_does_not_begin_with_the_newline_for_the_old_one(
     recorded: RecordedFile, path: Path, disk: ScriptedDisk, written: int
 ) -> None:
     write(recorded, 1, b"half")
-    recorded.add(2, b"line\n")
+    recorded.batch.add(2, b"line\n")
     disk.writes = [*([written] if written else []), 0]
     assert not recorded.flush()
     path.rename(path.with_suffix(".1"))
@@ -290,15 +290,15 @@ def test_what_is_not_written_is_known_without_what_is_added(
     recorded: RecordedFile, disk: ScriptedDisk
 ) -> None:
     write(recorded, 1, b"half")
-    assert (recorded.unwritten, recorded.size) == (0, 4)
-    recorded.add(2, b"line\n")
-    assert recorded.unwritten == 5
+    assert (recorded.batch.unwritten, recorded.size) == (0, 4)
+    recorded.batch.add(2, b"line\n")
+    assert recorded.batch.unwritten == 5
     for written, left in ((0, 5), (1, 5), (1, 4), (3, 1)):
         disk.writes = [*([written] if written else []), 0]
         assert not recorded.flush()
-        assert recorded.unwritten == left
+        assert recorded.batch.unwritten == left
     assert recorded.flush()
-    assert (recorded.unwritten, recorded.size) == (0, 10)
+    assert (recorded.batch.unwritten, recorded.size) == (0, 10)
     recorded.sync(recorded.fd)
 
 
@@ -344,7 +344,7 @@ def test_failing_to_leave_the_old_file_does_not_lock_us_out(path: Path) -> None:
     recorded = RecordedFile(str(path), Said(), Failing())
     recorded.open()
     path.unlink()
-    recorded.add(1, b"line\n")
+    recorded.batch.add(1, b"line\n")
     recorded.flush()
     assert recorded.flush()
     assert path.read_bytes() == b"line\n"
@@ -417,7 +417,7 @@ def test_each_line_is_whole_and_once_whatever_others_do(
             for adds, limits, deed in rounds:
                 for who, count, stamp in adds:
                     lines = [b"[%d:%d]\n" % (who, len(sent[who]) + number) for number in range(count)]
-                    recorded.add(who, b"".join(lines), stamp)
+                    recorded.batch.add(who, b"".join(lines), stamp)
                     sent[who] += [stamp + line for line in lines]
                 disk.writes = [*limits, 0] if limits else []
                 recorded.flush()

@@ -71,7 +71,7 @@ class Machine:
         closing = b"\n" if self.open_by is not None and self.open_by != who else b""
         self.open_by = None if text.endswith(b"\n") else who
         self.pending += closing + text
-        self.spool.add(who, text)
+        self.spool.batch.add(who, text)
         self.flush()
 
     def flush(self) -> None:
@@ -209,7 +209,7 @@ def opened(folder: Path, limit: int = 1 << 20, segment: int = 100, disk: Disk = 
 
 def fill(spool: Spool, count: int) -> None:
     for number in range(count):
-        spool.add(1, b"%09d\n" % number)
+        spool.batch.add(1, b"%09d\n" % number)
     assert spool.flush()
 
 
@@ -237,7 +237,7 @@ def test_a_full_disk_does_not_let_bytes_pass_the_reserved_offsets(
     fill(spool, 1)
     disk.before["write"] = fails(errno.ENOSPC, ending=".new")
     for _ in range(3):
-        spool.add(1, b"x" * 30 + b"\n")
+        spool.batch.add(1, b"x" * 30 + b"\n")
         assert not spool.flush()
     assert json.loads((tmp_path / "spool.json").read_text())["mark"] >= spool.end
     disk.before.clear()
@@ -251,7 +251,7 @@ def test_acks_make_room_on_a_full_disk(tmp_path: Path) -> None:
     spool = opened(tmp_path, disk=disk)
     fill(spool, 50)
     disk.before["write"] = fails(errno.ENOSPC)
-    spool.add(1, b"more\n")
+    spool.batch.add(1, b"more\n")
     assert not spool.flush()
     spool.ack(spool.end)
     assert spool.size == 0
@@ -259,7 +259,7 @@ def test_acks_make_room_on_a_full_disk(tmp_path: Path) -> None:
     # Nothing could be saved, and all bytes are gone: the offsets are known all the same.
     again = opened(tmp_path, disk=disk)
     assert again.end == again.acked == 500
-    again.add(1, b"more\n")
+    again.batch.add(1, b"more\n")
     assert not again.flush()
     disk.before.clear()
     again = opened(tmp_path, disk=disk)
@@ -273,7 +273,7 @@ def test_what_was_acked_before_the_disk_was_full_makes_room_too(tmp_path: Path) 
     spool.ack(500)
     assert spool.size == 500
     disk.before["write"] = fails(errno.ENOSPC)
-    spool.add(1, b"more\n")
+    spool.batch.add(1, b"more\n")
     assert not spool.flush()
     assert not spool.flush()
     assert spool.size == 0
@@ -285,14 +285,14 @@ def test_what_was_acked_before_the_disk_was_full_makes_room_too(tmp_path: Path) 
 
 def test_a_spool_whose_last_bytes_are_gone_does_not_join_lines(tmp_path: Path) -> None:
     spool = opened(tmp_path, limit=100)
-    spool.add(1, b"x" * 60)
+    spool.batch.add(1, b"x" * 60)
     assert spool.flush()
     spool.ack(60)
     assert spool.size == 0
     spool._mark.save(clean=False)
     os.close(spool._fd)
     spool = opened(tmp_path, limit=100)
-    spool.add(1, b"another line\n")
+    spool.batch.add(1, b"another line\n")
     assert spool.flush()
     assert spool.cursor(60).read() == b"\nanother line\n"
     spool.close()
@@ -300,7 +300,7 @@ def test_a_spool_whose_last_bytes_are_gone_does_not_join_lines(tmp_path: Path) -
 
 def test_a_chunk_ends_in_a_newline_where_there_is_one(tmp_path: Path) -> None:
     spool = opened(tmp_path, segment=10_000)
-    spool.add(1, b"one\ntwo\nthree")
+    spool.batch.add(1, b"one\ntwo\nthree")
     assert spool.flush()
     assert spool.cursor(0).read(9) == b"one\ntwo\n"
     assert spool.cursor(8).read(3) == b"thr"
@@ -384,7 +384,7 @@ def test_the_next_mark_is_saved_beside_the_loop_before_it_is_needed(later: Spool
 
 def test_a_write_waits_for_the_mark_when_none_is_left(later: Spool) -> None:
     fill(later, 11)
-    later.add(1, b"x" * 300 + b"\n")
+    later.batch.add(1, b"x" * 300 + b"\n")
     assert later.flush()
     assert mark_on_disk(later) >= later.end
 
