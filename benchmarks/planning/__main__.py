@@ -33,14 +33,24 @@ def main() -> int:
     if os.geteuid() != 0:
         print("Only root can make hosts for the run: without --run the plan is printed.", file=sys.stderr)
         return 1
+    import pytest
+
     from benchmarks.debs import Missing
     from benchmarks.planning import run
+    from benchmarks.planning.fleet import TREMPLINS
+
+    if min(words.senders, words.rate) < TREMPLINS:
+        print(f"There is too little for {TREMPLINS} tremplins: give more.", file=sys.stderr)
+        return 2
 
     with tempfile.TemporaryDirectory(prefix="reclog-plan-", dir=words.folder or None) as folder:
         try:
             found = run.measure_all(Path(folder), words.rate, words.seconds, words.senders)
         except Missing as why:
             print(why, file=sys.stderr)
+            return 1
+        except (AssertionError, RuntimeError, OSError, pytest.fail.Exception) as why:
+            print(f"The run failed: {why}", file=sys.stderr)
             return 1
     if words.out:
         Path(words.out).write_text(found.as_json(), "utf-8")

@@ -80,7 +80,7 @@ def events(recording: Recording, width: int) -> Iterator[str]:
         said = [
             f"{visible(name)}: {_word(value)}"
             for name, value in facts.items()
-            if name not in ("time", "event")
+            if name not in ("time", "event") and value != ""
         ]
         head = f"{_word(word_of(facts.get('time'))) or 'unknown'} {_word(facts.get('event', '?'))}"
         if not width:
