@@ -80,7 +80,16 @@ class Sender:
                 sock.sendall(b"".join(b"%s %d %s\n" % (key, number, self._text) for number in block))
                 count, self.sent = count + _BLOCK, self.sent + _BLOCK
                 self.connections[key] = count, True
-            self.connections[key] = count, False
+            # Who was told to wait, and is over, has not sent anything since a kill by which to know of it.
+            self.connections[key] = count, _is_over(sock)
+
+
+def _is_over(sock: socket.socket) -> bool:
+    """Tell whether the other side, which never says anything, has ended. Raises OSError if it was killed."""
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        return not sock.recv(1)
+    return False
 
 
 def kill(system: Lan | Through, role: str, dice: random.Random) -> None:
