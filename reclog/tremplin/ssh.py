@@ -96,7 +96,7 @@ class Host:
     def _jump_command(self, jump: str) -> str:
         # As OpenSSH itself does it (ssh.c), but with the user's configuration: ours names the target only.
         *before, last = jump.split(",")
-        words = ["ssh", "-o", "BatchMode=yes", "-o", "ControlPath=none"]
+        words = ["ssh", *_options("BatchMode=yes", "ControlPath=none")]
         words += ["-F", os.path.expanduser(self.target.config)] if self.target.config else []
         words += ["-J", ",".join(before)] if before else []
         via = parse_target(last.removeprefix("ssh://"))
@@ -129,43 +129,21 @@ def resolve(target: Target) -> Host:
 
 def ssh_command(config: Path | str, host: str, *, within: int = CONNECT_WITHIN) -> list[str]:
     """Return the argv of an ssh that can't ask anything, up to the host; a remote command may follow."""
-    return [
-        "ssh",
-        "-F",
-        str(config),
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        f"ConnectTimeout={within}",
-        "-o",
-        "ServerAliveInterval=5",
-        "-o",
-        "ServerAliveCountMax=3",
-        "-T",
-        "--",
-        host,
-    ]
+    asks_nobody = _options("BatchMode=yes", f"ConnectTimeout={within}")
+    alive = _options("ServerAliveInterval=5", "ServerAliveCountMax=3")
+    return ["ssh", "-F", str(config), *asks_nobody, *alive, "-T", "--", host]
 
 
 def tunnel_command(config: Path | str, host: str, port_local: int, there: str) -> list[str]:
     """Return the argv of the tunnel: a local forward, bound to 127.0.0.1 here, to `there`, and no more."""
     *words, end, name = ssh_command(config, host, within=RECONNECT_WITHIN)
-    return [
-        *words,
-        "-N",
-        "-o",
-        "ExitOnForwardFailure=yes",
-        "-o",
-        "ForkAfterAuthentication=no",
-        "-o",
-        "ControlMaster=no",
-        "-o",
-        "ControlPath=none",
-        "-L",
-        f"127.0.0.1:{port_local}:{there}",
-        end,
-        name,
-    ]
+    only = _options("ExitOnForwardFailure=yes", "ForkAfterAuthentication=no")
+    alone = _options("ControlMaster=no", "ControlPath=none")
+    return [*words, "-N", *only, *alone, "-L", f"127.0.0.1:{port_local}:{there}", end, name]
+
+
+def _options(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("-o", setting)]
 
 
 def _quoted(name: str, value: str) -> str:

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import socket
 from typing import Any, Callable, Dict
 
 from ..records.jsonfile import parse_json
+from ..system.disk import DISK
 from ..system.loop import Loop
 from ..system.private import is_own, listen_at
 
@@ -69,10 +69,7 @@ class Control:
         self._again.off()
         self._loop.unwatch(self._sock)
         self._sock.close()
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass
+        DISK.remove(self._path)
 
     def _watch(self) -> None:
         self._loop.watch(self._sock, self._accept)

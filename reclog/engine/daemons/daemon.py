@@ -15,6 +15,7 @@ from ..records.counters import CountersFile, Facts
 from ..records.events import EventLog, timestamp
 from ..records.jsonfile import clear_unfinished, read_json, write_json
 from ..records.names import BOOT, CONFIG, CONTROL, COUNTERS, EVENTS, HOLES, LOCK, STATE
+from ..system.disk import DISK
 from ..system.faultpoints import disk
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
@@ -224,10 +225,7 @@ class Daemon:
         if config:
             past.keep_for_boot(self.folder, self._told, self.disk)
         for name in () if self.keep_state else (STATE, COUNTERS, *config, LOCK):
-            try:
-                os.unlink(self.path(name))
-            except FileNotFoundError:
-                pass
+            DISK.remove(self.path(name))
         clear_unfinished(self.folder)
         self._control.close()
 

@@ -16,6 +16,7 @@ from ..sources.tcp import PATIENCE
 from ..stores.spool import Spool, SpoolUnusable
 from ..system.address import everywhere
 from ..system.aside import Aside
+from ..system.disk import DISK
 from .asking import DRAIN_WITHIN
 from .config import Listening, RelayConfig
 from .daemon import Daemon
@@ -112,7 +113,7 @@ class Relay:
         if self.feed.finished:
             self.spool.remove()
             for name in (OWNER, STOPPING):
-                _remove(self.daemon.path(name))
+                DISK.remove(self.daemon.path(name))
         else:
             self.spool.close()
         self.daemon.keep_config = not self.feed.finished
@@ -197,10 +198,3 @@ def _listening(config: RelayConfig) -> Listening:
     listener = "builtin" if listening.listener == "auto" else listening.listener
     bind = everywhere() if listening.bind == "::" else listening.bind
     return dataclasses.replace(listening, listener=listener, bind=bind)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass

@@ -6,11 +6,11 @@ which all of the host's users reach, where OpenSSH can't forward to a UNIX socke
 
 from __future__ import annotations
 
-import os
 import socket
 
 from ..errors import AddressUnusable, PortTaken
 from ..sources.tcp import PATIENCE, bound_socket
+from ..system.disk import DISK
 from ..system.private import is_own, listen_at
 
 #: Connections that may wait to be accepted.
@@ -55,7 +55,4 @@ class End:
         """Listen no more."""
         self.sock.close()
         if self._path:
-            try:
-                os.unlink(self._path)
-            except FileNotFoundError:
-                pass
+            DISK.remove(self._path)

@@ -43,10 +43,7 @@ def clear_unfinished(folder: str) -> None:
         return
     for name in names:
         if name.endswith(".new"):  # the name that write_json gives them
-            try:
-                os.unlink(os.path.join(folder, name))
-            except FileNotFoundError:
-                pass
+            DISK.remove(os.path.join(folder, name))
 
 
 def read_json(path: str, disk: Disk = DISK) -> dict[str, Any]:

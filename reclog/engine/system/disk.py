@@ -95,6 +95,13 @@ class Disk:
 
     # -- of the above -----------------------------------------------------------------------------
 
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        try:
+            self.unlink(path)
+        except FileNotFoundError:
+            pass
+
     def sync(self, path: str) -> None:
         """Have a file's or a folder's content on disk."""
         fd = self.open(path, os.O_RDONLY)

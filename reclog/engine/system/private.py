@@ -6,16 +6,14 @@ import os
 import socket
 
 from .address import short_name
+from .disk import DISK
 from .kernel import peer_uid
 
 
 def listen_at(path: str, backlog: int, sock: socket.socket | None = None) -> socket.socket:
     """Listen at `path`, in the place of a daemon that is dead: the folder's lock is ours. Raises OSError."""
     sock = sock or socket.socket(socket.AF_UNIX)
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+    DISK.remove(path)
     with short_name(path) as name:
         sock.bind(name)
     os.chmod(path, 0o600)
