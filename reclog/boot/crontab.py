@@ -8,19 +8,13 @@ Rules kept here:
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 from collections.abc import Sequence
 
-#: Seconds for crontab(1).
-WITHIN = 30.0
+from .commands import CommandError, output
+
 #: How crontab(1) says that there is no table, in vixie's and cronie's words, and busybox's.
 _NONE = (b"no crontab", b"No such file")
-
-
-class CrontabError(Exception):
-    """The table can't be read or written; the message is what crontab(1) says."""
 
 
 def reboot_line(command: Sequence[str], name: str) -> str:
@@ -51,13 +45,13 @@ def without(table: bytes, name: str) -> bytes:
 def change(name: str, line: str = "") -> bool:
     """Have the user's table have that line, or none of that name; tell whether there was one.
 
-    Raises CrontabError.
+    Raises CommandError.
     """
     table = read()
     has_none = without(table, name) == table
     new = with_line(table, line, name) if line else without(table, name)
     if new != table:
-        _crontab("-", table=new) if new else _crontab("-r")
+        output(["crontab", "-"], new) if new else output(["crontab", "-r"])
     return not has_none
 
 
@@ -65,36 +59,16 @@ def has(name: str) -> bool:
     """Tell whether the user's table is known to have the line of that name."""
     try:
         table = read()
-    except CrontabError:
+    except CommandError:
         return False
     return without(table, name) != table
 
 
 def read() -> bytes:
-    """Return the user's table; empty if there is none. Raises CrontabError."""
+    """Return the user's table; empty if there is none. Raises CommandError."""
     try:
-        return _crontab("-l")
-    except CrontabError as error:
+        return output(["crontab", "-l"])
+    except CommandError as error:
         if any(sign in str(error).encode("utf-8") for sign in _NONE):
             return b""
         raise
-
-
-def _crontab(*words: str, table: bytes = b"") -> bytes:
-    try:
-        done = subprocess.run(
-            ["crontab", *words],
-            input=table,
-            env={**os.environ, "LC_ALL": "C"},
-            capture_output=True,
-            timeout=WITHIN,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise CrontabError("there is no crontab") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CrontabError(f"crontab can't be run ({error})") from error
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise CrontabError(said[0] if said else f"crontab ended with {done.returncode}")
-    return done.stdout

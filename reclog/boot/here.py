@@ -28,6 +28,7 @@ from ..recordings.recording import Recording
 from ..recordings.registry import Registry
 from ..words import inv
 from . import crontab, systemd
+from .commands import CommandError
 from .units import Unit, unit, unit_name
 
 
@@ -52,7 +53,7 @@ def have(recording: Recording) -> str:
         _prepare(recording)
     except OSError as error:
         raise BootError(f"{error.filename} can't be written ({error.strerror}): make it yours.") from error
-    except systemd.SystemdError as error:
+    except CommandError as error:
         raise BootError(
             f"Your own systemd does not do it ({error}): `loginctl enable-linger {systemd.user()}` has it "
             "run, as root where that is refused; then this again."
@@ -93,7 +94,7 @@ def hold(recordings: Sequence[Recording]) -> tuple[list[str], list[str]]:
     problems = []
     by_unit = {name: one for one in recordings if (name := _unit_of(one))}
     if by_unit:
-        with contextlib.suppress(systemd.SystemdError):  # without it there is nothing that starts them
+        with contextlib.suppress(CommandError):  # without it there is nothing that starts them
             systemd.stop([*by_unit])
     for one in by_unit.values():
         if not comes_back(one):
@@ -111,7 +112,7 @@ def gone(recording: Recording) -> bool:
     """Have a recording that is gone start no more; tell whether it would have. Raises BootError."""
     name, would = _unit_of(recording), comes_back(recording)
     if name:
-        with contextlib.suppress(systemd.SystemdError):
+        with contextlib.suppress(CommandError):
             systemd.stop([name])
     if would or name:
         off(recording)

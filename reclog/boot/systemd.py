@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
 from collections.abc import Sequence
 
+from .commands import CommandError, output
 from .units import PREFIX, SUFFIX, Unit
-
-#: Seconds for an answer of systemd's.
-WITHIN = 30.0
-
-
-class SystemdError(Exception):
-    """The user's systemd does not do it; the message is what it says."""
 
 
 def is_here() -> bool:
@@ -31,7 +24,7 @@ def lingers() -> bool:
     """Tell whether this user's systemd starts at boot; else it does when the user logs in."""
     try:
         return _said("loginctl", "show-user", user(), "--property=Linger", "--value") == "yes"
-    except SystemdError:  # it knows only who is logged in or lingers
+    except CommandError:  # it knows only who is logged in or lingers
         return False
 
 
@@ -70,7 +63,7 @@ def is_enabled(name: str) -> bool:
 
 
 def enable(unit: Unit) -> None:
-    """Have a unit be started with the user's systemd, from the next time on. Raises SystemdError, OSError."""
+    """Have a unit be started with the user's systemd, from the next time on. Raises CommandError, OSError."""
     os.makedirs(folder(), exist_ok=True)
     temporary = f"{path(unit.name)}.{os.getpid()}.new"
     with open(temporary, "w", encoding="utf-8") as file:
@@ -79,13 +72,13 @@ def enable(unit: Unit) -> None:
     try:
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", unit.name)
-    except SystemdError:
+    except CommandError:
         remove(unit.name)
         raise
 
 
 def stop(names: Sequence[str]) -> None:
-    """End what these units run, and have it stay so until the next boot. Raises SystemdError."""
+    """End what these units run, and have it stay so until the next boot. Raises CommandError."""
     _systemctl("stop", *names)
     _systemctl("reset-failed", *names)
 
@@ -94,7 +87,7 @@ def is_active(name: str) -> bool:
     """Tell whether something runs by a unit, or is about to."""
     try:
         return _systemctl("show", "--property=ActiveState", "--value", name) not in ("inactive", "failed")
-    except SystemdError:
+    except CommandError:
         return False
 
 
@@ -114,7 +107,7 @@ def remove(name: str) -> None:
             pass  # something else is in it
     try:
         _systemctl("daemon-reload")
-    except SystemdError:
+    except CommandError:
         pass  # it reads them when it starts
 
 
@@ -123,22 +116,7 @@ def _systemctl(*words: str) -> str:
 
 
 def _said(*command: str) -> str:
-    """Return what a command of systemd's prints. Raises SystemdError."""
-    env = {**os.environ, "LC_ALL": "C"}
+    """Return what a command of systemd's prints. Raises CommandError."""
     # Who came by su, sudo, or an sshd without PAM is not told where it is (pam_systemd(8)).
-    env.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    try:
-        done = subprocess.run(
-            command,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=WITHIN,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SystemdError(f"{command[0]} can't be run ({error})") from error
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise SystemdError(said[0] if said else f"{command[0]} ended with {done.returncode}")
-    return done.stdout.decode("utf-8", "replace").strip()
+    said = output(command, XDG_RUNTIME_DIR=f"/run/user/{os.getuid()}")
+    return said.decode("utf-8", "replace").strip()

@@ -14,8 +14,9 @@ import sys
 
 from reclog.engine.records.names import CONFIG, MARK, PROGRAM
 
-from .crontab import CrontabError, change, reboot_line
-from .systemd import SystemdError, enable, is_here, lingers, path, remove, stop, user
+from .commands import CommandError
+from .crontab import change, reboot_line
+from .systemd import enable, is_here, lingers, path, remove, stop, user
 from .units import unit, unit_name
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     verb, folder = sys.argv[1:3]
     try:
         answer = {"by": {"on": on, "off": off, "gone": gone}[verb](folder)}
-    except (NoWayError, CrontabError, SystemdError, OSError, ValueError) as error:
+    except (NoWayError, CommandError, OSError, ValueError) as error:
         answer = {"message": str(error)}
     print(json.dumps(answer))
 
@@ -64,7 +65,7 @@ def gone(folder: str) -> str:
     if os.path.lexists(path(name)):
         try:
             stop([name])
-        except SystemdError:
+        except CommandError:
             pass  # without it there is nothing that starts it
     return off(folder)
 

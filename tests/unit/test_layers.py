@@ -17,7 +17,7 @@ TASKS = sorted((PACKAGE / "tasks").rglob("*.py"))
 #: What runs on a tremplin, whose Python may be older than ours.
 THERE = [
     PACKAGE / "engine",
-    *(PACKAGE / f"boot/{name}.py" for name in ("there", "systemd", "crontab", "units")),
+    *(PACKAGE / f"boot/{name}.py" for name in ("there", "commands", "systemd", "crontab", "units")),
 ]
 LIBRARY = sorted(set(PACKAGE.rglob("*.py")) - set(TASKS) - {PACKAGE / "program.py"})
 

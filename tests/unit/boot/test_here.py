@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reclog.boot import crontab, here, systemd
+from reclog.boot.commands import CommandError
 from reclog.boot.units import unit_name
 from reclog.engine.daemons.config import RecorderConfig
 from reclog.engine.daemons.daemon import ConfigUnusable, Daemon
@@ -137,7 +138,7 @@ def test_without_systemd_it_comes_back_once_the_crontab_has_its_line(
     assert here.comes_back(one)
 
     def unreadable() -> bytes:
-        raise crontab.CrontabError("you (root) are not allowed to use this program")
+        raise CommandError("you (root) are not allowed to use this program")
 
     monkeypatch.setattr(crontab, "read", unreadable)
     assert not here.comes_back(one)
