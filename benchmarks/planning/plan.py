@@ -177,7 +177,8 @@ def beside(found: Kept) -> list[str]:
     )
     for number, what in enumerate(("messages' headers", "index")):
         few, many, took = (one.added[number] for one in (found.flood, found.calm[1], real))
-        rows.append((f"{what}: bytes a line", few, many, took))
+        # What waits to be packed may be less at the end than it was before.
+        rows.append((f"{what}: bytes a line", max(0.0, few), many, took))
     for number, what in enumerate(AGES):
         rows.append((f"{what}, ms", found.calm[1].ages[number], None, real.ages[number]))
     return ["| | plan: from | to | measured |", "|---|---:|---:|---:|"] + [
