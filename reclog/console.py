@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import itertools
 import os
@@ -33,6 +34,8 @@ _UNSEEN |= {*range(0xE0100, 0xE01F0)}
 #: What colours text (ECMA-48, SGR), and what ends that.
 _COLOURS = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 PLAIN = "\x1b[0m"
+#: Of a write to a file (write(2)).
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def visible(text: str | bytes, colours: bool = False) -> str:
@@ -214,7 +217,10 @@ def _print(text: str, stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def for_whoever_reads() -> Iterator[None]:
-    """Print what a terminal has no character for as `\\u2192`; end in peace if nobody reads (`| head`)."""
+    """Print what a terminal has no character for as `\\u2192`; end in peace if nobody reads (`| head`).
+
+    Raises SystemExit with a sentence where what it prints to has no room.
+    """
     _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -227,6 +233,11 @@ def for_whoever_reads() -> Iterator[None]:
         if not _has_no_reader(sys.stdout):
             raise  # it was another pipe, or a socket
         _mute(sys.stdout)
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        _mute(sys.stdout)
+        sys.exit(f"What is printed can't be written ({error.strerror}): make room, or print it elsewhere.")
 
 
 def _open_what_is_closed() -> None:

@@ -126,6 +126,26 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(tmp_path: Path, words: str)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize("words", ["--help", "status"])
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_where_there_is_no_room_for_what_is_printed_that_is_said(
+    tmp_path: Path, words: str, buffered: str
+) -> None:
+    program = f"import sys; sys.argv[1:] = ['{words}']; from reclog.program import main; main()"
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "XDG_STATE_HOME": str(tmp_path), "PYTHONUNBUFFERED": buffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    said = b"What is printed can't be written (No space left on device): make room, or print it elsewhere.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 @pytest.mark.parametrize("of", ["stdout", "stderr"])
 def test_what_is_being_done_goes_on_where_a_full_disk_takes_no_words(of: str) -> None:
     program = "from reclog.console import say, note; say('1'); note('2'); say('3'); note('4')"
