@@ -5,6 +5,7 @@ Rules kept here:
 - Nothing is sent that a connection which is lost had not sent yet: it ends, and another one is made by
   whoever needs it, who then looks where to go on. (nats-py's own would send it, whatever happened meanwhile.)
 - Where TLS is asked for nothing is said without it: nats-py takes the server's word for whether it is needed.
+- What a server does not allow is said at once. (It answers nothing then, and says so beside: nats-py waits.)
 - Servers of a cluster that a server tells of are tried as well.
 - What a server says is quoted short, in one line. It is kept as far as an honest one says that much: whatever
   else it says takes no memory, and ends the connection.
@@ -21,7 +22,7 @@ import logging
 import random
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
 import nats.errors
@@ -79,8 +80,10 @@ class Connection(Client):
         self._account = account
         self._trouble: BaseException | None = None
         self._lost = asyncio.Event()
-        #: What the server last said that we may not do; empty if nothing.
-        self.forbidden = ""
+        # By which token of nats-py's the answer to a request comes, by its subject.
+        self._asked: dict[str, str] = {}
+        # Why none can come: the server lets us hear nothing.
+        self._forbidden: Refused | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -126,18 +129,23 @@ class Connection(Client):
             **options,
         )
 
-    async def answer(self, asked: Awaitable[T]) -> T:
-        """Return what comes of a request, which has its own deadline. Raises NotConnected, Refused."""
+    async def answer(self, subject: str, asked: Awaitable[T]) -> T:
+        """Return what comes of a request at a subject, by its own deadline. Raises NotConnected, Refused."""
         try:
             return await asked
         except (nats.errors.Error, OSError) as error:
             if self.is_lost and not isinstance(error, nats.js.errors.APIError):
                 raise NotConnected(f"{self._account.hosts}: the connection is lost") from error
-            raise Refused(self.forbidden or why(error), getattr(error, "err_code", None) or 0) from error
+            if isinstance(error, nats.errors.TimeoutError) and self._forbidden is not None:
+                raise self._forbidden from error
+            raise Refused(why(error), getattr(error, "err_code", None) or 0) from error
+        finally:
+            self._asked.pop(subject, None)
 
     async def ask(self, subject: str, /, **wanted: Any) -> dict[str, Any]:
         """Return what JetStream's API answers at `$JS.API.` and `subject`. Raises NotConnected, Refused."""
-        return await self.answer(self._ask(f"$JS.API.{subject}", json.dumps(wanted).encode("utf-8")))
+        subject = f"$JS.API.{subject}"
+        return await self.answer(subject, self._ask(subject, json.dumps(wanted).encode("utf-8")))
 
     async def _ask(self, subject: str, wanted: bytes) -> dict[str, Any]:
         message = await self.request(subject, wanted, timeout=ANSWER_WITHIN)
@@ -152,6 +160,15 @@ class Connection(Client):
             number = said.get("err_code")
             raise Refused(quoted(said.get("description", "")), number if type(number) is int else 0)
         return answer
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, Any] | None = None
+    ) -> None:
+        """Say something; nats-py asks by this, too."""
+        token = reply.rpartition(".")[2]
+        if token in self._resp_map:
+            self._asked[subject] = token
+        await super().publish(subject, payload, reply, headers)
 
     async def leave(self) -> None:
         """Close it."""
@@ -186,14 +203,24 @@ class Connection(Client):
 
     async def _note(self, error: Exception) -> None:
         self._trouble = error
-        if "permissions violation" in str(error).lower():
-            self.forbidden = f"the server does not allow it ({quoted(str(error).removeprefix('nats: '))})"
+        said = str(error).lower()
+        if "permissions violation" in said:
+            meant = [token for subject, token in self._asked.items() if f'"{subject.lower()}"' in said]
+            refused = Refused(f"the server does not allow it ({quoted(said.removeprefix('nats: '))})")
+            if "for subscription" in said:
+                meant, self._forbidden = list(self._resp_map), refused
+            self._fail(meant, refused)
 
     async def _end(self) -> None:
         self._lost.set()
-        for waiting in list(self._resp_map.values()):  # nats-py would have them wait until their deadline
-            if not waiting.done():
-                waiting.set_exception(nats.errors.ConnectionClosedError())
+        self._fail(list(self._resp_map), nats.errors.ConnectionClosedError())
+
+    def _fail(self, tokens: Sequence[str], error: Exception) -> None:
+        """Have nobody wait until a deadline for an answer that won't come."""
+        for token in tokens:
+            waiting = self._resp_map.get(token)
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(error)
 
     @property
     def trouble(self) -> BaseException | None:

@@ -78,7 +78,7 @@ class Stream:
         """
         own = {**headers, EXPECTED: str(last)}
         asked = self._publisher.publish(subject, payload, ANSWER_WITHIN, self.name, own)
-        sequence = _number((await self._connection.answer(asked)).seq)
+        sequence = _number((await self._connection.answer(subject, asked)).seq)
         self.last = max(self.last, sequence)
         return sequence
 

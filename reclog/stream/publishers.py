@@ -37,6 +37,10 @@ class Publishers(Registry):
         """Where their folders are."""
         return self.root / "publishers"
 
+    def logged(self) -> list[Recording]:
+        """Return those that run or ran, as far as their event logs are there."""
+        return [Recording(folder) for folder in self._folders(names.EVENTS)]
+
 
 @dataclasses.dataclass
 class Started:

@@ -36,6 +36,7 @@ def history(
     from reclog.recordings.logs import all_events
     from reclog.recordings.past import forget as forget_one
     from reclog.recordings.registry import Registry
+    from reclog.stream.publishers import Publishers
 
     if events is not None and forget is not None:
         raise UsageError("--events and --forget are both there: give one.")
@@ -46,7 +47,7 @@ def history(
         forget_one(one, registry)
         say(f"{one.name} is forgotten; what was recorded stays: {one.files}")
     elif events is not None:
-        one = named(known, str(events))
+        one = named([*known, *Publishers().logged()], str(events))
         as_json = map(json_module.dumps, all_events(one.folder))
         for line in as_json if json else told.events(one, terminal_width()):
             print(line)

@@ -59,8 +59,12 @@ def test_who_may_is_let_in_and_who_may_not_is_told(tmp_path: Path) -> None:
 
 async def forbidden(account: Account) -> None:
     connection = await connected(account, "test", [])
+    began = time.monotonic()
     with pytest.raises(Refused, match="does not allow it"):
         await connection.ask("STREAM.CREATE.x", name="x")
+    assert time.monotonic() - began < 2.5  # it is said, not waited for
+    with pytest.raises(Refused, match="not found"):
+        await connection.ask("STREAM.INFO.x")
     await connection.leave()
 
 
