@@ -82,8 +82,8 @@ class Connection(Client):
         self._lost = asyncio.Event()
         # By which token of nats-py's the answer to a request comes, by its subject.
         self._asked: dict[str, str] = {}
-        # Why none can come: the server lets us hear nothing.
-        self._forbidden: Refused | None = None
+        #: What it last said that we may not do, but for these; empty if nothing.
+        self.forbidden = ""
 
     @property
     def is_lost(self) -> bool:
@@ -136,9 +136,8 @@ class Connection(Client):
         except (nats.errors.Error, OSError) as error:
             if self.is_lost and not isinstance(error, nats.js.errors.APIError):
                 raise NotConnected(f"{self._account.hosts}: the connection is lost") from error
-            if isinstance(error, nats.errors.TimeoutError) and self._forbidden is not None:
-                raise self._forbidden from error
-            raise Refused(why(error), getattr(error, "err_code", None) or 0) from error
+            silent = self.forbidden if isinstance(error, nats.errors.TimeoutError) else ""
+            raise Refused(silent or why(error), getattr(error, "err_code", None) or 0) from error
         finally:
             self._asked.pop(subject, None)
 
@@ -203,13 +202,17 @@ class Connection(Client):
 
     async def _note(self, error: Exception) -> None:
         self._trouble = error
-        said = str(error).lower()
-        if "permissions violation" in said:
-            meant = [token for subject, token in self._asked.items() if f'"{subject.lower()}"' in said]
-            refused = Refused(f"the server does not allow it ({quoted(said.removeprefix('nats: '))})")
-            if "for subscription" in said:
-                meant, self._forbidden = list(self._resp_map), refused
-            self._fail(meant, refused)
+        told = str(error).lower()
+        if "permissions violation" not in told:
+            return
+        meant = [token for subject, token in self._asked.items() if f'"{subject.lower()}"' in told]
+        about = quoted(told.removeprefix("nats: ").replace('"', ""))
+        said = f"the server does not allow it ({about})"
+        if not meant:
+            self.forbidden = said
+        if "for subscription" in told:
+            meant = list(self._resp_map)
+        self._fail(meant, Refused(said))
 
     async def _end(self) -> None:
         self._lost.set()

@@ -26,6 +26,10 @@ _NO_CLUSTER, _NO_PEERS, _EXISTS = 10074, 10005, 10058
 #: Seconds that three servers are waited for, when one of them may just be away.
 PEERS_WITHIN = 10.0
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+#: Bytes of a message, with its headers, that a stream must take.
+LEAST = 4096
+#: Bytes of headers at most, but for what they say of runs.
+OTHER_HEADERS = 1024
 
 
 class Held(NamedTuple):
@@ -51,13 +55,23 @@ class Stream:
         self._subjects = [str(one) for one in config.get("subjects") or ()]
         size = config.get("max_msg_size")
         room = size if type(size) is int and size > 0 else connection.max_payload
-        #: Bytes of a message at most.
-        self.largest = message.largest(min(room, connection.max_payload))
+        room = self._enough(min(room, connection.max_payload))
+        #: Bytes of a message at most, and of what its headers say of runs.
+        self.largest, self.most_told = message.largest(room), room // 2 - OTHER_HEADERS
 
     @property
     def connection(self) -> Connection:
         """By which it is reached."""
         return self._connection
+
+    def _enough(self, size: int) -> int:
+        """Return the bytes of a message with its headers. Raises Refused if those are too few."""
+        if size < LEAST:
+            raise Refused(
+                f"the stream {self.name} takes messages of {size} bytes at most:"
+                f" max_payload and max_msg_size must be {LEAST} or more"
+            )
+        return size
 
     def takes(self, subject: str) -> bool:
         """Tell whether messages of a subject are in it."""

@@ -170,7 +170,7 @@ class Lane:
         while True:
             if ready is None:
                 payload = reading.next(stream.largest)
-                ready = self._made(reading, reading.offset, payload)  # which a gap moves
+                ready = self._made(stream, reading, reading.offset, payload)  # which a gap moves
             if ready is not None:
                 ready = await self._send(stream, reading, ready)
             elif reading.is_over and not reading.lag:
@@ -220,7 +220,7 @@ class Lane:
                 await asyncio.sleep(0)
             with contextlib.suppress(OSError):  # it is looked at again, when it is its turn
                 at = reading.offset + len(one.payload)
-                following = self._made(reading, at, reading.behind(one.payload, stream.largest))
+                following = self._made(stream, reading, at, reading.behind(one.payload, stream.largest))
             self._last = await asked
         finally:
             asked.cancel()
@@ -230,12 +230,12 @@ class Lane:
         self._go()
         return following
 
-    def _made(self, reading: Reading, begin: int, payload: bytes) -> _Ready | None:
+    def _made(self, stream: Stream, reading: Reading, begin: int, payload: bytes) -> _Ready | None:
         """Return the message of what stands at `begin`; None if that is nothing."""
         while payload:
             with contextlib.suppress(TooManyRuns):
                 runs, now = reading.runs(begin, payload), int(time.time() * 1000)
-                headers = encode(reading.identity, begin, payload, runs, now)
+                headers = encode(reading.identity, begin, payload, runs, now, stream.most_told)
                 return _Ready(payload, headers)
             payload = payload[: fit(payload, len(payload) // 2, whole=True)]
         return None

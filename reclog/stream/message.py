@@ -16,7 +16,7 @@ Rules kept here, by the publisher; who takes a message distrusts each word of it
 - The runs say who and when, of all of it and in its order. They are worth no more than an index: where they
   are missing, or make no sense, nothing is known.
 
-A message is at most half of what the server takes, and never more than 256 KiB.
+A message is at most half of what the server takes, and never more than 256 KiB; its runs are no longer.
 """
 
 from __future__ import annotations
@@ -127,9 +127,16 @@ def fit(data: bytes, most: int, whole: bool) -> int:
 
 
 def encode(
-    identity: Identity, begin: int, payload: bytes, runs: Sequence[Run], sent: int = 0
+    identity: Identity,
+    begin: int,
+    payload: bytes,
+    runs: Sequence[Run],
+    sent: int = 0,
+    most: int = LONGEST_RUNS,
 ) -> dict[str, str]:
     """Return the headers of a message that is `sent` then (0: nobody knows). Raises TooManyRuns.
+
+    Its packed runs have `most` bytes at most.
 
     `runs` cover the payload from `begin` on, ascending and without a hole.
     """
@@ -139,7 +146,7 @@ def encode(
         if len(told) > MOST:
             raise TooManyRuns
         packed = base64.b64encode(zlib.compress(pack(told), 1)).decode("ascii")
-        if len(packed) > LONGEST_RUNS:
+        if len(packed) > min(LONGEST_RUNS, most):
             raise TooManyRuns
         headers[RUNS] = packed
     return headers

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nats_accounts
 import nats_servers
 import psutil
 import pytest
@@ -234,6 +235,23 @@ def test_jetstream_off_and_no_right_to_make_a_stream_are_said(home: Home, tmp_pa
         assert "JetStream" in done.stderr
     finally:
         off.end()
+
+
+def test_what_an_account_may_not_is_said_at_once_and_holds_no_other_recording_back(
+    home: Home, tmp_path: Path
+) -> None:
+    deny = {"deny": ["reclog.m.secret"]}
+    config, creds = nats_accounts.told(tmp_path, {"disk_storage": 200_000}, pub=deny)
+    with nats_servers.one(tmp_path, config) as server:
+        open_one, secret = home.local("--no-udp", "--as", "open"), home.local("--no-udp", "--as", "secret")
+        publisher = Publisher(home, [server.url], "--creds", str(creds), "--machine", "m").start()
+        secret.send(b"secret\n")
+        publisher.waits("the server does not allow it (permissions violation for publish to reclog.m.secret)")
+        open_one.send(b"".join(b"line %04d %s\n" % (number, b"x" * 88) for number in range(1000)))
+        publisher.until_done(open_one)
+        open_one.send(b"".join(b"more %04d %s\n" % (number, b"x" * 88) for number in range(2000)))
+        wait_until(lambda: "the stream is full (resource limits" in str(publisher.status()["recordings"]))
+        assert home.inv("kill").returncode == 1
 
 
 def test_a_full_stream_holds_the_publisher_back_and_drops_nothing(server: Server, home: Home) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from recordings import recorded, set_aside
@@ -29,6 +31,7 @@ class Memory(Stream):
     def __init__(self, before: Callable[[Memory], None] = lambda stream: None) -> None:
         """`before` each message that is to be added something may happen."""
         self.name, self.created, self.largest, self.last = "reclog", "then", 15, 0
+        self.most_told = 1024
         self.messages: list[Held] = []
         self.coming = 0
         self._before = before
@@ -76,6 +79,16 @@ class There:
 
     async def stream(self) -> Stream:
         return self._stream
+
+
+def test_a_server_that_takes_small_messages_alone_is_refused() -> None:
+    def of(size: int) -> Stream:
+        connection: Any = SimpleNamespace(max_payload=size, jetstream=lambda: None)
+        return Stream(connection, "reclog", {"config": {"max_msg_size": -1}})
+
+    assert of(8192).largest == 4096
+    with pytest.raises(Refused, match="takes messages of 4000 bytes at most"):
+        of(4000)
 
 
 def published(folder: Path, stream: Memory, history: History | None = None) -> Lane:

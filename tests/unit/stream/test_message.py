@@ -86,6 +86,8 @@ def test_runs_that_would_fill_a_header_are_said_to_be_too_many() -> None:
     runs = [Run(at, at + 1, MS + at * at * 7 % 100_003, f"10.{at % 251}.0.{at % 13}") for at in range(16_000)]
     with pytest.raises(TooManyRuns):
         encode(IDENTITY, 0, b"x" * 16_000, runs)
+    with pytest.raises(TooManyRuns):
+        encode(IDENTITY, 0, b"x" * 100, runs[:100], most=100)
 
 
 @pytest.mark.parametrize(
