@@ -125,6 +125,7 @@ class Copies:
         except NOT_NOW:
             with contextlib.suppress(OSError):  # the next attempt has it
                 os.unlink(folder / names.CONFIG)
+                os.rmdir(folder)  # unless something is known of the file
             raise
         return copy
 

@@ -97,8 +97,10 @@ class Subscriber:
         """Start, take what comes until told to end, leave. Raises EngineError."""
         self.daemon.listen_for_stop(self.config.foreground_of)
         self.daemon.announce()
-        if self.daemon.again:
+        if self.daemon.again:  # at boot there may be no server for long
             self._start()
+            self._ready = True
+            self.daemon.ready(stream="")
         self._pull.start()
         while not self.daemon.stopping and not self.refusal:
             self.loop.turn()

@@ -219,7 +219,8 @@ class Daemon:
     def leave(self) -> None:
         """Remove what only a running daemon has; what it was stays, and its event log."""
         config = () if self.keep_config else (CONFIG,)
-        if config and not self.keep_state and self._told.get("file"):  # a relay is no recording
+        is_recording = any(self._told.get(name) for name in ("file", "files"))  # a relay is none
+        if config and not self.keep_state and is_recording:
             counters = {**self._counters(), **self._last_word}
             past.keep(self.folder, self._state, counters, timestamp(), self.disk)
         if config:

@@ -91,6 +91,22 @@ def test_servers_that_it_tells_of_are_a_few(monkeypatch: pytest.MonkeyPatch) -> 
     assert met(says, known) <= 2 * connecting._MOST_KNOWN
 
 
+@pytest.mark.parametrize("headers", [b"NATS/1.0", b"NATS/1.0 \xff\xfe\xfd\r\n\r\n", b"x", b""])
+def test_a_message_that_can_not_be_decoded_comes_and_has_no_headers(headers: bytes) -> None:
+    async def says(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not (line := await reader.readline()).startswith(b"SUB "):
+            pass
+        size = len(headers)
+        of = b"a.\xff", line.split()[-1], size, size + 1, headers
+        writer.write(b"HMSG %s %s %d %d\r\n%sx\r\n" % of)
+
+    async def heard(connection: Connection) -> tuple[str, bytes, dict[str, str] | None]:
+        message = await (await connection.subscribe("a.>")).next_msg(2)
+        return message.subject, message.data, message.headers
+
+    assert met(says, heard) == ("a.\\xff", b"x", None)
+
+
 @pytest.mark.parametrize(
     "answer", [b"[" * 100_000, b"7", b"{" + b" " * (1 << 20) + b"}", b'{"a": ' + b"1" * 5000]
 )
