@@ -72,6 +72,7 @@ class Subscribed:
     """A subscriber that works."""
 
     recording: Recording
+    stream: str
     #: None where it ran already.
     process: subprocess.Popen[bytes] | None
     #: Recorded bytes that there were before.
@@ -150,7 +151,7 @@ def _subscribe_alone(wanted: Subscription, registry: Registry) -> Subscribed:
         recording.clean(began=False)
         raise _reason(answer)
     notes = [*wanted.account.notes(), *map(str, answer.get("notes", ()))]
-    return Subscribed(Recording(recording.folder), process, begin, notes, [])
+    return Subscribed(Recording(recording.folder), str(answer.get("stream")), process, begin, notes, [])
 
 
 def _take_up(running: Recording, wanted: Subscription, registry: Registry) -> Subscribed:
@@ -161,7 +162,7 @@ def _take_up(running: Recording, wanted: Subscription, registry: Registry) -> Su
         refuse_foreground(running)
     notes = apply(running, new) if new else []
     changed = [spoken(name, value) for name, value in new.items()]
-    return Subscribed(Recording(running.folder), None, 0, notes, changed)
+    return Subscribed(Recording(running.folder), running.word("stream"), None, 0, notes, changed)
 
 
 def _check_files(wanted: Subscription, registry: Registry) -> None:

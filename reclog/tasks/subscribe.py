@@ -72,7 +72,7 @@ def subscribe(
     for sentence in done.notes:
         note(sentence)
     recording = done.recording
-    of = f"{recording.fact('subject')} of the stream {recording.word('stream')}"
+    of = f"{recording.fact('subject')} of the stream {done.stream}"
     say(f"{recording.name}: {of} -> {recording.files}")
     if done.changed:
         say(f"Changed: {' '.join(done.changed)}")
