@@ -33,7 +33,7 @@ from .pull import Pull, Taken, Wanted
 
 #: Seconds until what could not be written is tried again; between two notes of how far the stream was read.
 RETRY_AFTER, NOTE_EVERY = 0.25, 0.5
-#: Seconds between two statements of what was not taken.
+#: Seconds between two statements of what was not taken; in which a loss of the stream is stated once.
 STATE_EVERY = 60.0
 
 
@@ -83,6 +83,7 @@ class Subscriber:
         self._held = ""
         self._away = "not connected yet"
         self._away_since = time.monotonic()
+        self._said_lost, self._state = -STATE_EVERY, self.say
         self._pending = 0
         self._stream = ""
         self._foreign = 0
@@ -140,7 +141,7 @@ class Subscriber:
         if self._away:
             away = round(time.monotonic() - self._away_since, 3)
             sequence = position.sequence if position else 0
-            self.say(
+            self._state(
                 "stream reached", stream=stream.name, sequence=sequence, last=stream.last, away_seconds=away
             )
         self._away = ""
@@ -156,7 +157,10 @@ class Subscriber:
         self._start()
         if not self._away:
             self._away_since = time.monotonic()
-            self.say("stream lost", why=reason)
+            soon = self._away_since - self._said_lost < STATE_EVERY  # it is to wash no hole away
+            self._state = self.daemon.log.mention if soon else self.say
+            self._said_lost = self._said_lost if soon else self._away_since
+            self._state("stream lost", why=reason)
         self._away = reason
 
     def reset(self, reason: str) -> None:
