@@ -124,7 +124,7 @@ def test_each_recording_has_its_file_and_strangers_have_none(home: Home, server:
     assert "line 2 of 9" in tailed
     done = home.inv("kill")
     assert done.returncode == 0, done.stderr
-    assert f"{folder.name} stopped, 13 lines recorded: {files}\n" in done.stdout
+    assert f"{folder.name} stopped, 15 lines recorded: {files}\n" in done.stdout
     past = {one["name"]: one for one in json.loads(home.inv("history", "--json").stdout)}
     assert {one["state"] for one in past.values()} == {"past"}
     assert past[folder.name]["files"] == str(files)
