@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import Home, wait_until
+from bench import ROOT, Home, wait_until
 from machine import Machine, machine, told
 from tremplin_bench import ALIAS, Tremplin, TremplinRecording, run_sshd, tremplin
 from tremplin_streams import kill_collector
@@ -115,3 +116,17 @@ def test_a_relay_stays_where_logind_ends_all_of_a_session(lab: Machine, there: T
     wait_until(lambda: b"nobody is logged in\n" in recording.read())
     assert there.processes_of("relay") == [relay]
     assert recording.kill().returncode == 0
+
+
+def test_a_collector_that_cron_starts_waits_for_its_tremplin(home: Home, trem: Tremplin) -> None:
+    """Boots come before networks do."""
+    recording = trem.open()
+    recording.daemon.kill()
+    trem.process.terminate()
+    trem.process.wait()
+    engine = [sys.executable, "-I", str(ROOT / "reclog" / "engine")]
+    done = home.run(*engine, "start", "collector", "--folder", str(recording.folder), "--again", timeout=10)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert recording.status()["state"] == "reconnecting"
+    trem.process = run_sshd(trem.folder / "sshd_config")
+    wait_until(lambda: recording.status()["state"] == "recording")

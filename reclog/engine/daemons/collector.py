@@ -79,6 +79,8 @@ class Collector:
         self.daemon.listen_for_stop(self.config.foreground_of)
         self.daemon.announce()
         self.say("started", file=self.outlet.path, spool=self.outlet.spool, offset=self.outlet.offset)
+        if self.daemon.again:  # at boot there may be no network for long
+            self.daemon.ready()
         self.tunnel.start()
         self._look()
 
@@ -94,8 +96,7 @@ class Collector:
         self.losses.state()
         facts = outlet.facts()
         self.daemon.stopped(
-            lines=facts["lines"],
-            bytes=facts["bytes"],
+            **{name: facts[name] for name in ("lines", "bytes")},
             drained=self.finished,
             left_bytes=max(0, self.end - outlet.offset) + outlet.queued,
             left_senders=0,
@@ -116,8 +117,7 @@ class Collector:
     def hello(self) -> dict[str, Any]:
         """Return who we are, and from where on we want what spool."""
         where = {"spool": self.outlet.spool or None, "offset": self.outlet.offset}
-        me = self.config.collector
-        return {"collector": me, **where, "take_over": self.take_over, **self.remote.ask()}
+        return {"collector": self.config.collector, **where, "take_over": self.take_over, **self.remote.ask()}
 
     def refused(self, error: EngineError) -> None:
         """Take note that there is no use in trying again."""
@@ -143,9 +143,9 @@ class Collector:
             self.say("another spool", known=known, found=spool, offset=offset)
         self.end = answer["end"]
         self._heard_at = _now()
-        lag, away = self.end - offset, self._heard_at - self._lost_at
-        ahead = self.remote.clock_ahead_ms
-        self.say("connected", offset=offset, lag_bytes=lag, away_seconds=round(away, 3), clock_ahead_ms=ahead)
+        lag, ahead = self.end - offset, self.remote.clock_ahead_ms
+        away = round(self._heard_at - self._lost_at, 3)
+        self.say("connected", offset=offset, lag_bytes=lag, away_seconds=away, clock_ahead_ms=ahead)
         if self._answered:
             self.reconnects += 1
         self._stop_sent = False
