@@ -3,7 +3,7 @@
 The copy has to be the recording, byte for byte, but for stretches that rotation let go of before they were
 published: each of these is stated by both sides. Of each line that the recording still holds, the copy's
 index has to tell what the recording's tells; or nothing, of what a recorder had written and not told of yet
-when it was made to stand still for longer than a publisher waits for that.
+when it was made to stand still for longer than a publisher waits for that, or a collector when it was killed.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ class Streamed:
 
     def begin_again(self, role: str) -> None:
         """Run the command again that starts a daemon; the relay's, and ssh's, is the collector's."""
+        if isinstance(self.recorded, Through) and not self.recorded.processes("collector"):
+            self.stands_still()  # the next one tells of what this one wrote, once the relay says it again
         again = {"publisher": self.publish_again, "subscriber": self.subscribe_again}
         again.get(role, self.recorded.again)()
 
