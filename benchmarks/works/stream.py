@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -116,6 +117,8 @@ def _published(folder: Path, url: str, payload: bytes, count: int) -> Run:
             sock.sendall(payload)
     total = count * len(payload)
     wait_until(lambda: running.file.stat().st_size >= total, 120, "it is recorded")
+    with running.file.open("rb") as file:  # else the disk is busy with it while the server syncs each message
+        os.fsync(file.fileno())
     done = home.inv("publish", "--to", url, "--machine", folder.name)
     assert done.returncode == 0, done.stderr
     (daemon,) = (one for one in home.processes() if "publisher" in one.cmdline())
