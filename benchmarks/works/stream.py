@@ -19,11 +19,14 @@ from nats.js.client import JetStreamContext
 from benchmarks.rows import Job, Row, Run
 from benchmarks.trial import Stage
 from reclog.stream.box import BATCH
+from reclog.stream.jetstream import EXPECTED
 from reclog.stream.message import EVERYTHING, LARGEST, Identity, encode, subject
 
 TITLE = "A stream of one server: 256 KiB a message, one in flight in, 16 out"
 IN, OUT = "into the stream", "out of the stream"
 BARE, PUBLISH, SUBSCRIBE = "nats-py, bare", "inv publish", "inv subscribe"
+#: … each expected behind the last, as ours are: the server looks that up.
+FENCED = "nats-py, bare, in order"
 MESSAGES, QUICK_MESSAGES = 1600, 40
 LINE = b"x" * 99 + b"\n"
 IDENTITY = Identity("0123456789abcdef", 1)
@@ -41,6 +44,9 @@ def run(stage: Stage) -> list[Row]:
         def bare_in(_: int) -> Run:
             return _timed(total, server.url, lambda js: _publish(js, payload, count))
 
+        def fenced_in(_: int) -> Run:
+            return _timed(total, server.url, lambda js: _publish(js, payload, count, fenced=True))
+
         def bare_out(_: int) -> Run:
             return _timed(total, server.url, lambda js: _fetch(js, count))
 
@@ -51,6 +57,7 @@ def run(stage: Stage) -> list[Row]:
             return _published(stage.folder / f"out-{number}", server.url, payload, count)
 
         for case, system, once in (
+            (IN, FENCED, fenced_in),
             (IN, BARE, bare_in),
             (OUT, BARE, bare_out),
             (OUT, SUBSCRIBE, subscribed),
@@ -78,12 +85,15 @@ async def _with(url: str, work: Callable[[JetStreamContext], Awaitable[None]]) -
         await connection.close()
 
 
-async def _publish(context: JetStreamContext, payload: bytes, count: int) -> None:
+async def _publish(context: JetStreamContext, payload: bytes, count: int, fenced: bool = False) -> None:
     await context.add_stream(name="reclog", subjects=[EVERYTHING], discard=DiscardPolicy.NEW)
     await context.purge_stream("reclog")
+    last = 0
     for number in range(count):
         headers = encode(IDENTITY, number * len(payload), payload, [])
-        await context.publish(NAME, payload, headers=headers)
+        if fenced:
+            headers[EXPECTED] = str(last)
+        last = (await context.publish(NAME, payload, headers=headers)).seq
 
 
 async def _fetch(context: JetStreamContext, count: int) -> None:
