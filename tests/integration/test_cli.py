@@ -32,7 +32,7 @@ RECLOG = (
 )
 TASKS = ["agent", "boot", "completion", "export", "history", "kill", "local", "publish", "status"]
 TASKS += ["subscribe", "tail", "test-connection", "view"]
-TASKS += ["dev.bench", "dev.docs", "dev.faults", "dev.install", "dev.nats"]
+TASKS += ["dev.bench", "dev.docs", "dev.faults", "dev.install", "dev.nats", "dev.plan"]
 
 
 def reclog_program(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
