@@ -17,6 +17,7 @@ from pathlib import Path
 
 from reclog.engine.stores import pieces
 from reclog.look.text import Text
+from reclog.recordings.logs import all_events
 
 #: Seconds between two looks for new pieces, which live longer.
 LOOK_EVERY = 0.003
@@ -39,6 +40,8 @@ class SetAside:
     def __init__(self) -> None:
         #: What the recording is told of rotation.
         self.words: Sequence[str] = ()
+        #: Pieces that --keep removed before there was a link: the machine was too busy.
+        self.missed: list[str] = []
         # By inode: the link, and what it was called last.
         self._links: dict[int, Path] = {}
         self._over = threading.Event()
@@ -75,6 +78,8 @@ class SetAside:
         self._thread.join()
         self._link(files[-1].parent, files[-1].parent / "aside")
         self._see(files[-1], folder)
+        removed = {event["piece"] for event in all_events(folder) if event["event"] == "piece removed"}
+        self.missed = sorted(removed - {link.name.partition(" ")[2] for link in self._links.values()})
         named = {path.stat().st_ino for path in files if path.exists()}
         links = [(path.stat().st_mtime_ns, path) for inode, path in self._links.items() if inode not in named]
         links.sort()

@@ -201,7 +201,12 @@ class Stage:
         self.system.stop()
         files = [path.read_bytes() for path in self.system.files if path.exists()]
         dropped = self.system.dropped() - self.flooded
-        return check(files, self._workload.streams, self.moments, self.destroyed, self._is_foreign, dropped)
+        verdict = check(
+            files, self._workload.streams, self.moments, self.destroyed, self._is_foreign, dropped
+        )
+        missed = self.system.set_aside.missed
+        assert verdict.good or not missed, f"not judged: the bench was too slow to keep {', '.join(missed)}"
+        return verdict
 
     @property
     def lines(self) -> int:

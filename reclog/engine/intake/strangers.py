@@ -201,9 +201,11 @@ class Strangers:
     def _dismiss(self, one: Stranger, why: str = "") -> None:
         """Have one go; what was accepted of it by now counts, for it may believe that delivered."""
         self._forget(one)
-        one.leaving = why or "came too late"
-        one.stream.refuse()
-        found = self._hear(one)
+        found = self._hear(one)  # who has shown it by now stays
+        if found is None:
+            one.leaving = why or "came too late"
+            one.stream.refuse()
+            found = self._hear(one)
         if found is None:
             found = f"{_lacks(one)}, and {why}" if why else _lacks(one)
         if found or self._is_open():
