@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,8 +130,11 @@ def connections(lan: Lan) -> int:
 def without_files(process: psutil.Process) -> Iterator[None]:
     """Let a process open nothing more: its limit is the lowest number that it has free."""
     before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-    # Looked at a few times: what it has accepted and not yet let go would leave it a place later.
-    free = min(_lowest_free(process) for _ in range(100))
+    # Looked at for as long as others may have its core: what it has accepted and not yet let go would leave
+    # it a place later.
+    free, until = _lowest_free(process), time.monotonic() + 0.5
+    while time.monotonic() < until:
+        free = min(free, _lowest_free(process))
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (free, before[1]))
     try:
         yield

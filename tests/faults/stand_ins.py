@@ -130,6 +130,7 @@ class StubDaemon:
         self.log = SimpleNamespace(say=say, mention=say, last=lambda event: {})
         self.stopping = False
         self.keep_state = self.keep_config = False
+        self.again = False
 
     def path(self, name: str) -> str:
         return f"{STATE}/{name}"
