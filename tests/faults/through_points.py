@@ -219,7 +219,8 @@ def refused(there: bool, point: str, words: str, event: str) -> Fault:
         before = len(events(stage, event, there)) if event else 0
         with _pressed(stage, point):
             _await(stage, arm(system.points_there if there else system.points_here, point, words))
-        if event and words != "short":
+        # What fails in a rotation is not stated if it is mended before anything is written.
+        if event and words != "short" and not system.set_aside.words:
             wait_until(lambda: len(events(stage, event, there)) > before, 20, f"{event!r} is stated")
         assert process.is_running(), "it survives that"
 

@@ -63,7 +63,7 @@ def flood(port: int, words: Sequence[bytes], over: threading.Event, per_second: 
     silent: deque[socket.socket] = deque()
     began, came = time.monotonic(), 0
     while not over.wait(0.002):
-        while came < (time.monotonic() - began) * per_second:
+        while came < (time.monotonic() - began) * per_second and not over.is_set():
             sock = socket.socket()
             sock.setblocking(False)
             with contextlib.suppress(OSError):  # whoever listens may have no room

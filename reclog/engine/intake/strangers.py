@@ -104,7 +104,9 @@ class Strangers:
         """Ask for `token` from now on, and have so many places; who has not said it so far goes."""
         if token != self.token:
             for one in self.leave():
-                self._end(one, _lacks(one))
+                # Who has shown by now what was asked for is a sender like those who came before.
+                why = self._hear(one) if self._is_open() else None
+                self._end(one, _lacks(one) if why is None else why)
         self.token = token
         self._places = min(places, PLACES)
 

@@ -324,6 +324,19 @@ def test_a_token_that_is_asked_for_anew_is_asked_of_all(bench: Bench) -> None:
     bench.until_stored(b"accepted\nanybody\n")
 
 
+@pytest.mark.parametrize("token", [None, Token.of("another-token")])
+def test_who_has_said_it_as_another_is_asked_for_is_recorded(bench: Bench, token: Token | None) -> None:
+    intake = bench.serve(token=TOKEN)
+    stranger = bench.queue.comes("192.0.2.1")
+    bench.settle()
+    stranger.send(SAID + b"\nsaid before\n")
+    intake.adopt(Limits(token=token))
+    bench.until_stored(b"said before\n")
+    bench.settle()
+    assert gone(stranger) == (token is not None)
+    assert not refused(bench)
+
+
 class Shaking(Plain):
     """A stream whose handshake is one byte of its sender's."""
 
