@@ -22,8 +22,10 @@ def output(command: Sequence[str], given: bytes = b"", **environment: str) -> by
     env = {**environment, **os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(command, input=given, env=env, capture_output=True, timeout=WITHIN, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandError(f"{command[0]} can't be run ({error})") from error
+    except OSError as error:
+        raise CommandError(f"{command[0]} can't be run ({error.strerror})") from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{command[0]} does not answer within {WITHIN:g} s") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise CommandError(said[0] if said else f"{command[0]} ended with {done.returncode}")

@@ -18,7 +18,7 @@ from .edge import task
 @task(
     help={
         "quick": "Tiny sizes, once, only with what is installed; nothing is judged.",
-        "work": "Works to do, with commas between: 1 to 9, start, generator (default: all).",
+        "work": "Works to do, with commas between: 1 to 10, start, generator (default: all).",
         "system": "Only systems with one of these in their names, with commas between.",
         "repeat": "Repetitions of what a bar names (default 5); the rest is done at most as often.",
         "minutes": "How long all of it may take (default 10); with more time, more is repeated.",
